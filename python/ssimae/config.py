@@ -1,0 +1,217 @@
+"""Settings of a run: one frozen dataclass, its presets, and the rules between its values.
+
+The fields are the single source of the command line's flags, of ``config.toml`` and of the defaults of
+:class:`ssimae.Detector`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+PATCH_SIZES = (32, 64, 128, 256)
+"""Patch sizes the network is defined for; the last encoder kernel is a sixteenth of them."""
+
+MAX_WINDOW_SIZE = 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that decides what a run computes.
+
+    The defaults are the tool's own; ``preset("paper-nanofibre")`` and ``preset("paper-texture")`` are the letter of
+    Bergmann et al. 2019.
+    """
+
+    loss: Literal["ssim", "l2"] = "ssim"
+    """Training loss and residual: structural similarity or squared error (sec. 3.1, 3.2)."""
+    latent_dim: int = 100
+    """Size of the bottleneck d: 100 for textures, 500 for nanofibres (sec. 4.2)."""
+    patch_size: int = 128
+    """Side of a training patch in pixels: 32, 64, 128 or 256 (sec. 4.2: 128)."""
+    channels: int = 1
+    """1 for gray, 3 for colour."""
+    scale: float = 1.0
+    """Images are resized by this factor before cropping; residuals are enlarged back."""
+    data_range: float | None = None
+    """Value that counts as white; needed for float images, and for 12-bit data in 16-bit files."""
+
+    patches: int = 10_000
+    """Training patches an epoch (sec. 4.2)."""
+    epochs: int = 200
+    """Passes over that many patches (sec. 4.2)."""
+    batch_size: int = 128
+    """Patches a step (sec. 4.2)."""
+    crops: Literal["pool", "fresh"] = "pool"
+    """`pool`: positions drawn once and reshuffled each epoch (sec. 4.2); `fresh`: new positions each epoch."""
+    lr: float = 2e-4
+    """Learning rate of Adam; the peak when the schedule is one-cycle (sec. 4.2)."""
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    """Learning rate over the run: constant (sec. 4.2) or one-cycle."""
+    weight_decay: float = 1e-5
+    """L2 penalty of Adam (sec. 4.2)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; `auto` takes bfloat16 where the processor has the instructions."""
+    checkpoint_every: int = 60
+    """Seconds between two saved training states."""
+
+    window: Literal["gaussian", "uniform"] = "gaussian"
+    """SSIM window of the training loss."""
+    window_size: int = 11
+    """Side K of the loss window in pixels (sec. 4.2: 11)."""
+    sigma: float = 1.5
+    """Standard deviation of Gaussian windows in pixels."""
+    constants: Literal["standard", "literal"] = "standard"
+    """`standard`: C1 = 0.01^2, C2 = 0.03^2 (Wang et al. 2004); `literal`: 0.01 and 0.03 as the paper's text reads."""
+    border: Literal["reflect", "symmetric", "zero"] = "reflect"
+    """How windows continue past the border of a patch or image."""
+
+    stride: int = 30
+    """Step between patches at inspection in pixels (sec. 4.2: 30)."""
+    residual_window: Literal["gaussian", "uniform"] = "uniform"
+    """SSIM window of the residual map."""
+    residual_window_size: int = 11
+    """Side of the residual's window in pixels."""
+    residual_average: bool = False
+    """Average the patches' residuals instead of their reconstructions."""
+    residual_smoothing: float = 0.0
+    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
+    opening: int = 4
+    """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
+
+    hold_out: bool = True
+    """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""
+    threshold_rule: Literal["area", "fpr"] = "area"
+    """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
+    min_area: int = 25
+    """Smallest region in pixels that counts as a defect."""
+    threshold_fpr: float = 0.001
+    """Share of good pixels above the threshold `defective` under the rule `fpr`."""
+    review_fpr: float = 0.01
+    """Share of good pixels above the threshold `review`."""
+
+    seed: int = 0
+    """Seed of initialisation, crops and order."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming the setting, the rule and the value.
+
+        Raises
+        ------
+        ValueError
+            For the first setting that breaks its rule.
+        """
+        _choice("loss", self.loss, ("ssim", "l2"))
+        _choice("crops", self.crops, ("pool", "fresh"))
+        _choice("schedule", self.schedule, ("constant", "one-cycle"))
+        _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
+        _choice("window", self.window, ("gaussian", "uniform"))
+        _choice("residual_window", self.residual_window, ("gaussian", "uniform"))
+        _choice("constants", self.constants, ("standard", "literal"))
+        _choice("border", self.border, ("reflect", "symmetric", "zero"))
+        _choice("threshold_rule", self.threshold_rule, ("area", "fpr"))
+        _choice("patch_size", self.patch_size, PATCH_SIZES)
+        _choice("channels", self.channels, (1, 3))
+        for name in ("latent_dim", "patches", "epochs", "batch_size", "min_area"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("weight_decay", "residual_smoothing", "opening", "seed", "checkpoint_every"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("scale", "lr", "sigma"):
+            _positive(name, getattr(self, name))
+        if self.data_range is not None:
+            _positive("data_range", self.data_range)
+        for name in ("window_size", "residual_window_size"):
+            _window(name, getattr(self, name), self.patch_size)
+        if not 1 <= self.stride <= self.patch_size:
+            raise ValueError(f"`stride` must be in 1..patch_size ({self.patch_size}), got {self.stride}")
+        for name in ("threshold_fpr", "review_fpr"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie between 0 and 1, got {getattr(self, name)}")
+        if self.review_fpr < self.threshold_fpr:
+            raise ValueError(f"`review_fpr` must be at least `threshold_fpr` ({self.threshold_fpr}), got {self.review_fpr}")
+
+    @property
+    def patches_total(self) -> int:
+        """Patches the network sees over the whole training."""
+        return self.patches * self.epochs
+
+    @property
+    def ssim_constants(self) -> dict[str, float]:
+        """Keyword arguments of :func:`ssimae.ssim_loss` for the constants C1 and C2, for images in [0, 1]."""
+        if self.constants == "literal":
+            return {"c1": 0.01, "c2": 0.03}
+        return {"k1": 0.01, "k2": 0.03}
+
+
+_PAPER_COMMON: dict[str, Any] = {
+    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. The window of text and figures is 11 x 11; that it
+    # is Gaussian, as in Wang et al. 2004, is our reading.
+    "hold_out": False,
+    "residual_window": "gaussian",
+    "residual_smoothing": 0.0,
+    "opening": 4,
+}
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "nanofibre": {"latent_dim": 500},
+    "texture": {"latent_dim": 100},
+    "paper-nanofibre": {"latent_dim": 500, **_PAPER_COMMON},
+    "paper-texture": {"latent_dim": 100, "scale": 0.5, **_PAPER_COMMON},
+}
+
+PRESETS = tuple(_PRESETS)
+"""Names understood by :func:`preset`."""
+
+
+def preset(name: str, *, quick: bool = False) -> Settings:
+    """Return the settings of a preset.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`PRESETS`.
+    quick : bool
+        A tenth of the patches, one-cycle learning rate: for a first look.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not a preset.
+    """
+    _choice("preset", name, PRESETS)
+    settings = Settings(**_PRESETS[name])
+    return dataclasses.replace(settings, **_QUICK) if quick else settings
+
+
+_QUICK: dict[str, Any] = {
+    "epochs": 20,
+    "batch_size": 64,
+    "crops": "fresh",
+    "lr": 1e-3,
+    "schedule": "one-cycle",
+    "window": "uniform",
+}
+
+
+def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(str, allowed))}, got {value!r}")
+
+
+def _at_least(name: str, value: float, least: int) -> None:
+    if not value >= least:
+        raise ValueError(f"`{name}` must be at least {least}, got {value}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"`{name}` must be positive and finite, got {value}")
+
+
+def _window(name: str, value: int, patch_size: int) -> None:
+    largest = min(MAX_WINDOW_SIZE, patch_size - 1)
+    if not (1 <= value <= largest and value % 2 == 1):
+        raise ValueError(f"`{name}` must be odd and in 1..{largest}, got {value}")

@@ -1,0 +1,109 @@
+"""The network of Bergmann et al. 2019, table 1: layers top to bottom, and the initialisation that trains."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ssimae.config import PATCH_SIZES
+
+NEGATIVE_SLOPE = 0.2
+"""Slope of every LeakyReLU (Bergmann et al. 2019, sec. 4.2)."""
+
+
+class Autoencoder(nn.Module):
+    """Convolutional autoencoder of Bergmann et al. 2019, table 1.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Size of the bottleneck d; the paper takes 100 for textures and 500 for nanofibres.
+    patch_size : int
+        Side of the square patches: 32, 64, 128 or 256. The last encoder kernel is a sixteenth of it.
+    channels : int
+        1 (gray, the paper) or 3.
+    seed : int or None
+        Seed of the initialisation; None draws from torch's global generator.
+
+    Raises
+    ------
+    ValueError
+        If a size is one the network is not defined for.
+
+    Notes
+    -----
+    `latent_dim=100, patch_size=128, channels=1` has 1,048,549 parameters.
+
+    Weights start as Kaiming normal for LeakyReLU 0.2, where the fan of a transposed layer is
+    ``in_channels * kernel**2 / stride**2``, the number of products that really meet in one output. With PyTorch's
+    default the output stays constant for tens of thousands of patches; the paper does not state its initialisation.
+
+    References
+    ----------
+    Bergmann, Löwe, Fauser, Sattlegger, Steger: Improving Unsupervised Defect Segmentation by Applying Structural
+    Similarity to Autoencoders. VISAPP 2019.
+    """
+
+    def __init__(
+        self, latent_dim: int = 100, patch_size: int = 128, channels: int = 1, *, seed: int | None = None
+    ) -> None:
+        super().__init__()
+        if patch_size not in PATCH_SIZES:
+            raise ValueError(f"`patch_size` must be one of {PATCH_SIZES}, got {patch_size}")
+        if latent_dim < 1:
+            raise ValueError(f"`latent_dim` must be at least 1, got {latent_dim}")
+        if channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3, got {channels}")
+        self.latent_dim, self.patch_size, self.channels = latent_dim, patch_size, channels
+        self.encoder = nn.Sequential(
+            *_conv(channels, 32, 4, 2, 1),
+            *_conv(32, 32, 4, 2, 1),
+            *_conv(32, 32, 3, 1, 1),
+            *_conv(32, 64, 4, 2, 1),
+            *_conv(64, 64, 3, 1, 1),
+            *_conv(64, 128, 4, 2, 1),
+            *_conv(128, 64, 3, 1, 1),
+            *_conv(64, 32, 3, 1, 1),
+            nn.Conv2d(32, latent_dim, patch_size // 16, 1, 0),
+        )
+        self.decoder = nn.Sequential(
+            *_deconv(latent_dim, 32, patch_size // 16, 1, 0),
+            *_deconv(32, 64, 3, 1, 1),
+            *_deconv(64, 128, 3, 1, 1),
+            *_deconv(128, 64, 4, 2, 1),
+            *_deconv(64, 64, 3, 1, 1),
+            *_deconv(64, 32, 4, 2, 1),
+            *_deconv(32, 32, 3, 1, 1),
+            *_deconv(32, 32, 4, 2, 1),
+            nn.ConvTranspose2d(32, channels, 4, 2, 1),
+        )
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                _kaiming_normal(layer, generator)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return the reconstruction of patches of shape (N, C, H, W), float in [0, 1]; same shape, unbounded."""
+        reconstruction: Tensor = self.decoder(self.encoder(patches))
+        return reconstruction
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+
+
+def _deconv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> tuple[nn.Module, nn.Module]:
+    return nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+
+
+def _kaiming_normal(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator | None) -> None:
+    fan_in = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+    if isinstance(layer, nn.ConvTranspose2d):
+        fan_in = fan_in // (layer.stride[0] * layer.stride[1])
+    std = nn.init.calculate_gain("leaky_relu", NEGATIVE_SLOPE) / math.sqrt(fan_in)
+    with torch.no_grad():
+        layer.weight.normal_(0.0, std, generator=generator)
+        if layer.bias is not None:
+            layer.bias.zero_()

@@ -1,0 +1,32 @@
+//! The one error type of the crate.
+
+use std::fmt;
+
+/// What callers can get wrong; every message carries the numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A slice does not have the number of elements its shape asks for.
+    Length {
+        /// Which argument.
+        what: &'static str,
+        /// Elements the shape asks for.
+        expected: usize,
+        /// Elements that came.
+        found: usize,
+    },
+    /// A value is outside what the operation is defined for.
+    Value(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { what, expected, found } => {
+                write!(f, "`{what}` must have {expected} elements, got {found}")
+            }
+            Self::Value(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
