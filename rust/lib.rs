@@ -1,7 +1,12 @@
 //! What ssimae computes on the CPU, on plain slices: no Python, no I/O, no policy.
 
+pub mod curves;
 pub mod error;
+pub mod overlap;
 #[cfg(feature = "python")]
 mod python;
+pub mod regions;
+pub mod stitching;
+pub mod tiling;
 
 pub use error::Error;

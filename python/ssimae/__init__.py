@@ -1,10 +1,21 @@
 """ssimae: surface defects found without defect examples (Bergmann et al. 2019)."""
 
 from ssimae.config import Settings, preset
+from ssimae.evaluation import Evaluation, evaluate_maps
 from ssimae.model import Autoencoder
+from ssimae.regions import RegionStatistics, label_regions, region_statistics
+from ssimae.tiling import extract_patches, patch_grid, stitch_patches
 
 __all__ = [
     "Autoencoder",
+    "Evaluation",
+    "RegionStatistics",
     "Settings",
+    "evaluate_maps",
+    "extract_patches",
+    "label_regions",
+    "patch_grid",
     "preset",
+    "region_statistics",
+    "stitch_patches",
 ]

@@ -1,0 +1,83 @@
+"""Connected regions of a mask and what is measured of them; the work is done in Rust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae import _rust
+
+
+def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray[np.int32], int]:
+    """Return the connected regions of a mask and their number.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (h, w), bool or any number
+        Not zero is inside.
+    connectivity : {4, 8}
+        Whether pixels join over edges only, or over corners too.
+
+    Returns
+    -------
+    labels : ndarray of shape (h, w), int32
+        0 outside, 1..n inside, numbered in the order of their first pixel.
+    n : int
+
+    Raises
+    ------
+    ValueError
+        If the mask is not two-dimensional or the connectivity is another.
+    """
+    if mask.ndim != 2:
+        raise ValueError(f"`mask` must have shape (h, w), got {mask.shape}")
+    if connectivity not in (4, 8):
+        raise ValueError(f"`connectivity` must be 4 or 8, got {connectivity}")
+    labels = np.empty(mask.shape, dtype=np.int32)
+    count = _rust.label_regions(np.ascontiguousarray(mask != 0).view(np.uint8), connectivity == 8, labels)
+    return labels, count
+
+
+@dataclass(frozen=True)
+class RegionStatistics:
+    """Measures of n regions, by region."""
+
+    areas: NDArray[np.int64]
+    """(n,), pixels."""
+    boxes: NDArray[np.int64]
+    """(n, 4): top, left, bottom, right; half-open."""
+    centroids: NDArray[np.float64]
+    """(n, 2): mean row and column."""
+    max_scores: NDArray[np.float64]
+    """(n,), NaN without scores."""
+    mean_scores: NDArray[np.float64]
+    """(n,), NaN without scores."""
+
+
+def region_statistics(
+    labels: NDArray[np.int32], n: int, *, scores: NDArray[np.float32] | None = None
+) -> RegionStatistics:
+    """Return area, box, centroid and scores of each region.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (h, w), int32
+        As :func:`label_regions` returns.
+    n : int
+        Number of regions.
+    scores : ndarray of shape (h, w), float32, or None
+        Map whose maximum and mean over each region are taken.
+
+    Raises
+    ------
+    ValueError
+        If a label exceeds `n` or the shapes differ.
+    """
+    if scores is not None and scores.shape != labels.shape:
+        raise ValueError(f"`scores` must have the shape of `labels` {labels.shape}, got {scores.shape}")
+    map_ = None if scores is None else np.ascontiguousarray(scores, dtype=np.float32)
+    whole, real = _rust.measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_)
+    return RegionStatistics(whole[:, 0], whole[:, 1:], real[:, :2], real[:, 2], real[:, 3])
