@@ -130,7 +130,9 @@ class Settings:
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie between 0 and 1, got {getattr(self, name)}")
         if self.review_fpr < self.threshold_fpr:
-            raise ValueError(f"`review_fpr` must be at least `threshold_fpr` ({self.threshold_fpr}), got {self.review_fpr}")
+            raise ValueError(
+                f"`review_fpr` must be at least `threshold_fpr` ({self.threshold_fpr}), got {self.review_fpr}"
+            )
 
     @property
     def patches_total(self) -> int:

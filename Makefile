@@ -1,0 +1,47 @@
+# Two commands do everything: `make run` and `make test`. Both build their own environment in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test lint wheel bench tools clean
+
+run: $(VENV)/installed
+	$(BIN)/python -m ssimae run $(ARGS)
+
+test: $(VENV)/installed
+	cargo test --quiet
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --all-targets --features python -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest ssimae._rust
+
+# The wheel is built from the sdist, as an index would, and tried in an environment of its own.
+wheel: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/maturin sdist --quiet --out dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
+	bash tests/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
+
+$(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs) | tools
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e '.[test]'
+	touch $@
+
+tools:
+	@command -v $(PYTHON) >/dev/null || { echo "ssimae needs Python 3.11 or newer; '$(PYTHON)' was not found (set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ssimae needs Python 3.11 or newer; $$($(PYTHON) --version) is '$(PYTHON)' (set PYTHON=...)" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "ssimae needs Rust; 'cargo' was not found (https://rustup.rs)" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "ssimae needs a C linker; 'cc' was not found (Debian: apt-get install gcc)" >&2; exit 1; }
+
+clean:
+	rm -rf $(VENV) target dist

@@ -1,0 +1,7 @@
+"""``python -m ssimae``."""
+
+import sys
+
+from ssimae.cli import main
+
+sys.exit(main())

@@ -1,0 +1,33 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that its name never shows half a content, not even after a power loss.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; what stood under the name stays.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file as :func:`write_bytes` does."""
+    write_bytes(path, content.encode())

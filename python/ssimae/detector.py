@@ -1,0 +1,268 @@
+"""The detector as a scikit-learn estimator: fit on good images, then predict, score, inspect."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ssimae.config import Settings
+from ssimae.hardware import describe, resolve_device
+from ssimae.holdout import held_out_residuals, split_good, take
+from ssimae.images import read_image
+from ssimae.modelfile import SavedModel, load_model, save_model
+from ssimae.residual import inspect_image
+from ssimae.scaling import scale_image, scaled_shape
+from ssimae.threshold import Region, Verdict, segment, set_thresholds
+from ssimae.train import train
+
+ImageLike = NDArray[Any] | str | Path
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the detector says of one image."""
+
+    score: float
+    """Highest residual; larger is more defective."""
+    verdict: Verdict
+    residual: NDArray[np.float32]
+    """(h, w), float32."""
+    reconstruction: NDArray[np.float32]
+    """Of the image's shape, float32."""
+    mask: NDArray[np.bool_]
+    """(h, w), True where a region lies."""
+    regions: tuple[Region, ...]
+    """Highest residual first."""
+
+
+class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Defect detector that learns from good images only.
+
+    Parameters are the fields of :class:`ssimae.Settings`, flat, and `device`.
+
+    Attributes
+    ----------
+    model_ : Autoencoder
+        Trained network.
+    thresholds_ : Thresholds
+        Levels of the residual for `review` and `defective`, set on good images kept out of training.
+
+    Notes
+    -----
+    Images are arrays of shape (h, w) or (h, w, 3) (uint8 and uint16 are scaled by their type's range, float32 and
+    float64 are taken as they are, in [0, 1]) or paths of image files.
+
+    Examples
+    --------
+    >>> detector = Detector(epochs=20, schedule="one-cycle", lr=1e-3).fit(good_images)  # doctest: +SKIP
+    >>> detector.inspect("part.png").verdict  # doctest: +SKIP
+    'good'
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: Literal["ssim", "l2"] = "ssim",
+        latent_dim: int = 100,
+        patch_size: int = 128,
+        channels: int = 1,
+        scale: float = 1.0,
+        data_range: float | None = None,
+        patches: int = 10_000,
+        epochs: int = 200,
+        batch_size: int = 128,
+        crops: Literal["pool", "fresh"] = "pool",
+        lr: float = 2e-4,
+        schedule: Literal["constant", "one-cycle"] = "constant",
+        weight_decay: float = 1e-5,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        checkpoint_every: int = 60,
+        window: Literal["gaussian", "uniform"] = "gaussian",
+        window_size: int = 11,
+        sigma: float = 1.5,
+        constants: Literal["standard", "literal"] = "standard",
+        border: Literal["reflect", "symmetric", "zero"] = "reflect",
+        stride: int = 30,
+        residual_window: Literal["gaussian", "uniform"] = "uniform",
+        residual_window_size: int = 11,
+        residual_average: bool = False,
+        residual_smoothing: float = 0.0,
+        opening: int = 4,
+        hold_out: bool = True,
+        threshold_rule: Literal["area", "fpr"] = "area",
+        min_area: int = 25,
+        threshold_fpr: float = 0.001,
+        review_fpr: float = 0.01,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.loss = loss
+        self.latent_dim = latent_dim
+        self.patch_size = patch_size
+        self.channels = channels
+        self.scale = scale
+        self.data_range = data_range
+        self.patches = patches
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.crops = crops
+        self.lr = lr
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.precision = precision
+        self.checkpoint_every = checkpoint_every
+        self.window = window
+        self.window_size = window_size
+        self.sigma = sigma
+        self.constants = constants
+        self.border = border
+        self.stride = stride
+        self.residual_window = residual_window
+        self.residual_window_size = residual_window_size
+        self.residual_average = residual_average
+        self.residual_smoothing = residual_smoothing
+        self.opening = opening
+        self.hold_out = hold_out
+        self.threshold_rule = threshold_rule
+        self.min_area = min_area
+        self.threshold_fpr = threshold_fpr
+        self.review_fpr = review_fpr
+        self.seed = seed
+        self.device = device
+
+    def fit(self, X: Sequence[ImageLike], y: object = None) -> Detector:
+        """Train on defect-free images and set the thresholds.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Arrays or paths; sizes may differ. From 20 on some are held out for the thresholds, below that a band of
+            each (see :func:`ssimae.holdout.split_good`).
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no image, one is smaller than a patch or not finite, or a parameter breaks its rule.
+        """
+        settings = self._settings()
+        device = resolve_device(self.device)
+        images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
+        if not images:
+            raise ValueError("`X` must hold at least one defect-free image, got none")
+        scaled = [scale_image(image, settings.scale) for image in images]
+        split = split_good([scaled_shape(image, settings.scale) for image in images], settings)
+        training = train([take(scaled[index], region) for index, region in split.kept], settings, device=device)
+        residuals = held_out_residuals(
+            training.model, images, split, settings, device=device, precision=training.precision
+        )
+        thresholds = set_thresholds(
+            list(residuals),
+            settings,
+            held_out=split.kind != "none",
+            precision=training.precision,
+            engine=f"torch {torch.__version__} on {describe(device)}",
+        )
+        self.model_, self.thresholds_ = training.model, thresholds
+        return self
+
+    def inspect(self, image: ImageLike) -> Prediction:
+        """Return score, verdict, residual map, segmentation and regions of one image.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before :meth:`fit`.
+        ValueError
+            If the image is smaller than a patch, not finite, or has other channels than the model.
+        """
+        check_is_fitted(self, "model_")
+        settings = self._settings()
+        array = _as_image(image, settings, "image")
+        reconstruction, residual = inspect_image(
+            self.model_, array, settings, device=resolve_device(self.device), precision=self.thresholds_.precision
+        )
+        mask, regions, verdict = segment(residual, self.thresholds_)
+        return Prediction(float(residual.max()), verdict, residual, reconstruction, mask, regions)
+
+    def predict(self, X: Sequence[ImageLike]) -> NDArray[np.int64]:
+        """Return +1 for good images and -1 for defective ones, (n,); `review` counts as good.
+
+        :meth:`inspect` tells the three verdicts apart.
+        """
+        return np.array([-1 if self.inspect(image).verdict == "defective" else 1 for image in X], dtype=np.int64)
+
+    def score_samples(self, X: Sequence[ImageLike]) -> NDArray[np.float64]:
+        """Return the negative highest residual of each image, (n,) float64: higher is more normal."""
+        return np.array([-self.inspect(image).score for image in X], dtype=np.float64)
+
+    def decision_function(self, X: Sequence[ImageLike]) -> NDArray[np.float64]:
+        """Return :meth:`score_samples` shifted so that 0 is the threshold `defective`."""
+        return self.score_samples(X) + self.thresholds_.defective
+
+    def save(self, path: str | Path) -> None:
+        """Write network, settings and thresholds to one safetensors file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what stood there stays.
+        """
+        check_is_fitted(self, "model_")
+        save_model(Path(path), SavedModel(self.model_, self._settings(), self.thresholds_.precision, self.thresholds_))
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Detector:
+        """Return the detector of a file written by :meth:`save` or by a run (``model.safetensors``).
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not a model of this version, or has no thresholds yet.
+        """
+        saved = load_model(Path(path))
+        if saved.thresholds is None:
+            raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
+        detector = cls(**dataclasses.asdict(saved.settings), device=device)
+        model = saved.model.to(device=resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        detector.model_, detector.thresholds_ = model, saved.thresholds
+        return detector
+
+    def _settings(self) -> Settings:
+        parameters = self.get_params(deep=False)
+        del parameters["device"]
+        return Settings(**parameters)
+
+
+def _as_image(image: ImageLike, settings: Settings, what: str) -> NDArray[np.float32]:
+    """Return an image as float32 in [0, 1] of the model's channels; paths are read."""
+    if isinstance(image, str | Path):
+        return read_image(Path(image), channels=settings.channels, data_range=settings.data_range)
+    array = np.asarray(image)
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels != settings.channels:
+        wanted = "(h, w)" if settings.channels == 1 else "(h, w, 3)"
+        raise ValueError(f"{what} must have shape {wanted}, got {array.shape}")
+    if array.dtype in (np.uint8, np.uint16):
+        return (array / np.float32(settings.data_range or np.iinfo(array.dtype).max)).astype(np.float32)
+    if array.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{what} must be uint8, uint16, float32 or float64, got {array.dtype}")
+    if not np.isfinite(array).all():
+        position = tuple(int(place) for place in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{what} has a NaN or infinite value at {position}")
+    return (array / (settings.data_range or 1.0)).astype(np.float32)

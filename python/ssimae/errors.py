@@ -1,0 +1,25 @@
+"""Outcomes that are neither success nor bad input; bad input is ``ValueError``, ``OSError`` or ``TypeError``."""
+
+from __future__ import annotations
+
+
+class SafeguardError(RuntimeError):
+    """A safeguard stopped the work before it could do harm."""
+
+
+class DivergedError(SafeguardError):
+    """The training loss became NaN or infinite."""
+
+    def __init__(self, step: int, loss: float, lr: float) -> None:
+        super().__init__(
+            f"the training loss became {loss} at step {step} (learning rate up to {lr:g}); the last good state is kept: "
+            "start again with a lower --lr"
+        )
+
+
+class InterruptedRunError(RuntimeError):
+    """A signal ended the training after its state was saved."""
+
+    def __init__(self, signal: int, step: int, steps: int) -> None:
+        super().__init__(f"interrupted at step {step} of {steps}; the state is saved")
+        self.signal = signal

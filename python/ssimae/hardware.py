@@ -1,0 +1,83 @@
+"""Devices and number formats: what this machine offers, and the process-wide settings that make a CPU fast."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from functools import cache
+from typing import Literal
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the torch device of a name; ``auto`` is the GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not a device, or one this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"`device` must be auto, cpu, cuda or cuda:N, got {name!r}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"`device` must be auto, cpu, cuda or cuda:N, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"`device` is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices here")
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """Return the arithmetic of the network on a device: ``auto`` is bfloat16 where the hardware multiplies in it."""
+    if name == "bfloat16" or (name == "auto" and _has_bfloat16(device)):
+        return "bfloat16"
+    return "float32"
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+@cache
+def prepare_cpu() -> None:
+    """Set what the CPU needs for steady speed; once a process, safe to call again.
+
+    Notes
+    -----
+    Denormal numbers are flushed to zero: once units of the network die, a step otherwise takes several times as long.
+    glibc is told to keep freed memory: by default every step hands its activations back to the system and faults
+    them in again.
+    """
+    if not torch.set_flush_denormal(True):
+        logger.info("this processor cannot flush denormal numbers; training may slow down late")
+    if sys.platform == "linux":
+        try:
+            libc = ctypes.CDLL("libc.so.6")
+        except OSError:  # another C library (musl): it has its own allocator and no mallopt
+            return
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def describe(device: torch.device) -> str:
+    """Return one line that names a device, for records and reports."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} (CUDA {torch.version.cuda})"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return f"{capabilities.get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads, {_instructions()}"
+
+
+def _instructions() -> str:
+    return str(torch.backends.cpu.get_cpu_capability())

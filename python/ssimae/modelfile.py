@@ -1,0 +1,108 @@
+"""The model on disk: weights as safetensors, settings and thresholds as JSON metadata; loading never runs code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ssimae.atomic import write_bytes
+from ssimae.config import Settings
+from ssimae.model import Autoencoder
+from ssimae.threshold import Thresholds
+
+FORMAT = "ssimae-model-1"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained network with what is needed to inspect images with it."""
+
+    model: Autoencoder
+    settings: Settings
+    precision: str
+    """Arithmetic it was trained in: float32 or bfloat16."""
+    thresholds: Thresholds | None
+    """None while they have not been set."""
+
+
+def save_model(path: Path, saved: SavedModel) -> None:
+    """Write a model file atomically.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "settings": json.dumps(dataclasses.asdict(saved.settings)),
+        "precision": saved.precision,
+        "thresholds": json.dumps(saved.thresholds.to_dict() if saved.thresholds is not None else None),
+    }
+    write_bytes(path, save(tensors, metadata=metadata))
+
+
+def load_model(path: Path) -> SavedModel:
+    """Return the model of a file, on the CPU and in evaluation mode.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not a model of this version of ssimae, is damaged, or does not fit the network its settings describe.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                found = metadata.get("format", "no format at all")
+                raise ValueError(f"{path}: not a model of this version of ssimae (wants {FORMAT}, found {found})")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a model file, or damaged ({error})") from error
+    try:
+        settings = settings_from_dict(json.loads(metadata["settings"]))
+        thresholds = json.loads(metadata["thresholds"])
+        precision = metadata["precision"]
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: the metadata of the model is incomplete ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    model = Autoencoder(settings.latent_dim, settings.patch_size, settings.channels)
+    expected = model.state_dict()
+    differing = sorted(
+        name
+        for name in expected.keys() | tensors.keys()
+        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
+    )
+    if differing:
+        raise ValueError(f"{path}: weights do not fit the network of its settings; first difference: {differing[0]}")
+    model.load_state_dict(tensors)
+    return SavedModel(
+        model.eval(), settings, precision, Thresholds.from_dict(thresholds) if thresholds is not None else None
+    )
+
+
+def settings_from_dict(fields: dict[str, Any]) -> Settings:
+    """Return settings from their fields by name, as JSON and TOML carry them.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a value breaks its rule.
+    """
+    known = {field.name for field in dataclasses.fields(Settings)}
+    unknown = sorted(fields.keys() - known)
+    if unknown:
+        raise ValueError(f"unknown setting `{unknown[0]}`; known are {', '.join(sorted(known))}")
+    return Settings(**fields)

@@ -1,0 +1,37 @@
+"""How long work tells how far it is, without knowing who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of work of known size."""
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say how much is done, and one short figure beside it."""
+
+
+class Progress(Protocol):
+    """Listener of long work."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Task]:
+        """Announce a piece of work for as long as the block lasts."""
+        yield _SilentTask()
+
+
+class _SilentTask:
+    def update(self, done: int, note: str = "") -> None:
+        """Ignore it."""
+
+
+class SilentProgress:
+    """Listener that does not listen: for use as a library."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Task]:
+        """Announce nothing."""
+        yield _SilentTask()

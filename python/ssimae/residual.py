@@ -1,0 +1,137 @@
+"""From an image to its residual map: patches, reconstruction, comparison, smoothing, opening."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
+from torch import Tensor
+
+from ssimae.config import Settings
+from ssimae.hardware import prepare_cpu
+from ssimae.loss import ssim_loss
+from ssimae.model import Autoencoder
+from ssimae.scaling import restore_size, scale_image
+from ssimae.tiling import extract_patches, stitch_patches
+
+BATCH = 64
+"""Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
+
+
+def inspect_image(
+    model: Autoencoder, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the reconstruction and the residual map of one image, both of its size.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Trained network, on `device`.
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    settings : Settings
+        Stride, residual window, averaging, smoothing, opening, scale.
+    device : torch.device
+    precision : {"float32", "bfloat16"}
+        Arithmetic of the forward pass.
+
+    Returns
+    -------
+    reconstruction : ndarray of the image's shape, float32
+        Mean of the patches' reconstructions where they overlap (Bergmann et al. 2019, sec. 4.2).
+    residual : ndarray of shape (h, w), float32
+        1 - SSIM in [0, 2], or the squared difference; the mean over channels.
+
+    Raises
+    ------
+    ValueError
+        If the image, after scaling, is smaller than a patch.
+    """
+    prepare_cpu()
+    scaled = scale_image(image, settings.scale)
+    height, width = scaled.shape[:2]
+    if min(height, width) < settings.patch_size:
+        raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
+    patches = extract_patches(scaled, patch_size=settings.patch_size, stride=settings.stride)
+    if patches.ndim == 3:
+        patches = patches[:, None]
+    rebuilt = np.empty_like(patches)
+    differences = np.empty((len(patches), *patches.shape[2:]), np.float32) if settings.residual_average else None
+    for start in range(0, len(patches), BATCH):
+        part = slice(start, start + BATCH)
+        batch = torch.from_numpy(patches[part]).to(device)
+        output = reconstruct(model, batch, precision)
+        rebuilt[part] = output.cpu().numpy()
+        if differences is not None:
+            differences[part] = difference(batch, output, settings).cpu().numpy()
+    # Gray patches stitch as (P, h, w), colour as (P, C, h, w).
+    reconstruction = stitch_patches(
+        rebuilt[:, 0] if settings.channels == 1 else rebuilt, height=height, width=width, stride=settings.stride
+    )
+    if differences is not None:
+        residual = stitch_patches(differences, height=height, width=width, stride=settings.stride)
+    else:
+        residual = difference(_as_batch(scaled), _as_batch(reconstruction), settings)[0].numpy()
+    shape = image.shape[:2]
+    return restore_size(reconstruction, *shape), clean(restore_size(residual, *shape), settings)
+
+
+@torch.inference_mode()
+def reconstruct(model: Autoencoder, patches: Tensor, precision: str) -> Tensor:
+    """Return the reconstruction of patches (N, C, h, w) as contiguous float32."""
+    with torch.autocast(patches.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        output: Tensor = model(patches.contiguous(memory_format=torch.channels_last))
+    return output.float().contiguous()
+
+
+@torch.inference_mode()
+def difference(images: Tensor, reconstructions: Tensor, settings: Settings) -> Tensor:
+    """Return the residual maps (N, h, w) of batches (N, C, h, w): 1 - SSIM or squared difference."""
+    if settings.loss == "l2":
+        return (images - reconstructions).square().mean(dim=1)
+    maps: Tensor = ssim_loss(
+        images,
+        reconstructions,
+        data_range=1.0,
+        window=settings.residual_window,
+        window_size=settings.residual_window_size,
+        sigma=settings.sigma,
+        border=settings.border,
+        reduction="none",
+        **settings.ssim_constants,
+    )
+    return maps.mean(dim=1)
+
+
+def clean(residual: NDArray[np.float32], settings: Settings) -> NDArray[np.float32]:
+    """Return a residual map smoothed and opened as the settings say."""
+    if settings.residual_smoothing > 0:
+        residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
+    return open_map(residual, settings.opening) if settings.opening > 1 else residual
+
+
+def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32]:
+    """Return the gray opening of a map with a flat disk.
+
+    Notes
+    -----
+    Opening the map once gives the same masks as opening every thresholded map, because a flat opening commutes with
+    thresholding. That needs pixels outside the image to take no part: +inf under erosion, -inf under dilation; SciPy's
+    default borders break the equality.
+    """
+    disk = disk_footprint(diameter)
+    eroded = grey_erosion(residual, footprint=disk, mode="constant", cval=np.inf)
+    opened: NDArray[np.float32] = grey_dilation(eroded, footprint=disk, mode="constant", cval=-np.inf)
+    return opened
+
+
+def disk_footprint(diameter: int) -> NDArray[np.bool_]:
+    """Return the pixels whose centres lie in a disk; diameter 4 is 4 x 4 without its corners."""
+    offset = np.arange(diameter) - (diameter - 1) / 2
+    inside: NDArray[np.bool_] = offset[:, None] ** 2 + offset[None, :] ** 2 <= (diameter / 2) ** 2
+    return inside
+
+
+def _as_batch(image: NDArray[np.float32]) -> Tensor:
+    planes = torch.from_numpy(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1)
+    return planes.permute(2, 0, 1)[None].contiguous()

@@ -1,0 +1,220 @@
+"""The main job, from a folder of good images to a report, and its continuation after an interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssimae.config import Settings
+from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, open_dataset
+from ssimae.evaluation import Evaluation
+from ssimae.hardware import describe, resolve_device, resolve_precision
+from ssimae.progress import Progress
+from ssimae.report import write_report
+from ssimae.runfolder import RunFolder
+from ssimae.stages import (
+    GoodImages,
+    evaluate_stage,
+    has_masks,
+    predict_stage,
+    read_good_images,
+    threshold_stage,
+    train_stage,
+)
+from ssimae.synthetic import write_woven_dataset
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be run, where, and on what."""
+
+    data: Path | None
+    """Folder of the images; None for the embedded woven textures, written into the run folder."""
+    settings: Settings
+    compare: str | None = None
+    """Loss of a second model trained with the same budget, or None."""
+    preset: str = "default"
+    quick: bool = False
+    device: str = "auto"
+    train_only: bool = False
+    """Stop after the thresholds."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    folder: RunFolder
+    evaluations: dict[str, Evaluation | None]
+    """By loss; None where there are no masks."""
+
+
+def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
+    """Run a job in a new folder.
+
+    Raises
+    ------
+    OSError, ValueError
+        For data or an output folder that cannot be worked with, before any work.
+    SafeguardError
+        If the training diverges.
+    InterruptedRunError
+        If Ctrl-C or SIGTERM ended the training; :func:`resume` goes on.
+    """
+    device = resolve_device(job.device)
+    dataset = None if job.data is None else _checked(open_dataset(job.data), job.settings, progress)
+    folder = RunFolder(out)
+    folder.prepare(force=force)
+    with folder.locked():
+        if dataset is None:
+            data = folder.root / "data"
+            write_woven_dataset(data, seed=job.settings.seed)
+            dataset = open_dataset(data)
+        facts = _facts(job, dataset, device)
+        folder.write_config(job.settings, facts)
+        return _continue(folder, job, dataset, facts, device, progress)
+
+
+def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
+    """Go on with an interrupted run; finished stages are not repeated.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder is not a run, another process writes there, or the images have changed since.
+    """
+    folder = RunFolder(out)
+    settings, facts = folder.read_config()
+    with folder.locked():
+        job = Job(
+            data=Path(facts["data"]),
+            settings=settings,
+            compare=facts.get("compare"),
+            preset=facts["preset"],
+            quick=facts["quick"],
+            device=device,
+            train_only=facts["train_only"],
+        )
+        dataset = _checked(open_dataset(job.data or folder.root), settings, progress)
+        if dataset_fingerprint(dataset) != facts["fingerprint"]:
+            raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
+        return _continue(folder, job, dataset, facts, resolve_device(device), progress)
+
+
+def _continue(
+    folder: RunFolder,
+    job: Job,
+    dataset: Dataset,
+    facts: dict[str, Any],
+    device: torch.device,
+    progress: Progress,
+) -> Outcome:
+    good = read_good_images(dataset, job.settings, progress)
+    facts = {**facts, "held_out": good.split.kind != "none", "held_out_images": good.held_out_names}
+    models = [(job.settings, folder)]
+    folder.write_config(job.settings, facts)
+    if job.compare is not None:
+        nested = folder.comparison(job.compare)
+        nested.root.mkdir(exist_ok=True)
+        settings = dataclasses.replace(job.settings, loss=job.compare)  # type: ignore[arg-type]
+        models.append((settings, nested))
+        if not nested.config.exists():
+            nested.write_config(settings, facts)
+    evaluations = {}
+    for settings, part in models:
+        evaluations[settings.loss] = _run_model(part, dataset, good, device, progress, train_only=job.train_only)
+    if not job.train_only:
+        write_report(folder.root)
+    return Outcome(folder, evaluations)
+
+
+def _run_model(
+    folder: RunFolder,
+    dataset: Dataset,
+    good: GoodImages,
+    device: torch.device,
+    progress: Progress,
+    *,
+    train_only: bool,
+) -> Evaluation | None:
+    settings, facts = folder.read_config()
+    if not folder.model.exists():
+        training = train_stage(folder, good, settings, device=device, progress=progress)
+        warnings = list(facts["warnings"])
+        if training.collapsed:
+            warnings.append(
+                f"training collapsed: loss {training.loss:.3f}, against {training.plateau:.3f} for rebuilding each patch "
+                "as its own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
+            )
+            logger.warning("%s", warnings[-1])
+        folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})
+    saved, thresholds = threshold_stage(folder, good, device=device, progress=progress)
+    if train_only:
+        return None
+    samples = test_samples(dataset)
+    predict_stage(folder, samples, saved, thresholds, device=device, progress=progress)
+    return evaluate_stage(folder, samples, progress)
+
+
+def test_samples(dataset: Dataset) -> tuple[Sample, ...]:
+    """Return the images a run inspects: the test images, or the good images themselves where there are none."""
+    if dataset.test:
+        return dataset.test
+    return tuple(Sample(path, path.stem, "training", None) for path in dataset.train)
+
+
+def _checked(dataset: Dataset, settings: Settings, progress: Progress) -> Dataset:
+    """Return the data set after reading every file of it; all errors in one message, warnings logged."""
+    with progress.task("checking images", len(dataset.train) + len(dataset.test)) as task:
+        problems = check_dataset(
+            dataset,
+            patch_size=settings.patch_size,
+            scale=settings.scale,
+            channels=settings.channels,
+            data_range=settings.data_range,
+            progress=task.update,
+        )
+    for problem in problems:
+        if problem.severity == "warning":
+            logger.warning("%s: %s", problem.path, problem.message)
+    errors = [f"{problem.path}: {problem.message}" for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ValueError("\n".join(errors))
+    return dataset
+
+
+def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    precision = resolve_precision(job.settings.precision, device)
+    warnings = []
+    if not has_masks(test_samples(dataset)):
+        warnings.append("no metrics: this data has no ground-truth masks")
+    return {
+        "data": str(dataset.root.resolve()),
+        "dataset": dataset.name if job.data is not None else "embedded woven textures",
+        "layout": dataset.layout,
+        "fingerprint": dataset_fingerprint(dataset),
+        "preset": job.preset,
+        "quick": job.quick,
+        "train_only": job.train_only,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "ssimae": version("ssimae"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": describe(device),
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "train_images": len(dataset.train),
+        "warnings": warnings,
+        **({"compare": job.compare} if job.compare is not None else {}),
+    }

@@ -1,0 +1,150 @@
+"""The run folder: where each result of a run lies, and who may write there."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import shutil
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ssimae.atomic import write_text
+from ssimae.config import Settings
+from ssimae.modelfile import settings_from_dict
+
+RESULTS = ("predictions.csv", "regions.csv", "metrics.json", "curves.npz", "report.html")
+
+
+class RunFolder:
+    """Paths of one run, named as DESIGN's run folder.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the run.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.toml"
+        self.model = root / "model.safetensors"
+        self.state = root / "state" / "training.safetensors"
+        self.log = root / "log.jsonl"
+        self.thresholds = root / "thresholds.json"
+        self.reconstructions = root / "reconstructions"
+        self.residuals = root / "residuals"
+        self.predictions = root / "predictions.csv"
+        self.regions = root / "regions.csv"
+        self.metrics = root / "metrics.json"
+        self.curves = root / "curves.npz"
+        self.report = root / "report.html"
+
+    def comparison(self, loss: str) -> RunFolder:
+        """Return the nested run that a comparison model of another loss fills."""
+        return RunFolder(self.root / loss)
+
+    def map_path(self, folder: Path, defect: str, name: str) -> Path:
+        """Return where the map of one image lies below `reconstructions` or `residuals`."""
+        return folder / defect / f"{name}.tiff"
+
+    def prepare(self, *, force: bool) -> None:
+        """Make the folder, or clear an earlier run from it when forced.
+
+        Raises
+        ------
+        OSError
+            If the folder exists and is not empty without `force`, is not a run, or cannot be written.
+        """
+        if self.root.exists() and any(self.root.iterdir()):
+            if not force:
+                raise FileExistsError(
+                    f"{self.root}: not empty; choose another --out, go on with --resume, or overwrite with --force"
+                )
+            if not self.config.exists():
+                raise FileExistsError(f"{self.root}: not a run folder (no config.toml), so --force leaves it alone")
+            for entry in self.root.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against other runs; a killed run leaves no stale lock.
+
+        Raises
+        ------
+        OSError
+            If another process holds it.
+        """
+        with (self.root / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BlockingIOError(f"{self.root}: another run is writing here") from error
+            yield
+
+    def write_config(self, settings: Settings, run: Mapping[str, Any]) -> None:
+        """Write ``config.toml``: the resolved settings, and the facts of this run."""
+        chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": dict(run)}))
+
+    def read_config(self) -> tuple[Settings, dict[str, Any]]:
+        """Return the settings and facts of ``config.toml``.
+
+        Raises
+        ------
+        OSError
+            If this is not a run folder.
+        ValueError
+            If the file is damaged or of another version.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(f"{self.root}: not a run folder (no config.toml)")
+        return read_config(self.config)
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Add one line to ``log.jsonl``."""
+        with self.log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def trim_log(self, step: int) -> None:
+        """Drop log lines after a step, and a line torn by a kill: a resumed run writes them again."""
+        if self.log.exists():
+            kept = [
+                line for line in _whole_lines(self.log.read_text().splitlines()) if json.loads(line)["step"] <= step
+            ]
+            write_text(self.log, "".join(line + "\n" for line in kept))
+
+
+def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings and the ``[run]`` table of a TOML file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not TOML, has unknown tables or settings, or a value breaks its rule.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML ({error})") from error
+    unknown = sorted(tables.keys() - {"settings", "run"})
+    if unknown:
+        raise ValueError(f"{path}: unknown table or key `{unknown[0]}`; settings belong under [settings]")
+    try:
+        return settings_from_dict(tables.get("settings", {})), tables.get("run", {})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _whole_lines(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if line.startswith("{") and line.endswith("}"):
+            yield line

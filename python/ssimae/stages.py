@@ -1,0 +1,203 @@
+"""The stages of a run, each from files to files: train, set thresholds, inspect, evaluate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssimae.atomic import write_bytes, write_text
+from ssimae.config import Settings
+from ssimae.datasets import Dataset, Sample, read_mask
+from ssimae.evaluation import Evaluation, evaluate_maps
+from ssimae.hardware import describe
+from ssimae.holdout import Split, held_out_residuals, split_good, take
+from ssimae.images import read_float_map, read_image, write_float_tiff
+from ssimae.interrupt import noted_signals
+from ssimae.modelfile import SavedModel, load_model, save_model
+from ssimae.progress import Progress
+from ssimae.residual import inspect_image
+from ssimae.runfolder import RunFolder
+from ssimae.scaling import scale_image, scaled_shape
+from ssimae.threshold import Region, Thresholds, segment, set_thresholds
+from ssimae.train import Training, train
+
+PREDICTION_COLUMNS = (
+    "name", "defect", "image", "mask", "height", "width", "score", "verdict", "regions", "defect_px",
+)  # fmt: skip
+REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class GoodImages:
+    """Defect-free images of a run and what is held out of them."""
+
+    paths: tuple[Path, ...]
+    images: tuple[NDArray[np.float32], ...]
+    """At their own size, float32 in [0, 1]."""
+    split: Split
+
+    @property
+    def held_out_names(self) -> list[str]:
+        """Names of the images that are held out, wholly or in a band."""
+        return [] if self.split.kind == "none" else [self.paths[index].name for index, _ in self.split.held_out]
+
+
+def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -> GoodImages:
+    """Return the defect-free images of a data set and which parts of them are held out."""
+    images = []
+    with progress.task("reading good images", len(dataset.train)) as task:
+        for count, path in enumerate(dataset.train, 1):
+            images.append(read_image(path, channels=settings.channels, data_range=settings.data_range))
+            task.update(count)
+    shapes = [scaled_shape(image, settings.scale) for image in images]
+    return GoodImages(dataset.train, tuple(images), split_good(shapes, settings))
+
+
+def train_stage(
+    folder: RunFolder,
+    good: GoodImages,
+    settings: Settings,
+    *,
+    device: torch.device,
+    progress: Progress,
+) -> Training:
+    """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
+    scaled = [scale_image(image, settings.scale) for image in good.images]
+    parts = [take(scaled[index], region) for index, region in good.split.kept]
+    folder.state.parent.mkdir(exist_ok=True)
+    with noted_signals() as interrupted, progress.task(_training_name(settings), settings.patches_total) as task:
+        training = train(
+            parts,
+            settings,
+            device=device,
+            state=folder.state,
+            on_resume=folder.trim_log,
+            on_log=lambda line: folder.append_log(line.as_dict()),
+            on_step=lambda seen, loss: task.update(seen, f"loss {loss:.4f}"),
+            interrupted=interrupted,
+        )
+    save_model(folder.model, SavedModel(training.model, settings, training.precision, None))
+    return training
+
+
+def _training_name(settings: Settings) -> str:
+    return f"training {settings.loss.upper()}-AE"
+
+
+def threshold_stage(
+    folder: RunFolder, good: GoodImages, *, device: torch.device, progress: Progress
+) -> tuple[SavedModel, Thresholds]:
+    """Inspect the held-out good images and write ``thresholds.json``; the model file then carries them too."""
+    saved = load_model(folder.model)
+    model = saved.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    residuals = []
+    with progress.task("inspecting good images", len(good.split.held_out)) as task:
+        parts = held_out_residuals(
+            model, good.images, good.split, saved.settings, device=device, precision=saved.precision
+        )
+        for count, residual in enumerate(parts, 1):
+            residuals.append(residual)
+            task.update(count)
+    thresholds = set_thresholds(
+        residuals,
+        saved.settings,
+        held_out=good.split.kind != "none",
+        precision=saved.precision,
+        engine=f"torch {torch.__version__} on {describe(device)}",
+    )
+    saved = replace(saved, thresholds=thresholds)
+    save_model(folder.model, saved)
+    write_text(folder.thresholds, json.dumps(thresholds.to_dict(), indent=1) + "\n")
+    return replace(saved, model=model), thresholds
+
+
+def predict_stage(
+    folder: RunFolder,
+    samples: tuple[Sample, ...],
+    saved: SavedModel,
+    thresholds: Thresholds,
+    *,
+    device: torch.device,
+    progress: Progress,
+) -> None:
+    """Inspect images; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
+
+    Maps that an interrupted stage left are taken as they are.
+    """
+    predictions, regions = [], []
+    settings = saved.settings
+    with progress.task("inspecting images", len(samples)) as task:
+        for count, sample in enumerate(samples, 1):
+            residual_path = folder.map_path(folder.residuals, sample.defect, sample.name)
+            reconstruction_path = folder.map_path(folder.reconstructions, sample.defect, sample.name)
+            if residual_path.exists() and reconstruction_path.exists():
+                residual = read_float_map(residual_path)
+            else:
+                image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
+                reconstruction, residual = inspect_image(
+                    saved.model, image, settings, device=device, precision=saved.precision
+                )
+                for path, array in ((reconstruction_path, reconstruction), (residual_path, residual)):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_float_tiff(path, array)
+            mask, found, verdict = segment(residual, thresholds)
+            predictions.append(
+                (
+                    sample.name, sample.defect, str(sample.path), str(sample.mask or ""), *residual.shape,
+                    float(residual.max()), verdict, len(found), int(mask.sum()),
+                )
+            )  # fmt: skip
+            regions.extend(
+                (sample.name, sample.defect, number, *asdict(region).values()) for number, region in enumerate(found, 1)
+            )
+            task.update(count)
+    _write_csv(folder.regions, REGION_COLUMNS, regions)
+    _write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
+
+
+def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Progress) -> Evaluation | None:
+    """Compare stored residuals with the ground truth; write ``metrics.json`` and ``curves.npz``.
+
+    Returns None, and writes nothing, where the data has no masks.
+    """
+    if not has_masks(samples):
+        return None
+    shapes = []
+
+    def maps() -> Iterator[NDArray[np.float32]]:
+        with progress.task("evaluating", len(samples)) as task:
+            for count, sample in enumerate(samples, 1):
+                residual = read_float_map(folder.map_path(folder.residuals, sample.defect, sample.name))
+                shapes.append(residual.shape)
+                yield residual
+                task.update(count)
+
+    masks = (read_mask(sample, shapes[index]) for index, sample in enumerate(samples))
+    evaluation = evaluate_maps(maps(), masks)
+    write_text(folder.metrics, json.dumps(evaluation.to_dict(), indent=1) + "\n")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **evaluation.curves())
+    write_bytes(folder.curves, buffer.getvalue())
+    return evaluation
+
+
+def has_masks(samples: tuple[Sample, ...]) -> bool:
+    """Return whether every defective sample has a ground-truth mask, and there is one."""
+    masked = [sample.mask is not None for sample in samples if sample.defect != "good"]
+    return bool(masked) and all(masked)
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())

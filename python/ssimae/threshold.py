@@ -1,0 +1,188 @@
+"""Thresholds from good images only, and the verdict they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.config import Settings
+from ssimae.regions import label_regions, region_statistics
+
+Verdict = Literal["good", "review", "defective"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Two levels of the residual, and where they come from.
+
+    A region is what lies above `review` and has at least `min_area` pixels. It is defective if its highest residual
+    lies above `defective`.
+    """
+
+    review: float
+    defective: float
+    rule: str
+    min_area: int
+    held_out: bool
+    """Whether the images they were set on were kept out of training."""
+    images: int
+    """Good images, or bands of them, they were set on."""
+    pixels: int
+    precision: str
+    """Arithmetic of the forward pass they hold for."""
+    engine: str
+    """What ran the network."""
+    good_scores: tuple[float, ...]
+    """Highest residual of each good image."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, ready for JSON."""
+        return {**asdict(self), "good_scores": list(self.good_scores)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Thresholds:
+        """Return thresholds from the dictionary of :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown.
+        """
+        try:
+            return cls(**{**fields, "good_scores": tuple(fields["good_scores"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"thresholds do not have the fields of this version: {error}") from error
+
+
+def set_thresholds(
+    residuals: Sequence[NDArray[np.float32]], settings: Settings, *, held_out: bool, precision: str, engine: str
+) -> Thresholds:
+    """Return the thresholds that good images give.
+
+    Parameters
+    ----------
+    residuals : sequence of ndarray of shape (h, w), float32
+        Residual maps of defect-free images or bands, at least one.
+    settings : Settings
+        Its `threshold_rule`, `min_area`, `threshold_fpr` and `review_fpr` count.
+    held_out : bool
+        Whether the images were kept out of training.
+    precision, engine : str
+        Recorded, so that prediction can use the same.
+
+    Raises
+    ------
+    ValueError
+        If a share of pixels is asked for that is finer than these images carry.
+
+    Notes
+    -----
+    Rule ``area`` (after MVTec AD, Bergmann et al., CVPR 2019): `review` is the lowest level above which no good image
+    shows a region of `min_area` pixels; with n good images, about one good image in n + 1 will still show one.
+    `defective` lies as far above it as it lies above the middle of the good images' own levels.
+
+    Rule ``fpr``: the shares `review_fpr` and `threshold_fpr` of the good pixels lie above the two levels. Neighbouring
+    pixels are not independent, so a share is refused when fewer than one window's worth of pixels lies above it.
+    """
+    pixels = sum(residual.size for residual in residuals)
+    if settings.threshold_rule == "area":
+        levels = [area_level(residual, settings.min_area) for residual in residuals]
+        review = max(levels)
+        defective = review + (review - float(np.median(levels)))
+    else:
+        pooled = np.sort(np.concatenate([residual.ravel() for residual in residuals]))
+        finest = settings.residual_window_size**2 / pixels
+        for name in ("threshold_fpr", "review_fpr"):
+            if getattr(settings, name) < finest:
+                raise ValueError(
+                    f"`{name}` {getattr(settings, name)} is finer than {pixels} good pixels carry (at least {finest:.2g})"
+                )
+        review = float(pooled[pixels - 1 - int(settings.review_fpr * pixels)])
+        defective = float(pooled[pixels - 1 - int(settings.threshold_fpr * pixels)])
+    return Thresholds(
+        review=review,
+        defective=defective,
+        rule=settings.threshold_rule,
+        min_area=settings.min_area,
+        held_out=held_out,
+        images=len(residuals),
+        pixels=pixels,
+        precision=precision,
+        engine=engine,
+        good_scores=tuple(float(residual.max()) for residual in residuals),
+    )
+
+
+def area_level(residual: NDArray[np.float32], min_area: int) -> float:
+    """Return the highest value v such that the pixels at or above v hold a region of `min_area` pixels.
+
+    A map of fewer pixels has no such value; its lowest value is returned.
+    """
+    values = np.unique(residual)
+    low, high = 0, len(values) - 1
+    while low < high:  # the region only shrinks as the level rises: bisection over the values
+        middle = (low + high + 1) // 2
+        labels, count = label_regions(residual >= values[middle])
+        if count and int(np.bincount(labels.ravel())[1:].max()) >= min_area:
+            low = middle
+        else:
+            high = middle - 1
+    return float(values[low])
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of a segmentation; the box is half-open."""
+
+    area: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    row: float
+    column: float
+    max_score: float
+    mean_score: float
+
+
+def segment(
+    residual: NDArray[np.float32], thresholds: Thresholds
+) -> tuple[NDArray[np.bool_], tuple[Region, ...], Verdict]:
+    """Return the segmentation of a residual map, its regions (highest first) and the verdict.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (h, w), float32
+    thresholds : Thresholds
+
+    Returns
+    -------
+    mask : ndarray of shape (h, w), bool
+        Pixels above `review` in regions of at least `min_area` pixels.
+    regions : tuple of Region
+    verdict : {"good", "review", "defective"}
+    """
+    labels, count = label_regions(residual > thresholds.review)
+    statistics = region_statistics(labels, count, scores=residual)
+    large = np.flatnonzero(statistics.areas >= thresholds.min_area)
+    mask = np.isin(labels, large + 1)
+    regions = sorted(
+        (
+            Region(
+                int(statistics.areas[index]),
+                *(int(side) for side in statistics.boxes[index]),
+                *(float(place) for place in statistics.centroids[index]),
+                float(statistics.max_scores[index]),
+                float(statistics.mean_scores[index]),
+            )
+            for index in large
+        ),
+        key=lambda region: -region.max_score,
+    )
+    if not regions:
+        return mask, (), "good"
+    return mask, tuple(regions), "defective" if regions[0].max_score > thresholds.defective else "review"

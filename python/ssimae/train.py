@@ -1,0 +1,151 @@
+"""Training: random crops, reconstruction, loss, Adam; state that survives any interruption."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssimae.config import Settings
+from ssimae.crops import CropSampler
+from ssimae.errors import DivergedError, InterruptedRunError
+from ssimae.hardware import prepare_cpu, resolve_precision
+from ssimae.loss import ssim_loss
+from ssimae.model import Autoencoder
+from ssimae.schedule import learning_rate
+from ssimae.state import Progress, load_state, save_state
+from ssimae.training_log import LogLine, TrainingLog
+
+PLATEAU = 0.97
+"""A final loss above this share of the loss of a constant output counts as collapsed."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Outcome of a training: the network, its last loss, and what a reader should know."""
+
+    model: Autoencoder
+    loss: float
+    plateau: float
+    precision: str
+    elapsed_s: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the network still does no better than a constant output."""
+        return self.loss > PLATEAU * self.plateau
+
+
+def train(
+    images: Sequence[NDArray[np.float32]],
+    settings: Settings,
+    *,
+    device: torch.device,
+    state: Path | None = None,
+    on_resume: Callable[[int], None] | None = None,
+    on_log: Callable[[LogLine], None] | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+    interrupted: Callable[[], int | None] | None = None,
+) -> Training:
+    """Return the autoencoder trained on defect-free images (Bergmann et al. 2019, sec. 4.2).
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+        Defect-free images, already scaled.
+    settings : Settings
+        Loss, network, budget, learning rate and seed.
+    device : torch.device
+        Where to train.
+    state : Path or None
+        File of the training state; written about every `checkpoint_every` seconds and resumed from when it exists.
+    on_resume : callable or None
+        Called with the number of steps already done before the first one is taken.
+    on_log : callable or None
+        Called with a :class:`LogLine` about 400 times.
+    on_step : callable or None
+        Called after every step with the patches seen so far and the loss.
+    interrupted : callable or None
+        Asked after every step; a signal number saves the state and raises.
+
+    Raises
+    ------
+    DivergedError
+        If the loss becomes NaN or infinite; the last good state stays.
+    InterruptedRunError
+        If `interrupted` returned a signal.
+
+    Notes
+    -----
+    A resumed run takes the same steps as an uninterrupted one and ends with the same weights on the same device.
+    """
+    prepare_cpu()
+    precision = resolve_precision(settings.precision, device)
+    crops = CropSampler(images, settings)
+    steps = crops.steps_per_epoch * settings.epochs
+    model = Autoencoder(settings.latent_dim, settings.patch_size, settings.channels, seed=settings.seed)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    plateau = _plateau(crops.batch(0), settings)
+    resumed = load_state(state, model, optimizer) if state is not None and state.exists() else Progress()
+    log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=on_log)
+    saved = time.monotonic()
+    if on_resume is not None:
+        on_resume(resumed.step)
+
+    for step in range(resumed.step, steps):
+        lr = learning_rate(step, steps=steps, peak=settings.lr, schedule=settings.schedule)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        batch = crops.batch(step).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            reconstruction = model(batch)
+        loss = training_loss(batch, reconstruction.float(), settings)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        value = float(loss)
+        if not np.isfinite(value):
+            raise DivergedError(step, value, settings.lr)
+        optimizer.step()
+
+        seen = crops.patches_seen(step + 1)
+        log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch), seen=seen, loss=value, lr=lr)
+        if on_step is not None:
+            on_step(seen, value)
+        signal = interrupted() if interrupted is not None else None
+        due = state is not None and time.monotonic() - saved >= settings.checkpoint_every
+        if state is not None and (due or signal is not None or step == steps - 1):
+            save_state(state, model, optimizer, Progress(step + 1, log.elapsed, log.loss))
+            saved = time.monotonic()
+        if signal is not None:
+            raise InterruptedRunError(signal, step + 1, steps)
+
+    return Training(model.eval(), log.loss or 0.0, plateau, precision, log.elapsed)
+
+
+def training_loss(patches: Tensor, reconstruction: Tensor, settings: Settings) -> Tensor:
+    """Return the loss of a batch (N, C, h, w): mean of 1 - SSIM, or mean squared error (sec. 3.1 and 3.2)."""
+    if settings.loss == "l2":
+        return torch.nn.functional.mse_loss(reconstruction, patches)
+    return ssim_loss(
+        patches,
+        reconstruction,
+        data_range=1.0,
+        window=settings.window,
+        window_size=settings.window_size,
+        sigma=settings.sigma,
+        border=settings.border,
+        **settings.ssim_constants,
+    )
+
+
+def _plateau(patches: Tensor, settings: Settings) -> float:
+    """Return the loss of the best-known dead end: each patch rebuilt as its own mean."""
+    constant = patches.mean(dim=(2, 3), keepdim=True).expand_as(patches).contiguous()
+    return float(training_loss(patches.clone(), constant, settings))

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs a wheel in a clean environment and uses it from outside the checkout.
+# usage: try_wheel.sh PYTHON WHEEL
+set -euo pipefail
+wheel=$(realpath "$2")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1" -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet "$wheel"
+cd "$folder"
+"$folder/venv/bin/python" -W error - <<'PYTHON'
+import importlib.resources
+from pathlib import Path
+
+import numpy as np
+
+import ssimae
+from ssimae import _rust
+
+package = Path(ssimae.__file__).parent
+assert "venv" in package.parts, package
+files = {path.name for path in importlib.resources.files("ssimae.kernels").iterdir()}
+assert any(name.startswith("ssim") and name.endswith(".py") for name in files), f"no kernels in the wheel: {files}"
+assert (package / "templates" / "report.html.j2").is_file(), "no report template in the wheel"
+assert (package / "py.typed").is_file(), "no py.typed in the wheel"
+image = np.random.default_rng(0).random((70, 90), dtype=np.float32)
+patches = ssimae.extract_patches(image, patch_size=32, stride=15)
+assert np.abs(ssimae.stitch_patches(patches, height=70, width=90, stride=15) - image).max() < 1e-6
+print(f"wheel holds: ssimae {_rust.__name__} and kernels {sorted(files)} import from {package}")
+PYTHON
+"$folder/venv/bin/ssimae" --help >/dev/null
