@@ -2,6 +2,7 @@
 
 from ssimae.config import Settings, preset
 from ssimae.evaluation import Evaluation, evaluate_maps
+from ssimae.images import read_image
 from ssimae.model import Autoencoder
 from ssimae.regions import RegionStatistics, label_regions, region_statistics
 from ssimae.tiling import extract_patches, patch_grid, stitch_patches
@@ -16,6 +17,7 @@ __all__ = [
     "label_regions",
     "patch_grid",
     "preset",
+    "read_image",
     "region_statistics",
     "stitch_patches",
 ]

@@ -1,0 +1,157 @@
+"""Image files to samples as they are stored: full depth, upright, alpha dropped, one page.
+
+Pillow decodes whatever it reads in full. TIFFs it would cut to 8 bits or cannot open go to tifffile; everything else
+that would lose depth is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import tifffile
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from ssimae.pixels import ORIENTATION, Decoded, RefusedError, Stored, from_pillow, pillow_quiet, select_page, upright
+from ssimae.tiff import TIFF_SIGNATURES, open_tiff
+
+logger = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Suffixes of image files, in lower case."""
+
+# What Pillow, tifffile and the codecs below them raise for damaged files.
+_DECODER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,
+    struct.error,
+    zlib.error,
+)
+
+
+def decode(path: Path, *, page: int | None, max_pixels: int) -> Decoded:
+    """Return the samples of an image file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no image, is damaged, larger than `max_pixels`, of several pages with none named, or of a depth that
+        would be cut.
+    """
+    with _opened(path, page) as stored:
+        if stored.height < 1 or stored.width < 1:
+            raise RefusedError(f"not a readable image ({stored.height} x {stored.width} pixels)")
+        if stored.height * stored.width > max_pixels:
+            raise RefusedError(
+                f"{stored.height} x {stored.width} = {stored.height * stored.width} pixels is more than `max_pixels` "
+                f"({max_pixels})"
+            )
+        decoded = stored.decode()
+        if decoded.samples.shape[:2] != stored.shape:
+            raise RefusedError(f"damaged: {decoded.samples.shape[:2]} pixels decoded, {stored.shape} announced")
+    return decoded
+
+
+def measure(path: Path, *, page: int | None) -> tuple[int, int]:
+    """Return height and width from the head of a file; raises as :func:`decode` does."""
+    with _opened(path, page) as stored:
+        return stored.shape
+
+
+@contextmanager
+def _opened(path: Path, page: int | None) -> Iterator[Stored]:
+    try:
+        with path.open("rb") as file:
+            signature = file.read(32)
+            file.seek(0)
+            if not signature:
+                raise RefusedError("the file is empty")
+            if signature.startswith(TIFF_SIGNATURES):
+                with tifffile.TiffFile(file, name=path.name) as tiff:
+                    yield open_tiff(file, tiff, page)
+            else:
+                yield _open_pillow(file, signature, page)
+    except RefusedError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except OSError as error:
+        # Errors of the system name the file themselves; those of the decoders carry no number.
+        if error.errno is not None and error.filename is not None:
+            raise
+        raise OSError(f"{path}: not a readable image ({error})") from error
+    except _DECODER_ERRORS as error:
+        raise ValueError(f"{path}: not a readable image ({error or type(error).__name__})") from error
+
+
+def _open_pillow(file: IO[bytes], signature: bytes, page: int | None) -> Stored:
+    kind: type[ImageFile.ImageFile]
+    if signature.startswith(b"\x89PNG\r\n\x1a\n"):
+        kind = PngImageFile
+        _refuse_cut_png(signature)
+    elif signature.startswith(b"\xff\xd8\xff"):
+        kind = JpegImageFile
+    elif signature.startswith(b"BM"):
+        kind = BmpImageFile
+    elif signature[:4] == b"RIFF" and signature[8:12] == b"WEBP":
+        kind = WebPImageFile
+    else:
+        raise RefusedError(f"not a PNG, JPEG, TIFF, BMP or WebP image (begins with {signature[:8]!r})")
+    with pillow_quiet():
+        image = kind(file)
+        select_page(getattr(image, "n_frames", 1), page, image.seek)
+        orientation = _exif_orientation(image, file.name)
+    width, height = image.size
+
+    def decode_image() -> Decoded:
+        image.load()
+        if kind is PngImageFile:
+            _refuse_wrong_sums(file)
+        decoded = from_pillow(image)
+        return Decoded(upright(decoded.samples, orientation), decoded.white)
+
+    return Stored(height, width, orientation, decode_image)
+
+
+def _refuse_cut_png(signature: bytes) -> None:
+    if len(signature) < 26:
+        raise RefusedError("not a readable image (the file ends in its head)")
+    depth, colour_type = signature[24], signature[25]
+    if depth == 16 and colour_type != 0:
+        raise RefusedError(
+            "16-bit PNG with colour or alpha would be cut to 8 bits; save it as 16-bit TIFF or as 16-bit gray PNG"
+        )
+
+
+def _refuse_wrong_sums(file: IO[bytes]) -> None:
+    """Refuse a PNG with flipped bits: Pillow decodes pixels without looking at their check sums."""
+    file.seek(0)
+    with pillow_quiet():
+        image = PngImageFile(file)
+    image.verify()
+
+
+def _exif_orientation(image: Image.Image, name: str) -> int:
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except (*_DECODER_ERRORS, OSError) as error:
+        logger.warning("%s: damaged EXIF data, taken as upright (%s)", name, error)
+        return 1
+    return value if value in range(1, 9) else 1

@@ -1,0 +1,111 @@
+"""What every decoder shares: samples and heads of images, refusals, and Pillow kept quiet."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+logger = logging.getLogger(__name__)
+
+ORIENTATION = 274
+"""Tag of EXIF and TIFF that says how the image is turned."""
+
+_WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0, "float32": None}
+
+_pillow_lock = threading.Lock()
+
+
+class RefusedError(ValueError):
+    """A rule of ours, not a damaged file."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Samples of one image."""
+
+    samples: NDArray[Any]
+    """(h, w) gray or (h, w, 3) colour: bool, integers or floats."""
+    white: float | None
+    """Value of white; None where the type does not say (floats and signed integers)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the head of a file says."""
+
+    height: int
+    width: int
+    orientation: int
+    decode: Callable[[], Decoded]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width once upright."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+
+def from_pillow(image: Image.Image) -> Decoded:
+    """Return what Pillow decoded, alpha dropped; palettes, CMYK and YCbCr as RGB."""
+    mode = image.mode
+    if mode in ("P", "PA"):
+        # By way of RGBA: Pillow warns of transparent palettes turned into RGB.
+        image = image.convert("RGBA")
+    elif mode in ("CMYK", "YCbCr"):
+        image = image.convert("RGB")
+    elif mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B", "F"):
+        raise RefusedError(f"pixels of kind {mode} are not understood")
+    samples = np.asarray(image)
+    if samples.ndim == 3:
+        samples = samples[:, :, 0] if mode == "LA" else samples[:, :, :3]
+    return Decoded(samples, _WHITE[samples.dtype.name])
+
+
+def select_page(pages: int, page: int | None, seek: Callable[[int], object]) -> None:
+    """Move to a page; refuse several pages with none named, and a page that is not there."""
+    if pages == 0:
+        raise RefusedError("not a readable image (no page in it)")
+    if page is None:
+        if pages > 1:
+            raise RefusedError(f"{pages} pages: name one with `page` in 0..{pages - 1}")
+        return
+    if not 0 <= page < pages:
+        raise RefusedError(f"`page` must be in 0..{pages - 1}, got {page}")
+    seek(page)
+
+
+def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return samples turned as EXIF's orientation 1..8 asks."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return samples
+
+
+@contextmanager
+def pillow_quiet() -> Iterator[None]:
+    """Log Pillow's warnings and lift its own limit of pixels, for which `max_pixels` stands.
+
+    Both are global in Python 3.11 and Pillow, hence the lock, and hence only round what needs them.
+    """
+    with _pillow_lock, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    for warning in caught:
+        logger.info("%s", warning.message)
