@@ -1,6 +1,7 @@
 """ssimae: surface defects found without defect examples (Bergmann et al. 2019)."""
 
 from ssimae.config import Settings, preset
+from ssimae.datasets import Dataset, Sample, open_dataset
 from ssimae.evaluation import Evaluation, evaluate_maps
 from ssimae.images import read_image
 from ssimae.model import Autoencoder
@@ -9,12 +10,15 @@ from ssimae.tiling import extract_patches, patch_grid, stitch_patches
 
 __all__ = [
     "Autoencoder",
+    "Dataset",
     "Evaluation",
     "RegionStatistics",
+    "Sample",
     "Settings",
     "evaluate_maps",
     "extract_patches",
     "label_regions",
+    "open_dataset",
     "patch_grid",
     "preset",
     "read_image",
