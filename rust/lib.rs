@@ -6,6 +6,7 @@ pub mod overlap;
 #[cfg(feature = "python")]
 mod python;
 pub mod regions;
+pub mod ssim;
 pub mod stitching;
 pub mod tiling;
 

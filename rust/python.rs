@@ -1,8 +1,9 @@
 //! The only file that knows Python: arrays to slices, core call without the GIL, errors to `ValueError`.
 
 use numpy::{
-    IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadonlyArray4,
-    PyReadwriteArray2, PyReadwriteArray3, PyReadwriteArray4, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadonlyArray4,
+    PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArray3, PyReadwriteArray4, PyReadwriteArrayDyn,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -11,6 +12,7 @@ use crate::Error;
 use crate::curves::{self, Request};
 use crate::overlap::Scores;
 use crate::regions::{self, Connectivity};
+use crate::ssim::{Border, PlaneShape, Ssim, Upstream};
 use crate::stitching;
 use crate::tiling::{self, ImageShape, Source};
 
@@ -233,6 +235,68 @@ fn matrix(py: Python<'_>, values: Vec<f64>, columns: usize) -> PyResult<Matrix<'
     values.into_pyarray(py).reshape([rows, columns])
 }
 
+/// Window and constants of SSIM: taps, C1, C2, shift and border.
+#[derive(FromPyObject)]
+struct Window(Vec<f32>, f32, f32, f32, String);
+
+impl Window {
+    fn ssim(self) -> Result<Ssim, Error> {
+        let border = match self.4.as_str() {
+            "valid" => Border::Valid,
+            "reflect" => Border::Reflect,
+            "symmetric" => Border::Symmetric,
+            "zero" => Border::Zero,
+            other => return Err(Error::Value(format!("unknown border {other}"))),
+        };
+        Ok(Ssim { taps: self.0, c1: self.1, c2: self.2, shift: self.3, border })
+    }
+}
+
+fn plane_shape(shape: &[usize]) -> Result<PlaneShape, Error> {
+    match shape {
+        [.., height, width] => Ok(PlaneShape { height: *height, width: *width }),
+        _ => Err(Error::Value("planes must have at least two dimensions".into())),
+    }
+}
+
+/// Maps of 1 - SSIM of planes (..., H, W) into `out` (..., h, w).
+#[pyfunction]
+fn ssim_loss_map(
+    py: Python<'_>,
+    x: PyReadonlyArrayDyn<'_, f32>,
+    y: PyReadonlyArrayDyn<'_, f32>,
+    window: Window,
+    mut out: PyReadwriteArrayDyn<'_, f32>,
+) -> PyResult<()> {
+    let (ssim, shape) = (window.ssim()?, plane_shape(x.shape())?);
+    let (x, y, out) = (x.as_slice()?, y.as_slice()?, out.as_slice_mut()?);
+    py.detach(|| ssim.map(x, y, shape, out))?;
+    Ok(())
+}
+
+/// Sums of 1 - SSIM over each plane, and gradients of the upstream-weighted (or plain) sum, of x and y if asked for.
+#[pyfunction]
+fn ssim_loss_sums<'py>(
+    py: Python<'py>,
+    x: PyReadonlyArrayDyn<'py, f32>,
+    y: PyReadonlyArrayDyn<'py, f32>,
+    window: Window,
+    upstream: Option<PyReadonlyArrayDyn<'py, f32>>,
+    mut grad_x: Option<PyReadwriteArrayDyn<'py, f32>>,
+    mut grad_y: Option<PyReadwriteArrayDyn<'py, f32>>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let (ssim, shape) = (window.ssim()?, plane_shape(x.shape())?);
+    let (x, y) = (x.as_slice()?, y.as_slice()?);
+    let upstream = match &upstream {
+        Some(map) => Upstream::Map(map.as_slice()?),
+        None => Upstream::Constant(1.0),
+    };
+    let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
+    let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
+    let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, upstream, grad_x, grad_y))?;
+    Ok(sums.into_pyarray(py))
+}
+
 /// Numerical core of ssimae; `ssimae` itself is the public interface.
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -242,6 +306,8 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(measure_regions, module)?)?;
     module.add_function(wrap_pyfunction!(patch_grid, module)?)?;
+    module.add_function(wrap_pyfunction!(ssim_loss_map, module)?)?;
+    module.add_function(wrap_pyfunction!(ssim_loss_sums, module)?)?;
     module.add_function(wrap_pyfunction!(stitch_patches, module)?)?;
     Ok(())
 }

@@ -66,7 +66,7 @@ pub fn positions(side: usize, patch_size: usize, stride: usize) -> Result<Vec<us
     }
     let last = side - patch_size;
     let mut found: Vec<usize> = (0..=last).step_by(stride).collect();
-    if last % stride != 0 {
+    if !last.is_multiple_of(stride) {
         found.push(last);
     }
     Ok(found)

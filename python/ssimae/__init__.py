@@ -4,6 +4,7 @@ from ssimae.config import Settings, preset
 from ssimae.datasets import Dataset, Sample, open_dataset
 from ssimae.evaluation import Evaluation, evaluate_maps
 from ssimae.images import read_image
+from ssimae.loss import ssim, ssim_loss
 from ssimae.model import Autoencoder
 from ssimae.regions import RegionStatistics, label_regions, region_statistics
 from ssimae.tiling import extract_patches, patch_grid, stitch_patches
@@ -23,5 +24,7 @@ __all__ = [
     "preset",
     "read_image",
     "region_statistics",
+    "ssim",
+    "ssim_loss",
     "stitch_patches",
 ]

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -28,4 +29,18 @@ def measure_regions(
     labels: NDArray[np.int32], count: int, scores: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
+def ssim_loss_map(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    window: tuple[Sequence[float], float, float, float, str],
+    out: NDArray[np.float32],
+) -> None: ...
+def ssim_loss_sums(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    window: tuple[Sequence[float], float, float, float, str],
+    upstream: NDArray[np.float32] | None,
+    grad_x: NDArray[np.float32] | None,
+    grad_y: NDArray[np.float32] | None,
+) -> NDArray[np.float64]: ...
 def stitch_patches(patches: NDArray[np.float32], stride: int, out: NDArray[np.float32]) -> None: ...

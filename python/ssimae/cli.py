@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,8 @@ from ssimae import run as runs
 from ssimae.config import PRESETS, Settings, preset
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
+from ssimae.evaluation import Evaluation
+from ssimae.predict import predict
 from ssimae.progress import Task
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder, read_config
@@ -136,12 +138,16 @@ def _run(arguments: list[str], *, train_only: bool) -> int:
                 train_only=train_only,
             )
             outcome = runs.start(job, flags.out or _default_out(flags.data), force=flags.force, progress=progress)
-    for loss, evaluation in outcome.evaluations.items():
-        if evaluation is not None:
-            print(f"{loss.upper()}-AE: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
+    _print_metrics(outcome.evaluations)
     written = outcome.folder.model if train_only else outcome.folder.report
     print(f"{outcome.folder.root}: written; {'model' if train_only else 'report'} in {written}")
     return OK
+
+
+def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
+    for loss, evaluation in evaluations.items():
+        if evaluation is not None:
+            print(f"{loss.upper()}-AE: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
 
 
 def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
@@ -209,7 +215,7 @@ def _predict(arguments: list[str]) -> int:
     model = flags.model / "model.safetensors" if flags.model.is_dir() else flags.model
     out = flags.out or Path("runs") / f"predict-{datetime.now():%Y%m%d-%H%M%S}"
     with _rich_progress() as progress:
-        outcome = runs.predict(
+        outcome = predict(
             model, flags.images, out, skip_bad=flags.skip_bad, force=flags.force, device=flags.device, progress=progress
         )
     for path, reason in outcome.skipped:
@@ -233,11 +239,9 @@ def _evaluate(arguments: list[str]) -> int:
     """Compute the metrics of a run again from its stored residuals; the model is not needed."""
     flags = tyro.cli(_FolderFlags, prog="ssimae evaluate", args=arguments, description=_evaluate.__doc__)
     with _rich_progress() as progress:
-        evaluation = runs.evaluate(flags.run, progress=progress)
-    print(
-        f"{flags.run}: pixel AUROC {evaluation.auroc:.4f}, AU-PRO {evaluation.aupro:.4f}, "
-        f"average precision {evaluation.average_precision:.4f}; metrics.json and curves.npz written"
-    )
+        evaluations = runs.evaluate(flags.run, progress=progress)
+    _print_metrics(evaluations)
+    print(f"{flags.run}: metrics.json and curves.npz written")
     return OK
 
 

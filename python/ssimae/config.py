@@ -140,11 +140,14 @@ class Settings:
         return self.patches * self.epochs
 
     @property
-    def ssim_constants(self) -> dict[str, float]:
-        """Keyword arguments of :func:`ssimae.ssim_loss` for the constants C1 and C2, for images in [0, 1]."""
-        if self.constants == "literal":
-            return {"c1": 0.01, "c2": 0.03}
-        return {"k1": 0.01, "k2": 0.03}
+    def c1(self) -> float:
+        """C1 of SSIM for images in [0, 1]."""
+        return 0.01 if self.constants == "literal" else 0.01**2
+
+    @property
+    def c2(self) -> float:
+        """C2 of SSIM for images in [0, 1]."""
+        return 0.03 if self.constants == "literal" else 0.03**2
 
 
 _PAPER_COMMON: dict[str, Any] = {

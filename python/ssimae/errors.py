@@ -12,8 +12,8 @@ class DivergedError(SafeguardError):
 
     def __init__(self, step: int, loss: float, lr: float) -> None:
         super().__init__(
-            f"the training loss became {loss} at step {step} (learning rate up to {lr:g}); the last good state is kept: "
-            "start again with a lower --lr"
+            f"the training loss became {loss} at step {step} (learning rate up to {lr:g}); the last good state is "
+            "kept: start again with a lower --lr"
         )
 
 

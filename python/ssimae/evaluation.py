@@ -149,13 +149,17 @@ def evaluate_maps(
     ignores = iter(itertools.repeat(None) if ignore is None else ignore)
     for index, (map_, mask) in enumerate(itertools.zip_longest(maps, masks, fillvalue=missing)):
         if map_ is missing or mask is missing:
-            raise ValueError(f"`maps` and `masks` must be as many; {'maps' if map_ is missing else 'masks'} end at {index}")
+            raise ValueError(
+                f"`maps` and `masks` must be as many; {'maps' if map_ is missing else 'masks'} end at {index}"
+            )
         scores, is_defect = _as_scores(np.asarray(map_), index), np.asarray(mask) != 0
         left_out = next(ignores, None)
         if is_defect.shape != scores.shape:
             raise ValueError(f"mask {index} must have the shape of its map {scores.shape}, got {is_defect.shape}")
         if left_out is not None and np.shape(left_out) != scores.shape:
-            raise ValueError(f"`ignore` {index} must have the shape of its map {scores.shape}, got {np.shape(left_out)}")
+            raise ValueError(
+                f"`ignore` {index} must have the shape of its map {scores.shape}, got {np.shape(left_out)}"
+            )
         if accumulator is None:
             accumulator = _rust.ScoreAccumulator(scores.dtype == np.float64)
         ignored = None if left_out is None else np.ascontiguousarray(np.asarray(left_out) != 0)

@@ -6,7 +6,7 @@ import ctypes
 import logging
 import sys
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -45,8 +45,8 @@ def resolve_precision(name: str, device: torch.device) -> Literal["float32", "bf
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = _capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
@@ -75,8 +75,13 @@ def describe(device: torch.device) -> str:
     """Return one line that names a device, for records and reports."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} (CUDA {torch.version.cuda})"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return f"{capabilities.get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads, {_instructions()}"
+    return f"{_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads, {_instructions()}"
+
+
+def _capabilities() -> dict[str, Any]:
+    """Return what torch says of the processor; older versions say nothing."""
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found
 
 
 def _instructions() -> str:

@@ -30,6 +30,10 @@ class SavedModel:
     thresholds: Thresholds | None
     """None while they have not been set."""
 
+    def with_model(self, model: Autoencoder) -> SavedModel:
+        """Return the same with the network elsewhere, such as on a GPU."""
+        return dataclasses.replace(self, model=model)
+
 
 def save_model(path: Path, saved: SavedModel) -> None:
     """Write a model file atomically.

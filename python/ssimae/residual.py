@@ -98,7 +98,8 @@ def difference(images: Tensor, reconstructions: Tensor, settings: Settings) -> T
         sigma=settings.sigma,
         border=settings.border,
         reduction="none",
-        **settings.ssim_constants,
+        c1=settings.c1,
+        c2=settings.c2,
     )
     return maps.mean(dim=1)
 
@@ -133,5 +134,6 @@ def disk_footprint(diameter: int) -> NDArray[np.bool_]:
 
 
 def _as_batch(image: NDArray[np.float32]) -> Tensor:
-    planes = torch.from_numpy(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1)
+    # A copy: torch warns of arrays that cannot be written, such as those of a file.
+    planes = torch.tensor(image).reshape(*image.shape[:2], -1)
     return planes.permute(2, 0, 1)[None].contiguous()

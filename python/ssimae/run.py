@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ssimae.config import Settings
-from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, open_dataset
+from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.evaluation import Evaluation
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.progress import Progress
@@ -76,13 +76,14 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
     folder = RunFolder(out)
     folder.prepare(force=force)
     with folder.locked():
+        folder.clear()
         if dataset is None:
             data = folder.root / "data"
             write_woven_dataset(data, seed=job.settings.seed)
             dataset = open_dataset(data)
         facts = _facts(job, dataset, device)
         folder.write_config(job.settings, facts)
-        return _continue(folder, job, dataset, facts, device, progress)
+        return _continue(folder, job, dataset, facts, device, progress=progress)
 
 
 def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
@@ -108,7 +109,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
         dataset = _checked(open_dataset(job.data or folder.root), settings, progress)
         if dataset_fingerprint(dataset) != facts["fingerprint"]:
             raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
-        return _continue(folder, job, dataset, facts, resolve_device(device), progress)
+        return _continue(folder, job, dataset, facts, resolve_device(device), progress=progress)
 
 
 def _continue(
@@ -117,6 +118,7 @@ def _continue(
     dataset: Dataset,
     facts: dict[str, Any],
     device: torch.device,
+    *,
     progress: Progress,
 ) -> Outcome:
     good = read_good_images(dataset, job.settings, progress)
@@ -130,7 +132,7 @@ def _continue(
         models.append((settings, nested))
         if not nested.config.exists():
             nested.write_config(settings, facts)
-    evaluations = {}
+    evaluations: dict[str, Evaluation | None] = {}
     for settings, part in models:
         evaluations[settings.loss] = _run_model(part, dataset, good, device, progress, train_only=job.train_only)
     if not job.train_only:
@@ -153,8 +155,8 @@ def _run_model(
         warnings = list(facts["warnings"])
         if training.collapsed:
             warnings.append(
-                f"training collapsed: loss {training.loss:.3f}, against {training.plateau:.3f} for rebuilding each patch "
-                "as its own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
+                f"training collapsed: loss {training.loss:.3f}, against {training.plateau:.3f} for rebuilding each "
+                "patch as its own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
             )
             logger.warning("%s", warnings[-1])
         folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})
@@ -166,11 +168,34 @@ def _run_model(
     return evaluate_stage(folder, samples, progress)
 
 
+def evaluate(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
+    """Compute the metrics of a finished run, and of its comparison, again from the stored residuals.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder is not a finished run, its images are gone, or they have no masks.
+    """
+    folder = RunFolder(out)
+    settings, facts = folder.read_config()
+    samples = test_samples(open_dataset(facts["data"]))
+    if not has_masks(samples):
+        raise ValueError(f"{facts['data']}: no ground-truth masks, so there are no metrics")
+    parts: dict[str, RunFolder] = {settings.loss: folder}
+    if "compare" in facts:
+        parts[facts["compare"]] = folder.comparison(facts["compare"])
+    evaluations: dict[str, Evaluation] = {}
+    with folder.locked():
+        for loss, part in parts.items():
+            evaluation = evaluate_stage(part, samples, progress)
+            if evaluation is not None:
+                evaluations[loss] = evaluation
+    return evaluations
+
+
 def test_samples(dataset: Dataset) -> tuple[Sample, ...]:
     """Return the images a run inspects: the test images, or the good images themselves where there are none."""
-    if dataset.test:
-        return dataset.test
-    return tuple(Sample(path, path.stem, "training", None) for path in dataset.train)
+    return dataset.test or good_samples(dataset)
 
 
 def _checked(dataset: Dataset, settings: Settings, progress: Progress) -> Dataset:

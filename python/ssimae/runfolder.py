@@ -18,7 +18,7 @@ from ssimae.atomic import write_text
 from ssimae.config import Settings
 from ssimae.modelfile import settings_from_dict
 
-RESULTS = ("predictions.csv", "regions.csv", "metrics.json", "curves.npz", "report.html")
+LOCK = ".lock"
 
 
 class RunFolder:
@@ -54,23 +54,27 @@ class RunFolder:
         return folder / defect / f"{name}.tiff"
 
     def prepare(self, *, force: bool) -> None:
-        """Make the folder, or clear an earlier run from it when forced.
+        """Make the folder, or make sure that an earlier run in it may go.
 
         Raises
         ------
         OSError
             If the folder exists and is not empty without `force`, is not a run, or cannot be written.
         """
-        if self.root.exists() and any(self.root.iterdir()):
+        if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
             if not force:
                 raise FileExistsError(
                     f"{self.root}: not empty; choose another --out, go on with --resume, or overwrite with --force"
                 )
             if not self.config.exists():
                 raise FileExistsError(f"{self.root}: not a run folder (no config.toml), so --force leaves it alone")
-            for entry in self.root.iterdir():
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         self.root.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove an earlier run; only under the lock, so that no running one is cut off."""
+        for entry in self.root.iterdir():
+            if entry.name != LOCK:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -81,7 +85,7 @@ class RunFolder:
         OSError
             If another process holds it.
         """
-        with (self.root / ".lock").open("w") as file:
+        with (self.root / LOCK).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

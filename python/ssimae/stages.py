@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,16 +21,18 @@ from ssimae.hardware import describe
 from ssimae.holdout import Split, held_out_residuals, split_good, take
 from ssimae.images import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
+from ssimae.layouts import GOOD
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.residual import inspect_image
 from ssimae.runfolder import RunFolder
 from ssimae.scaling import scale_image, scaled_shape
-from ssimae.threshold import Region, Thresholds, segment, set_thresholds
+from ssimae.threshold import Region, Thresholds, Verdict, segment, set_thresholds
 from ssimae.train import Training, train
 
 PREDICTION_COLUMNS = (
     "name", "defect", "image", "mask", "height", "width", "score", "verdict", "regions", "defect_px",
+    "reason",
 )  # fmt: skip
 REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
 
@@ -116,7 +118,7 @@ def threshold_stage(
     saved = replace(saved, thresholds=thresholds)
     save_model(folder.model, saved)
     write_text(folder.thresholds, json.dumps(thresholds.to_dict(), indent=1) + "\n")
-    return replace(saved, model=model), thresholds
+    return saved.with_model(model), thresholds
 
 
 def predict_stage(
@@ -127,12 +129,16 @@ def predict_stage(
     *,
     device: torch.device,
     progress: Progress,
-) -> None:
+    skipped: tuple[tuple[Path, str], ...] = (),
+) -> list[Verdict]:
     """Inspect images; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
 
-    Maps that an interrupted stage left are taken as they are.
+    Returns the verdicts. Maps that an interrupted stage left are taken as they are; images in `skipped` are recorded
+    with their reason.
     """
-    predictions, regions = [], []
+    predictions: list[tuple[object, ...]] = []
+    regions: list[tuple[object, ...]] = []
+    verdicts: list[Verdict] = []
     settings = saved.settings
     with progress.task("inspecting images", len(samples)) as task:
         for count, sample in enumerate(samples, 1):
@@ -152,15 +158,19 @@ def predict_stage(
             predictions.append(
                 (
                     sample.name, sample.defect, str(sample.path), str(sample.mask or ""), *residual.shape,
-                    float(residual.max()), verdict, len(found), int(mask.sum()),
+                    float(residual.max()), verdict, len(found), int(mask.sum()), "",
                 )
             )  # fmt: skip
+            verdicts.append(verdict)
             regions.extend(
                 (sample.name, sample.defect, number, *asdict(region).values()) for number, region in enumerate(found, 1)
             )
             task.update(count)
+    for path, reason in skipped:
+        predictions.append((path.stem, "", str(path), "", "", "", "", "skipped", "", "", reason))
     _write_csv(folder.regions, REGION_COLUMNS, regions)
     _write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
+    return verdicts
 
 
 def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Progress) -> Evaluation | None:
@@ -170,23 +180,35 @@ def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Pro
     """
     if not has_masks(samples):
         return None
+    good = [sample for sample in samples if sample.defect == GOOD]
+    defects = sorted({sample.defect for sample in samples} - {GOOD})
+    with progress.task("evaluating", 1 + len(defects)) as task:
+        evaluation = _evaluate(folder, samples)
+        by_defect = {}
+        for count, defect in enumerate(defects, 1):
+            task.update(count)
+            # Every defect against the same good images, so that the rows can be compared.
+            part = _evaluate(folder, [*good, *(sample for sample in samples if sample.defect == defect)])
+            by_defect[defect] = {"auroc": part.auroc, "au_pro": part.aupro, "n_regions": part.n_regions}
+        task.update(1 + len(defects))
+    write_text(folder.metrics, json.dumps({**evaluation.to_dict(), "by_defect": by_defect}, indent=1) + "\n")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]
+    write_bytes(folder.curves, buffer.getvalue())
+    return evaluation
+
+
+def _evaluate(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation:
+    """Return the metrics of the stored residuals of some images."""
     shapes = []
 
     def maps() -> Iterator[NDArray[np.float32]]:
-        with progress.task("evaluating", len(samples)) as task:
-            for count, sample in enumerate(samples, 1):
-                residual = read_float_map(folder.map_path(folder.residuals, sample.defect, sample.name))
-                shapes.append(residual.shape)
-                yield residual
-                task.update(count)
+        for sample in samples:
+            residual = read_float_map(folder.map_path(folder.residuals, sample.defect, sample.name))
+            shapes.append(residual.shape)
+            yield residual
 
-    masks = (read_mask(sample, shapes[index]) for index, sample in enumerate(samples))
-    evaluation = evaluate_maps(maps(), masks)
-    write_text(folder.metrics, json.dumps(evaluation.to_dict(), indent=1) + "\n")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **evaluation.curves())
-    write_bytes(folder.curves, buffer.getvalue())
-    return evaluation
+    return evaluate_maps(maps(), (read_mask(sample, shapes[index]) for index, sample in enumerate(samples)))
 
 
 def has_masks(samples: tuple[Sample, ...]) -> bool:

@@ -99,7 +99,8 @@ def set_thresholds(
         for name in ("threshold_fpr", "review_fpr"):
             if getattr(settings, name) < finest:
                 raise ValueError(
-                    f"`{name}` {getattr(settings, name)} is finer than {pixels} good pixels carry (at least {finest:.2g})"
+                    f"`{name}` {getattr(settings, name)} is finer than {pixels} good pixels carry "
+                    f"(at least {finest:.2g})"
                 )
         review = float(pooled[pixels - 1 - int(settings.review_fpr * pixels)])
         defective = float(pooled[pixels - 1 - int(settings.threshold_fpr * pixels)])
@@ -174,8 +175,8 @@ def segment(
         (
             Region(
                 int(statistics.areas[index]),
-                *(int(side) for side in statistics.boxes[index]),
-                *(float(place) for place in statistics.centroids[index]),
+                *statistics.boxes[index].tolist(),
+                *statistics.centroids[index].tolist(),
                 float(statistics.max_scores[index]),
                 float(statistics.mean_scores[index]),
             )

@@ -100,9 +100,7 @@ def stitch_patches(patches: NDArray[np.float32], *, height: int, width: int, str
     return image[:, :, 0] if patches.ndim == 3 else image
 
 
-def gather_crops(
-    images: Sequence[NDArray[np.float32]], origins: NDArray[np.int64], out: NDArray[np.float32]
-) -> None:
+def gather_crops(images: Sequence[NDArray[np.float32]], origins: NDArray[np.int64], out: NDArray[np.float32]) -> None:
     """Copy crops of several images straight into a batch.
 
     Parameters
@@ -125,6 +123,8 @@ def gather_crops(
 
 def _check_grid(height: int, width: int, patch_size: int, stride: int) -> None:
     if not 1 <= patch_size <= min(height, width):
-        raise ValueError(f"`patch_size` must be in 1..{min(height, width)} for an image of {width} x {height}, got {patch_size}")
+        raise ValueError(
+            f"`patch_size` must be in 1..{min(height, width)} for an image of {width} x {height}, got {patch_size}"
+        )
     if not 1 <= stride <= patch_size:
         raise ValueError(f"`stride` must be in 1..patch_size ({patch_size}), got {stride}")

@@ -108,8 +108,8 @@ def train(
             reconstruction = model(batch)
         loss = training_loss(batch, reconstruction.float(), settings)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        value = float(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
+        value = float(loss.detach())
         if not np.isfinite(value):
             raise DivergedError(step, value, settings.lr)
         optimizer.step()
@@ -141,7 +141,8 @@ def training_loss(patches: Tensor, reconstruction: Tensor, settings: Settings) -
         window_size=settings.window_size,
         sigma=settings.sigma,
         border=settings.border,
-        **settings.ssim_constants,
+        c1=settings.c1,
+        c2=settings.c2,
     )
 
 

@@ -1,0 +1,496 @@
+"""The map of 1 - SSIM and its gradient in Triton: separable passes over tiles, with scratch planes in between.
+
+Forward: a vertical pass blurs the four products of the inputs, a horizontal pass blurs them again and takes the ratio.
+Backward: the same two passes up to the weights of the gradient, then their adjoints, vertical and horizontal. Nothing
+is kept from the forward pass; no atomics, so equal inputs give equal bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # The kernels below then stay plain functions that nobody calls.
+    triton = tl = None
+
+_BLOCK_H, _BLOCK_W, _NUM_WARPS = 16, 64, 4
+_SCRATCH_PIXELS = 1 << 22
+"""Pixels whose scratch planes exist at a time (several images, or one however large): bounds memory, suits the L2."""
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def _jit(function: Callable[..., Any]) -> Any:
+    return function if triton is None else triton.jit(function)
+
+
+@_jit
+def _tile(height: Any, width: Any, BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr) -> Any:
+    # All programs lie on grid axis 0, which alone reaches beyond 65535; neighbours share their halo in the L2.
+    program = tl.program_id(0)
+    across = tl.cdiv(width, BLOCK_W)
+    down = tl.cdiv(height, BLOCK_H)
+    plane = (program // (across * down)).to(tl.int64)
+    top = (program // across % down).to(tl.int64) * BLOCK_H
+    left = (program % across).to(tl.int64) * BLOCK_W
+    return plane, top + tl.arange(0, BLOCK_H)[:, None], left + tl.arange(0, BLOCK_W)[None, :]
+
+
+@_jit
+def _source(index: Any, size: Any, BORDER: tl.constexpr) -> Any:
+    # The pixel that the border puts at an index: -1 and size are the first ones outside.
+    if BORDER == "reflect":
+        index = tl.where(index < 0, -index, index)
+        index = tl.where(index >= size, 2 * size - 2 - index, index)
+    elif BORDER == "symmetric":
+        index = tl.where(index < 0, -1 - index, index)
+        index = tl.where(index >= size, 2 * size - 1 - index, index)
+    return index
+
+
+@_jit
+def _blur_row(
+    row_ptr: Any,  # (BLOCK_H, 1), the first pixel of each row
+    row_inside: Any,  # (BLOCK_H, 1)
+    cols: Any,  # (1, BLOCK_W), columns of the map
+    width: Any,
+    outside: Any,  # what border `zero` reads beyond the image
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> Any:
+    first = cols if BORDER == "valid" else cols - RADIUS
+    total = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    for tap in tl.static_range(2 * RADIUS + 1):
+        source = _source(first + tap, width, BORDER)
+        inside = row_inside & (source >= 0) & (source < width)
+        total += TAPS[tap] * tl.load(row_ptr + source, mask=inside, other=outside)
+    return total
+
+
+@_jit
+def _blur_adjoint(
+    line_ptr: Any,  # the pixel 0 of each line of the map, a line running along the blurred axis
+    line_inside: Any,
+    pixels: Any,  # indices into the image along that axis, the lowest being `low`
+    low: Any,
+    size: Any,
+    map_size: Any,
+    stride: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK: tl.constexpr,  # pixels along the axis
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> Any:
+    # A pixel gathers from every map pixel whose window reads it: as itself (image 0), as its mirror image below 0
+    # (image -1) and as the one beyond the end (image 1). Only tiles near a mirror look for the latter two.
+    mirrored: tl.constexpr = BORDER == "reflect" or BORDER == "symmetric"  # noqa: PLR1714 (Triton knows no `in`)
+    skipped: tl.constexpr = 1 if BORDER == "reflect" else 0
+    begin = 0
+    end = 1
+    if mirrored:
+        begin = tl.where(low <= RADIUS, -1, 0)
+        end = tl.where(low + BLOCK + RADIUS >= size, 2, 1)
+    total = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    for image in range(begin, end):
+        where = pixels
+        if BORDER == "valid":
+            where = pixels - RADIUS
+        exists = pixels < size
+        if mirrored:
+            above = 2 * size - 1 - skipped - pixels
+            where = tl.where(image < 0, skipped - 1 - pixels, tl.where(image > 0, above, pixels))
+            exists = exists & tl.where(image < 0, where < 0, tl.where(image > 0, where >= size, True))
+        for tap in tl.static_range(2 * RADIUS + 1):
+            reader = where + (RADIUS - tap)
+            inside = line_inside & exists & (reader >= 0) & (reader < map_size)
+            total += TAPS[tap] * tl.load(line_ptr + reader * stride, mask=inside, other=0.0)
+    return total
+
+
+@_jit
+def _moments(
+    blurred_ptr: Any,  # (planes, 4, map_height, width)
+    plane: Any,
+    rows: Any,
+    cols: Any,
+    width: Any,
+    map_height: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    SHIFT: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> Any:
+    inside = rows < map_height
+    step = tl.cast(map_height, tl.int64) * width
+    row_ptr = blurred_ptr + plane * 4 * step + rows * width
+    ux = _blur_row(row_ptr, inside, cols, width, -SHIFT, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
+    du = _blur_row(row_ptr + step, inside, cols, width, 0.0, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
+    dd = _blur_row(row_ptr + 2 * step, inside, cols, width, 0.0, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
+    xy = _blur_row(row_ptr + 3 * step, inside, cols, width, SHIFT * SHIFT, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
+    return ux, du, dd - du * du, xy - ux * (ux - du)
+
+
+@_jit
+def _blur_products_kernel(
+    x_ptr: Any,  # (planes, height, width)
+    y_ptr: Any,  # (planes, height, width)
+    blurred_ptr: Any,  # (planes, 4, map_height, width): x', d, d^2 and x'y', blurred vertically
+    height: Any,
+    width: Any,
+    map_height: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    SHIFT: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    plane, rows, cols = _tile(map_height, width, BLOCK_H, BLOCK_W)
+    first = rows if BORDER == "valid" else rows - RADIUS
+    ux = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    for tap in tl.static_range(2 * RADIUS + 1):
+        source = _source(first + tap, height, BORDER)
+        inside = (source >= 0) & (source < height) & (cols < width)
+        offsets = (plane * height + source) * width + cols
+        x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
+        y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
+        # Differences before products: near-equal images lose nothing, and neither does a bright background.
+        d = x - y
+        x -= SHIFT
+        y -= SHIFT
+        ux += TAPS[tap] * x
+        du += TAPS[tap] * d
+        dd += TAPS[tap] * (d * d)
+        xy += TAPS[tap] * (x * y)
+    inside = (rows < map_height) & (cols < width)
+    step = tl.cast(map_height, tl.int64) * width
+    out_ptr = blurred_ptr + plane * 4 * step + rows * width + cols
+    tl.store(out_ptr, ux, mask=inside)
+    tl.store(out_ptr + step, du, mask=inside)
+    tl.store(out_ptr + 2 * step, dd, mask=inside)
+    tl.store(out_ptr + 3 * step, xy, mask=inside)
+
+
+@_jit
+def _loss_kernel(
+    blurred_ptr: Any,  # (planes, 4, map_height, width)
+    loss_ptr: Any,  # (planes, map_height, map_width)
+    width: Any,
+    map_height: Any,
+    map_width: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    C1: tl.constexpr,
+    C2: tl.constexpr,
+    SHIFT: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
+    ux, du, dv, sxy = _moments(
+        blurred_ptr, plane, rows, cols, width, map_height, TAPS, RADIUS, SHIFT, BORDER, ACC, BLOCK_H, BLOCK_W
+    )
+    luminance = du * du / (2 * (ux + SHIFT) * (ux - du + SHIFT) + C1 + du * du)
+    structure = dv / (2 * sxy + C2 + dv)
+    loss = luminance + structure - luminance * structure
+    offsets = (plane * map_height + rows) * map_width + cols
+    tl.store(loss_ptr + offsets, loss, mask=(rows < map_height) & (cols < map_width))
+
+
+@_jit
+def _weights_kernel(
+    grad_ptr: Any,  # (planes, map_height, map_width)
+    blurred_ptr: Any,  # (planes, 4, map_height, width)
+    weights_ptr: Any,  # (planes, 3 + BOTH, map_height, map_width): g e, g c, and the mean terms of x and, if BOTH, y
+    width: Any,
+    map_height: Any,
+    map_width: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    C1: tl.constexpr,
+    C2: tl.constexpr,
+    SHIFT: tl.constexpr,
+    BORDER: tl.constexpr,
+    BOTH: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
+    ux, du, dv, sxy = _moments(
+        blurred_ptr, plane, rows, cols, width, map_height, TAPS, RADIUS, SHIFT, BORDER, ACC, BLOCK_H, BLOCK_W
+    )
+    inside = (rows < map_height) & (cols < map_width)
+    offsets = (plane * map_height + rows) * map_width + cols
+    # The formulas are those of SSIM; the loss is one minus it.
+    g = -tl.load(grad_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    uy = ux - du
+    a1 = 2 * (ux + SHIFT) * (uy + SHIFT) + C1
+    b1 = a1 + du * du
+    a2 = 2 * sxy + C2
+    b2 = a2 + dv
+    c = 2 * (a1 / b1) / b2
+    e = c * (dv / b2)
+    # Ratios one by one: b2 b1^2 would underflow for a small data range.
+    k_du = 2 * (a2 / b2) * (du / b1)
+    step = tl.cast(map_height, tl.int64) * map_width
+    out_ptr = weights_ptr + plane * (3 + BOTH) * step + rows * map_width + cols
+    tl.store(out_ptr, g * e, mask=inside)
+    tl.store(out_ptr + step, g * c, mask=inside)
+    ax = k_du * (((uy + SHIFT) * du - a1) / b1)
+    tl.store(out_ptr + 2 * step, g * (ax - e * ux + c * du), mask=inside)
+    if BOTH:
+        ay = k_du * (((ux + SHIFT) * du + a1) / b1)
+        tl.store(out_ptr + 3 * step, g * (ay - e * uy - c * du), mask=inside)
+
+
+@_jit
+def _spread_kernel(
+    weights_ptr: Any,  # (planes, map_height, map_width)
+    spread_ptr: Any,  # (planes, height, map_width): the adjoint of the vertical blur
+    height: Any,
+    map_height: Any,
+    map_width: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    BORDER: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    plane, rows, cols = _tile(height, map_width, BLOCK_H, BLOCK_W)
+    inside = cols < map_width
+    total = _blur_adjoint(
+        weights_ptr + plane * map_height * map_width + cols, inside, rows, tl.min(rows), height, map_height, map_width,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_H, BLOCK_W,
+    )  # fmt: skip
+    tl.store(spread_ptr + (plane * height + rows) * map_width + cols, total, mask=(rows < height) & inside)
+
+
+@_jit
+def _gradient_kernel(
+    x_ptr: Any,  # (planes, height, width)
+    y_ptr: Any,  # (planes, height, width)
+    spread_ptr: Any,  # (planes, 3 + BOTH, height, map_width)
+    grad_x_ptr: Any,  # (planes, height, width)
+    grad_y_ptr: Any,  # (planes, height, width), untouched unless BOTH
+    height: Any,
+    width: Any,
+    map_width: Any,
+    TAPS: tl.constexpr,
+    RADIUS: tl.constexpr,
+    SHIFT: tl.constexpr,
+    BORDER: tl.constexpr,
+    BOTH: tl.constexpr,
+    ACC: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    plane, rows, cols = _tile(height, width, BLOCK_H, BLOCK_W)
+    inside = (rows < height) & (cols < width)
+    offsets = (plane * height + rows) * width + cols
+    x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    step = tl.cast(height, tl.int64) * map_width
+    row_ptr = spread_ptr + plane * (3 + BOTH) * step + rows * map_width
+    row_inside = rows < height
+    left = tl.min(cols)
+    e = _blur_adjoint(
+        row_ptr, row_inside, cols, left, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+    )  # fmt: skip
+    c = _blur_adjoint(
+        row_ptr + step, row_inside, cols, left, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+    )  # fmt: skip
+    mean = _blur_adjoint(
+        row_ptr + 2 * step, row_inside, cols, left, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+    )  # fmt: skip
+    grad_x = (x - SHIFT) * e - (x - y) * c + mean
+    tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
+    if BOTH:
+        mean = _blur_adjoint(
+            row_ptr + 3 * step, row_inside, cols, left, width, map_width, 1,
+            TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+        )  # fmt: skip
+        grad_y = (y - SHIFT) * e + (x - y) * c + mean
+        tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)
+
+
+def _launch(kernel: Any, planes: int, height: int, width: int, *arguments: Any, **constants: Any) -> None:
+    grid = (planes * triton.cdiv(height, _BLOCK_H) * triton.cdiv(width, _BLOCK_W),)
+    # Asked for by name, fused multiply-add draws no warning about its changing default (Triton 3.9).
+    kernel[grid](
+        *arguments, **constants, BLOCK_H=_BLOCK_H, BLOCK_W=_BLOCK_W, num_warps=_NUM_WARPS, enable_fp_fusion=True
+    )
+
+
+def _blur_products(x: Tensor, y: Tensor, map_height: int, **constants: Any) -> Tensor:
+    planes, height, width = x.shape
+    blurred = torch.empty((planes, 4, map_height, width), dtype=_scratch_dtype(x), device=x.device)
+    _launch(_blur_products_kernel, planes, map_height, width, x, y, blurred, height, width, map_height, **constants)
+    return blurred
+
+
+def _scratch_dtype(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _planes(x: Tensor) -> Tensor:
+    return x.reshape(-1, *x.shape[2:]).contiguous()
+
+
+def _chunks(planes: Tensor) -> Iterator[slice]:
+    count = max(1, _SCRATCH_PIXELS // (planes.shape[1] * planes.shape[2]))
+    return (slice(first, first + count) for first in range(0, planes.shape[0], count))
+
+
+def _constants(x: Tensor, taps: tuple[float, ...], shift: float, border: str) -> dict[str, Any]:
+    accumulator = tl.float64 if x.dtype == torch.float64 else tl.float32
+    return {"TAPS": taps, "RADIUS": len(taps) // 2, "SHIFT": shift, "BORDER": border, "ACC": accumulator}
+
+
+def available(x: Tensor) -> str | None:
+    """Return why the kernels cannot serve a tensor, in words, or None if they can.
+
+    Notes
+    -----
+    They compute in float32. Under Triton's interpreter, which is for tests, they serve tensors on the CPU and float64.
+    """
+    if triton is None:
+        return "triton is not installed"
+    if triton.knobs.runtime.interpret:
+        return None if x.dtype in (*_DTYPES, torch.float64) else f"needs a floating tensor, got {x.dtype}"
+    if x.device.type != "cuda":
+        return f"needs a CUDA or ROCm device, got {x.device.type}"
+    if x.dtype not in _DTYPES:
+        return f"needs float32, bfloat16 or float16, got {x.dtype}"
+    capability = torch.cuda.get_device_capability(x.device)
+    if torch.version.hip is None and capability < (8, 0):
+        return f"needs compute capability 8.0 or higher, got {capability[0]}.{capability[1]}"
+    return None
+
+
+def ssim_loss_map(
+    x: Tensor, y: Tensor, taps: tuple[float, ...], c1: float, c2: float, shift: float, border: str
+) -> Tensor:
+    """Return the map of 1 - SSIM.
+
+    Parameters
+    ----------
+    x, y : Tensor of shape (N, C, H, W), float32, bfloat16 or float16
+        Alike, on a device for which :func:`available` gives None, and no smaller than the window.
+    taps : tuple of float
+        Weights along one side of the window: K in number, K odd, summing to 1.
+    c1, c2 : float
+    shift : float
+        Subtracted from both before moments are taken: half the data range.
+    border : {"reflect", "symmetric", "zero", "valid"}
+
+    Returns
+    -------
+    Tensor of shape (N, C, h, w), float32 (float64 for float64)
+        h, w are H, W, or H - K + 1, W - K + 1 for the border `valid`.
+
+    Notes
+    -----
+    `taps`, `c1`, `c2` and `shift` are compiled in: each new combination costs a compilation.
+    """
+    lost = len(taps) - 1 if border == "valid" else 0
+    map_height, map_width = x.shape[2] - lost, x.shape[3] - lost
+    loss = torch.empty((*x.shape[:2], map_height, map_width), dtype=_scratch_dtype(x), device=x.device)
+    xs, ys, losses = _planes(x), _planes(y), loss.view(-1, map_height, map_width)
+    constants = _constants(x, taps, shift, border)
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        for chunk in _chunks(xs):
+            out = losses[chunk]
+            _launch(
+                _loss_kernel, len(out), map_height, map_width,
+                _blur_products(xs[chunk], ys[chunk], map_height, **constants), out, x.shape[3], map_height, map_width,
+                **constants, C1=c1, C2=c2,
+            )  # fmt: skip
+    return loss
+
+
+def ssim_loss_map_backward(
+    grad: Tensor,
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    c1: float,
+    c2: float,
+    shift: float,
+    border: str,
+    need_x: bool,
+    need_y: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of both inputs, or None for one that is not needed, given that of the map.
+
+    Parameters
+    ----------
+    grad : Tensor of shape (N, C, h, w), any floating type
+        Gradient of the map that :func:`ssim_loss_map` gives for the other parameters.
+
+    Returns
+    -------
+    tuple of two Tensors of shape (N, C, H, W), or None
+        In the type of x and y, contiguous.
+    """
+    if not need_x:
+        # SSIM is symmetric, so that one kernel serves either.
+        grad_y = ssim_loss_map_backward(grad, y, x, taps, c1, c2, shift, border, True, False)[0] if need_y else None
+        return None, grad_y
+    height, width = x.shape[2:]
+    map_height, map_width = grad.shape[2:]
+    grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    grad_y = torch.empty(x.shape, dtype=x.dtype, device=x.device) if need_y else grad_x
+    grads, xs, ys = _planes(grad), _planes(x), _planes(y)
+    grad_xs, grad_ys = grad_x.view(-1, height, width), grad_y.view(-1, height, width)
+    constants = _constants(x, taps, shift, border)
+    adjoint = {name: value for name, value in constants.items() if name != "SHIFT"}
+    both = int(need_y)
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        for chunk in _chunks(xs):
+            g = grads[chunk]
+            count = len(g)
+            blurred = _blur_products(xs[chunk], ys[chunk], map_height, **constants)
+            weights = blurred.new_empty((count, 3 + both, map_height, map_width))
+            _launch(
+                _weights_kernel, count, map_height, map_width,
+                g, blurred, weights, width, map_height, map_width, **constants, C1=c1, C2=c2, BOTH=both,
+            )  # fmt: skip
+            del blurred
+            spread = weights.new_empty((count, 3 + both, height, map_width))
+            _launch(
+                _spread_kernel, count * (3 + both), height, map_width,
+                weights, spread, height, map_height, map_width, **adjoint,
+            )  # fmt: skip
+            _launch(
+                _gradient_kernel, count, height, width,
+                xs[chunk], ys[chunk], spread, grad_xs[chunk], grad_ys[chunk], height, width, map_width,
+                **constants, BOTH=both,
+            )  # fmt: skip
+    return grad_x, grad_y if need_y else None

@@ -1,0 +1,158 @@
+"""Each inspected image held against what is known of it, and the order that shows failures first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.images import read_float_map
+from ssimae.layouts import Sample
+from ssimae.masks import read_mask
+from ssimae.records import Inspection, ModelResults
+from ssimae.threshold import segment
+
+Fault = Literal["missed", "misplaced", "false alarm"]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What is stored of one image, at its own size; None where it cannot be read."""
+
+    residual: NDArray[np.float32] | None
+    segmentation: NDArray[np.bool_] | None
+    truth: NDArray[np.bool_] | None
+    """Defective pixels; all False for good images."""
+    problems: tuple[str, ...]
+    """Why something is None, in whole sentences."""
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Pixels of one segmentation against its truth."""
+
+    hit: int
+    """Defective and marked."""
+    missed: int
+    """Defective and not marked."""
+    false: int
+    """Good and marked."""
+    clear: int
+    """Good and not marked."""
+
+    @property
+    def covered(self) -> float | None:
+        """Share of the defective pixels that is marked; None where nothing is defective."""
+        return self.hit / (self.hit + self.missed) if self.hit + self.missed else None
+
+    @property
+    def false_share(self) -> float | None:
+        """Share of the good pixels that is marked; None where nothing is good."""
+        return self.false / (self.false + self.clear) if self.false + self.clear else None
+
+    @property
+    def quality(self) -> float:
+        """Intersection over union of marked and defective pixels; on good images, the share left unmarked."""
+        if self.hit + self.missed == 0:
+            return 1 - (self.false_share or 0.0)
+        return self.hit / (self.hit + self.missed + self.false)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One inspected image and how well it went."""
+
+    inspection: Inspection
+    fault: Fault | None
+    counts: PixelCounts | None
+    """None without ground truth or maps."""
+
+
+def read_maps(results: ModelResults, inspection: Inspection) -> Maps:
+    """Return the stored residual, the segmentation it gives, and the ground truth of one image."""
+    problems = []
+    residual = segmentation = truth = None
+    path = results.folder.map_path(results.folder.residuals, inspection.defect, inspection.name)
+    try:
+        residual = read_float_map(path)
+    except (OSError, ValueError) as error:
+        problems.append(f"No residual: {_reason(error)}.")
+    if residual is not None and results.thresholds is not None:
+        segmentation, _, _ = segment(residual, results.thresholds)
+    if inspection.has_truth:
+        sample = Sample(inspection.image, inspection.name, inspection.defect, inspection.mask)
+        try:
+            truth = read_mask(sample, (inspection.height, inspection.width))
+        except (OSError, ValueError) as error:
+            problems.append(f"No ground truth: {_reason(error)}.")
+    return Maps(residual, segmentation, truth, tuple(problems))
+
+
+def assess(results: ModelResults) -> list[Assessment]:
+    """Return every inspected image with its faults, the worst first.
+
+    Notes
+    -----
+    Faulty images come before the others. Where every image has pixel counts, both parts are in order of
+    :attr:`PixelCounts.quality`, lowest first; otherwise in order of the score, highest first.
+    """
+    assessments = [_assess(results, inspection) for inspection in results.inspections]
+    by_quality = all(item.counts is not None for item in assessments)
+    return sorted(
+        assessments,
+        key=lambda item: (
+            item.fault is None,
+            item.counts.quality if by_quality and item.counts is not None else 0.0,
+            -item.inspection.score,
+        ),
+    )
+
+
+def pooled(assessments: Sequence[Assessment]) -> PixelCounts | None:
+    """Return the pixel counts of all images together, or None unless each has some."""
+    counts = [item.counts for item in assessments if item.counts is not None]
+    if not counts or len(counts) < len(assessments):
+        return None
+    return PixelCounts(
+        sum(count.hit for count in counts),
+        sum(count.missed for count in counts),
+        sum(count.false for count in counts),
+        sum(count.clear for count in counts),
+    )
+
+
+def _assess(results: ModelResults, inspection: Inspection) -> Assessment:
+    counts = None
+    if inspection.has_truth:
+        maps = read_maps(results, inspection)
+        if maps.segmentation is not None and maps.truth is not None and maps.segmentation.shape == maps.truth.shape:
+            counts = _count(maps.segmentation, maps.truth)
+    return Assessment(inspection, _fault(inspection, counts), counts)
+
+
+def _count(segmentation: NDArray[np.bool_], truth: NDArray[np.bool_]) -> PixelCounts:
+    hit = int(np.count_nonzero(segmentation & truth))
+    marked, defective = int(np.count_nonzero(segmentation)), int(np.count_nonzero(truth))
+    return PixelCounts(hit, defective - hit, marked - hit, truth.size - defective - marked + hit)
+
+
+def _fault(inspection: Inspection, counts: PixelCounts | None) -> Fault | None:
+    if inspection.is_defective is None:
+        return None
+    if not inspection.is_defective:
+        return "false alarm" if inspection.flagged else None
+    if not inspection.flagged:
+        return "missed"
+    if counts is not None and counts.hit == 0 and counts.missed > 0:
+        return "misplaced"
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Return an error as half a sentence."""
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is not there any more"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

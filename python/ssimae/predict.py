@@ -1,0 +1,128 @@
+"""Images inspected with a trained model, outside any run: the shop floor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ssimae.checking import check_dataset
+from ssimae.hardware import describe, resolve_device, resolve_precision
+from ssimae.images import IMAGE_SUFFIXES
+from ssimae.layouts import Dataset, Sample
+from ssimae.modelfile import load_model
+from ssimae.progress import Progress
+from ssimae.runfolder import RunFolder
+from ssimae.stages import predict_stage
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What came of inspecting images."""
+
+    folder: RunFolder
+    verdicts: dict[str, int]
+    """Number of images by verdict."""
+    skipped: tuple[tuple[Path, str], ...]
+    """Images that could not be read, and why."""
+
+
+def predict(
+    model: Path,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    skip_bad: bool,
+    force: bool,
+    device: str,
+    progress: Progress,
+) -> Inspection:
+    """Inspect images with a trained model; write maps, ``predictions.csv`` and ``regions.csv``.
+
+    Parameters
+    ----------
+    model : Path
+        ``model.safetensors`` of a finished run.
+    images : sequence of Path
+        Image files, or folders whose image files are taken.
+    out : Path
+        Folder for the results.
+    skip_bad : bool
+        Go on past images that cannot be inspected; each is recorded with the verdict `skipped`.
+    force : bool
+        Overwrite earlier results in `out`.
+    device : str
+    progress : Progress
+
+    Raises
+    ------
+    OSError, ValueError
+        If the model, an image (without `skip_bad`) or the output folder cannot be worked with, before any work.
+    """
+    torch_device = resolve_device(device)
+    saved = load_model(model)
+    if saved.thresholds is None:
+        raise ValueError(f"{model}: the model has no thresholds yet; finish its run first")
+    if resolve_precision(saved.precision, torch_device) != saved.precision:
+        raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(torch_device)} lacks")
+    samples = _samples(images)
+    settings = saved.settings
+    with progress.task("checking images", len(samples)) as task:
+        problems = check_dataset(
+            Dataset("images", "folder", Path("/"), (), samples),
+            patch_size=settings.patch_size,
+            scale=settings.scale,
+            channels=settings.channels,
+            data_range=settings.data_range,
+            progress=task.update,
+        )
+    bad = {problem.path: problem.message for problem in problems if problem.severity == "error"}
+    if bad and not skip_bad:
+        raise ValueError("\n".join(f"{path}: {message}" for path, message in bad.items()))
+    folder = RunFolder(out)
+    folder.prepare(force=force)
+    with folder.locked():
+        folder.clear()
+        folder.write_config(settings, {"model": str(model.resolve()), "device": describe(torch_device)})
+        moved = saved.model.to(device=torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        skipped = tuple((path, bad[path]) for path in (sample.path for sample in samples) if path in bad)
+        verdicts = predict_stage(
+            folder,
+            tuple(sample for sample in samples if sample.path not in bad),
+            saved.with_model(moved),
+            saved.thresholds,
+            device=torch_device,
+            progress=progress,
+            skipped=skipped,
+        )
+    return Inspection(folder, dict(Counter(verdicts)), skipped)
+
+
+def _samples(images: Sequence[Path]) -> tuple[Sample, ...]:
+    """Return files and the image files of folders; names are made unique by their folder."""
+    paths: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+            if not found:
+                raise ValueError(f"{path}: no image in this folder")
+            paths.update(dict.fromkeys(file.absolute() for file in found))
+        elif not path.exists():
+            raise FileNotFoundError(f"{path}: no such image or folder")
+        else:
+            paths[path.absolute()] = None
+    stems = Counter(path.stem for path in paths)
+    samples = []
+    taken: set[str] = set()
+    for path in paths:
+        name = path.stem if stems[path.stem] == 1 else f"{path.parent.name}-{path.name}"
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{path.parent.name}-{path.name}-{number}"
+        taken.add(name)
+        samples.append(Sample(path, name, "unlabelled", None))
+    return tuple(samples)

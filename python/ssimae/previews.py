@@ -1,0 +1,241 @@
+"""Small pictures of one inspected image: original, reconstruction, residual, segmentation."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from ssimae.assessment import Maps, read_maps
+from ssimae.images import read_float_map, read_image
+from ssimae.records import Inspection, ModelResults
+
+PREVIEW_SIDE = 512
+"""Longest side of a preview in pixels."""
+
+LONG_ASPECT = 3
+"""Images longer than this many times their width or height are long: their previews may have LONG_SIDE."""
+
+LONG_SIDE = 1024
+"""Longest side of a preview of a long image; at 512 pixels a woven band of 4096 x 256 would be 32 pixels high."""
+
+TRUTH_RED = (230, 0, 0)
+RESULT_GREEN = (0, 190, 60)
+RESULT_ALPHA = 0.5
+
+_COLOURS = "inferno"
+_QUALITIES = (82, 70, 55, 40)
+_SMALLEST_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class ResidualScale:
+    """What the colours of all residuals of one model mean."""
+
+    top: float
+    """Residual that takes the last colour; 0 takes the first."""
+    review: float | None
+    defective: float | None
+    saturated: bool
+    """Whether some residual exceeds `top`."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One picture, or the reason why there is none."""
+
+    title: str
+    uri: str | None
+    width: int
+    """Shown width in pixels."""
+    height: int
+    enlarged: bool
+
+
+def residual_scale(results: ModelResults) -> ResidualScale:
+    """Return a scale common to all images of a model.
+
+    It ends at the highest residual, but at least at the threshold `defective` and at most at twice that, so that one
+    glaring defect does not turn all others black.
+    """
+    highest = max((inspection.score for inspection in results.inspections), default=0.0)
+    thresholds = results.thresholds
+    if thresholds is None:
+        return ResidualScale(highest if highest > 0 else 1.0, None, None, False)
+    top = min(max(highest, thresholds.defective), 2 * thresholds.defective)
+    top = top if top > 0 else 1.0
+    return ResidualScale(top, thresholds.review, thresholds.defective, highest > top)
+
+
+def colour_bar() -> str:
+    """Return the colours of a residual from 0 to the top of its scale as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(_colourise(np.linspace(0, 1, 256, dtype=np.float32)[None, :], 1.0)).save(buffer, "PNG")
+    return png_uri(buffer.getvalue())
+
+
+def png_uri(content: bytes) -> str:
+    """Return a PNG file as a data URI."""
+    return _uri("image/png", content)
+
+
+def draw_previews(
+    results: ModelResults,
+    inspection: Inspection,
+    scale: ResidualScale,
+    *,
+    comparison: tuple[ModelResults, Inspection, ResidualScale] | None,
+    limit_bytes: int,
+) -> tuple[list[Preview], list[str]]:
+    """Return the previews of one image, and in sentences what is missing.
+
+    Parameters
+    ----------
+    results : ModelResults
+    inspection : Inspection
+        The image to draw.
+    scale : ResidualScale
+        Colours of the residual.
+    comparison : tuple or None
+        Another model's results, its row for the same image and its colours: its residual and segmentation are drawn
+        too.
+    limit_bytes : int
+        Size a picture keeps to if lower JPEG quality allows.
+    """
+    shape = (inspection.height, inspection.width)
+    small = preview_shape(*shape)
+    maps = read_maps(results, inspection)
+    problems = list(maps.problems)
+    original = reconstruction = None
+    try:
+        original = _checked(
+            read_image(inspection.image, channels=results.settings.channels, data_range=results.settings.data_range),
+            shape,
+        )
+    except FileNotFoundError:
+        problems.append(f"The original is not there any more: {inspection.image}.")
+    except (OSError, ValueError) as error:
+        problems.append(f"The original cannot be shown: {error}.")
+    path = results.folder.map_path(results.folder.reconstructions, inspection.defect, inspection.name)
+    try:
+        reconstruction = _checked(read_float_map(path), shape)
+    except FileNotFoundError:
+        problems.append("There is no reconstruction in the run folder.")
+    except (OSError, ValueError) as error:
+        problems.append(f"The reconstruction cannot be shown: {error}.")
+
+    pictures = {
+        "Original": None if original is None else shrink(original, small),
+        "Reconstruction": None if reconstruction is None else shrink(reconstruction, small),
+        "Residual": None if maps.residual is None else draw_residual(maps.residual, small, scale.top),
+        "Segmentation": draw_segmentation(original, maps, small),
+    }
+    if comparison is None:
+        drawn = list(pictures.items())
+    else:
+        other, row, other_scale = comparison
+        other_maps = read_maps(other, row)
+        other_residual = other_maps.residual
+        # In three columns, what is compared lies below each other.
+        drawn = [
+            ("Original", pictures["Original"]),
+            (f"Residual, {results.title}", pictures["Residual"]),
+            (f"Segmentation, {results.title}", pictures["Segmentation"]),
+            (f"Reconstruction, {results.title}", pictures["Reconstruction"]),
+            (
+                f"Residual, {other.title}",
+                None if other_residual is None else draw_residual(other_residual, small, other_scale.top),
+            ),
+            (f"Segmentation, {other.title}", draw_segmentation(original, other_maps, small)),
+        ]
+    return [_preview(title, pixels, small, limit_bytes) for title, pixels in drawn], problems
+
+
+def preview_shape(height: int, width: int) -> tuple[int, int]:
+    """Return height and width of the preview of an image; never larger than the image."""
+    longer, shorter = max(height, width), min(height, width)
+    factor = min(1.0, (LONG_SIDE if longer > LONG_ASPECT * shorter else PREVIEW_SIDE) / longer)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def shrink(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image of (h, w) or (h, w, 3) in [0, 1] as 8 bits in a smaller shape, pixels averaged."""
+    whole = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    return np.asarray(Image.fromarray(whole).resize((shape[1], shape[0]), Image.Resampling.BOX))
+
+
+def shrink_highest(map_: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a map in a smaller shape, each pixel the highest it stands for: a small defect does not fade away."""
+    rows, columns = (np.arange(short) * full // short for short, full in zip(shape, map_.shape, strict=True))
+    highest: NDArray[np.float32] = np.maximum.reduceat(np.maximum.reduceat(map_, rows, axis=0), columns, axis=1)
+    return highest
+
+
+def draw_residual(residual: NDArray[np.float32], shape: tuple[int, int], top: float) -> NDArray[np.uint8]:
+    """Return a residual in colours, (h, w, 3)."""
+    return _colourise(shrink_highest(residual, shape), top)
+
+
+def draw_segmentation(
+    original: NDArray[np.float32] | None, maps: Maps, shape: tuple[int, int]
+) -> NDArray[np.uint8] | None:
+    """Return the original in gray with the result filled green and the truth outlined red, (h, w, 3).
+
+    Without the original the ground is plain gray.
+    """
+    if maps.segmentation is None:
+        return None
+    picture = np.full((*shape, 3), 90.0)
+    if original is not None:
+        gray = shrink(original if original.ndim == 2 else original.mean(axis=2), shape)
+        picture[:] = gray[:, :, None]
+    marked = shrink_highest(maps.segmentation.astype(np.float32), shape) > 0
+    picture[marked] = (1 - RESULT_ALPHA) * picture[marked] + RESULT_ALPHA * np.array(RESULT_GREEN)
+    corners = np.ones((3, 3), dtype=np.bool_)
+    # An opaque rim: a region of a few pixels is lost otherwise in a bright texture.
+    picture[marked & ~ndimage.binary_erosion(marked, corners)] = RESULT_GREEN
+    if maps.truth is not None:
+        defective = shrink_highest(maps.truth.astype(np.float32), shape) > 0
+        # One pixel outside and one inside: a line of two, seen also on the smallest defect and at the image's border.
+        outline = ndimage.binary_dilation(defective, corners) & ~ndimage.binary_erosion(defective, corners)
+        picture[outline] = TRUTH_RED
+    return np.round(picture).astype(np.uint8)
+
+
+def _checked(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    if image.shape[:2] != shape:
+        raise ValueError(
+            f"it is {image.shape[1]} x {image.shape[0]} now, but was {shape[1]} x {shape[0]} when inspected"
+        )
+    return image
+
+
+def _colourise(map_: NDArray[np.float32], top: float) -> NDArray[np.uint8]:
+    colours: NDArray[np.uint8] = mpl.colormaps[_COLOURS](np.clip(map_ / top, 0, 1), bytes=True)
+    return colours[:, :, :3]
+
+
+def _preview(title: str, pixels: NDArray[np.uint8] | None, shape: tuple[int, int], limit_bytes: int) -> Preview:
+    factor = max(1, _SMALLEST_SHOWN // max(shape))
+    uri = None if pixels is None else _jpeg_uri(pixels, limit_bytes)
+    return Preview(title, uri, factor * shape[1], factor * shape[0], factor > 1)
+
+
+def _jpeg_uri(pixels: NDArray[np.uint8], limit_bytes: int) -> str:
+    # Thin red lines need their colour at full resolution.
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0, optimize=True)
+        if buffer.tell() <= limit_bytes:
+            break
+    return _uri("image/jpeg", buffer.getvalue())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

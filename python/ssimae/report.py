@@ -1,0 +1,178 @@
+"""The report of a run: one HTML page that opens anywhere, written from the run folder alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ssimae.assessment import Assessment, assess, pooled
+from ssimae.atomic import write_bytes, write_text
+from ssimae.figures import draw_figures
+from ssimae.metrics_table import defect_rows, metric_rows, missing_metrics, overlap_tables
+from ssimae.previews import (
+    LONG_ASPECT,
+    Preview,
+    ResidualScale,
+    colour_bar,
+    draw_previews,
+    png_uri,
+    residual_scale,
+)
+from ssimae.records import Inspection, ModelResults, read_results
+from ssimae.runfolder import RunFolder
+from ssimae.wording import facts, share, threshold_sentences, training_sentence, truth_notes, verdict_sentence, warnings
+
+SHOWN_AT_EACH_END = 30
+"""With more than twice as many images, this many of the worst and of the best are shown as pictures."""
+
+_PICTURE_BYTES = 17_000_000
+"""All previews together, before base64 adds a third: the page stays below 25 MB."""
+
+_PICTURE_LIMIT = 120_000
+"""One preview, however few there are."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image as the page shows it."""
+
+    anchor: str
+    assessment: Assessment
+    link: str
+    previews: list[Preview]
+    """Empty for an image that is only listed."""
+    problems: list[str]
+    stacked: bool
+    """Whether the previews lie below each other, because the image is wide."""
+    other: Assessment | None
+    """The same image by the model of comparison."""
+
+
+def write_report(root: Path) -> Path:
+    """Write ``report.html`` and ``figures/*.png`` of a run folder and return the page's path.
+
+    Neither the model nor the training images are needed; what is missing, the page says. The same folder gives the
+    same bytes.
+
+    Raises
+    ------
+    OSError
+        If `root` is not a run folder or cannot be written.
+    ValueError
+        If a file in it is damaged.
+    """
+    folder = RunFolder(root)
+    results = read_results(folder)
+    other, other_missing = _read_comparison(results)
+    models = [results] if other is None else [results, other]
+    assessments = [assess(model) for model in models]
+    figures = draw_figures(models, [pooled(items) for items in assessments])
+    figure_folder = root / "figures"
+    figure_folder.mkdir(exist_ok=True)
+    for figure in figures:
+        write_bytes(figure_folder / f"{figure.name}.png", figure.png)
+    scales = [residual_scale(model) for model in models]
+    cards = _cards(models, assessments, scales)
+    page = _environment().get_template("report.html.j2").render(
+        results=results,
+        models=models,
+        other_missing=other_missing,
+        verdicts=[verdict_sentence(items) for items in assessments],
+        notes=truth_notes(results),
+        warnings=warnings(models),
+        facts=facts(results),
+        thresholds=[threshold_sentences(model) for model in models],
+        trainings=[training_sentence(model) for model in models],
+        missing_metrics=missing_metrics(results),
+        metrics=metric_rows(models, assessments),
+        overlaps=overlap_tables(models),
+        defects=defect_rows(models),
+        figures=[(figure, png_uri(figure.png)) for figure in figures],
+        scales=[(model, scale) for model, scale in zip(models, scales, strict=True) if model.inspections],
+        colour_bar=colour_bar(),
+        cards=cards,
+        has_masks=any(inspection.mask is not None for inspection in results.inspections),
+        by_quality=bool(cards) and all(card.assessment.counts is not None for card in cards),
+        faulty=[card for card in cards if card.assessment.fault is not None and card.previews],
+        faultless=[card for card in cards if card.assessment.fault is None and card.previews],
+        listed=sum(not card.previews for card in cards),
+        settings=dataclasses.asdict(results.settings),
+        version=results.facts.get("ssimae", "unknown"),
+    )  # fmt: skip
+    write_text(folder.report, page)
+    return folder.report
+
+
+def _read_comparison(results: ModelResults) -> tuple[ModelResults | None, str | None]:
+    """Return the model of comparison, or why there is none although the run names one."""
+    loss = results.facts.get("compare")
+    if loss is None:
+        return None, None
+    nested = results.folder.comparison(str(loss))
+    if not nested.config.exists():
+        return None, f"No comparison: the run names a second model ({loss}), but {nested.root} holds no results."
+    return read_results(nested), None
+
+
+def _cards(
+    models: Sequence[ModelResults], assessments: Sequence[list[Assessment]], scales: Sequence[ResidualScale]
+) -> list[Card]:
+    results, ranked = models[0], assessments[0]
+    others = {_key(item.inspection): item for items in assessments[1:] for item in items}
+    shown = min(len(ranked), 2 * SHOWN_AT_EACH_END)
+    limit_bytes = min(_PICTURE_LIMIT, _PICTURE_BYTES // max(1, shown * (2 + 2 * len(models))))
+    cards = []
+    for place, item in enumerate(ranked):
+        inspection = item.inspection
+        other = others.get(_key(inspection))
+        previews: list[Preview] = []
+        problems: list[str] = []
+        if len(ranked) <= 2 * SHOWN_AT_EACH_END or min(place, len(ranked) - 1 - place) < SHOWN_AT_EACH_END:
+            comparison = None if other is None else (models[1], other.inspection, scales[1])
+            previews, problems = draw_previews(
+                results, inspection, scales[0], comparison=comparison, limit_bytes=limit_bytes
+            )
+        cards.append(
+            Card(
+                anchor=f"image-{place + 1}",
+                assessment=item,
+                link=_link(inspection.image, results.folder.root),
+                previews=previews,
+                problems=problems,
+                stacked=inspection.width > LONG_ASPECT * inspection.height,
+                other=other,
+            )
+        )
+    return cards
+
+
+def _key(inspection: Inspection) -> tuple[str, str]:
+    return inspection.defect, inspection.name
+
+
+def _link(path: Path, root: Path) -> str:
+    """Return a link to a file: relative where it lies in the run folder, so that the folder can be moved."""
+    absolute, base = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    if absolute.is_relative_to(base):
+        return quote(absolute.relative_to(base).as_posix())
+    return absolute.as_uri()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ssimae"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["share"] = share
+    environment.filters["number"] = _number
+    return environment
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

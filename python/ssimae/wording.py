@@ -1,0 +1,204 @@
+"""The facts of a run in plain sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ssimae.assessment import Assessment
+from ssimae.holdout import FEWEST_IMAGES
+from ssimae.images import image_size
+from ssimae.layouts import GOOD, UNLABELLED, open_dataset
+from ssimae.records import TRAINING, ModelResults
+
+_LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 image` or `1,200 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def share(value: float | None) -> str:
+    """Return a share as a percentage that never rounds something to nothing, or nothing to all."""
+    if value is None:
+        return "–"
+    percent = 100 * value
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    if percent < 0.01:
+        return "< 0.01 %"
+    if percent > 99.9:
+        return "> 99.9 %"
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
+
+
+def quantile_name(quantile: float) -> str:
+    """Return a quantile in words."""
+    return "median" if quantile == 0.5 else f"{100 * quantile:g} % quantile"
+
+
+def verdict_sentence(assessments: Sequence[Assessment]) -> str:
+    """Return what the inspection came to, as far as the truth is known."""
+    if not assessments:
+        return "No image has been inspected: this run stopped after its thresholds, or before."
+    by_defect = Counter(item.inspection.defect for item in assessments)
+    if set(by_defect) == {TRAINING}:
+        return f"{_flagged(assessments, None)} of {_total(assessments, None)} good images flagged."
+    parts = []
+    defective, good = _total(assessments, True), _total(assessments, False)
+    if defective:
+        found, review = _flagged(assessments, True), _review(assessments, True)
+        parts.append(f"{found} of {defective} defective test images found{review}")
+        misplaced = sum(item.fault == "misplaced" for item in assessments)
+        if misplaced:
+            parts[-1] += f", but {misplaced} of them only in a wrong place"
+    if good:
+        parts.append(f"{_flagged(assessments, False)} of {good} good ones flagged{_review(assessments, False)}")
+    if by_defect[UNLABELLED]:
+        unknown = [item for item in assessments if item.inspection.is_defective is None]
+        flagged = sum(item.inspection.flagged for item in unknown)
+        parts.append(f"{flagged} of {len(unknown)} unlabelled images flagged")
+    return ", ".join(parts) + "."
+
+
+def truth_notes(results: ModelResults) -> list[str]:
+    """Return what the reader must know of the test images before reading numbers."""
+    defects = {inspection.defect for inspection in results.inspections}
+    notes = []
+    if TRAINING in defects:
+        notes.append("This data has no test images: the good images themselves were inspected.")
+    if UNLABELLED in defects:
+        notes.append("Images called “unlabelled” come without truth: nothing says whether they are defective.")
+    if defects and not defects & {TRAINING, UNLABELLED, GOOD}:
+        notes.append("There is no good test image, so false alarms show on the defective images only.")
+    return notes
+
+
+def threshold_sentences(results: ModelResults) -> list[str]:
+    """Return the thresholds and how they were set."""
+    thresholds = results.thresholds
+    if thresholds is None:
+        return ["No thresholds: the run has not come that far."]
+    sentences = [
+        f"A place is marked where the residual exceeds {thresholds.review:.4g} (“review”) on at least "
+        f"{plural(thresholds.min_area, 'connected pixel')}; its image is defective if it also exceeds "
+        f"{thresholds.defective:.4g} there, and for review if not."
+    ]
+    bands = results.settings.hold_out and int(results.facts.get("train_images", 0)) < FEWEST_IMAGES
+    if thresholds.held_out and bands:
+        source = f"bands of {plural(thresholds.images, 'good image')} that were kept out of training"
+    elif thresholds.held_out:
+        source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
+    else:
+        source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
+    if thresholds.rule == "area":
+        rule = (
+            f"the level above which none of them shows such a place. By chance, about one new good image in "
+            f"{thresholds.images + 1} will still show one"
+        )
+    else:
+        rule = (
+            f"{share(results.settings.review_fpr)} of their pixels lie above “review”, "
+            f"{share(results.settings.threshold_fpr)} above “defective”"
+        )
+    sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels): {rule}.")
+    if not thresholds.held_out:
+        sentences.append("Thresholds set on training images come out too low: expect more false alarms on new images.")
+    return sentences
+
+
+def facts(results: ModelResults) -> list[tuple[str, str]]:
+    """Return label and text of what a reader wants to know of a run."""
+    run, settings = results.facts, results.settings
+    rows = [
+        ("Trained on", _trained_on(results)),
+        ("Held out", _held_out(results)),
+        ("Training", training_sentence(results)),
+        ("Precision", str(run.get("precision", "not recorded"))),
+        ("Device", str(run.get("device", "not recorded"))),
+        ("Settings", _preset(results)),
+        ("Seed", str(settings.seed)),
+        ("Data", f"{run.get('data', 'not recorded')} ({_LAYOUTS.get(str(run.get('layout')), 'unknown')} layout)"),
+        ("Started", str(run.get("created", "not recorded")).replace("T", " ").replace("+00:00", " UTC")),
+        ("Versions", ", ".join(f"{name} {run.get(name, '?')}" for name in ("ssimae", "torch", "python"))),
+    ]
+    return rows
+
+
+def training_sentence(results: ModelResults) -> str:
+    """Return how long a model was trained, and to which loss."""
+    if not results.log:
+        return "no log"
+    last = results.log[-1]
+    seconds = last["elapsed_s"]
+    duration = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    planned = f"{results.settings.patches_total:,}"
+    # The log's last line may lie a few steps before the end; thresholds exist only once a training has finished.
+    seen = planned if results.thresholds is not None else f"unfinished: {int(last['patches']):,} of {planned}"
+    return f"{seen} patches in {duration}, loss {last['loss']:.4g} last"
+
+
+def warnings(models: Sequence[ModelResults]) -> list[tuple[bool, str]]:
+    """Return the warnings of all models, whether each makes the results worthless, the gravest first."""
+    found: dict[str, bool] = {}
+    common = set(_recorded_warnings(models[0]))
+    for place, model in enumerate(models):
+        for text in _recorded_warnings(model):
+            collapsed = text.startswith("training collapsed")
+            if place and text in common and not collapsed:
+                continue
+            name = f"{model.title}: " if len(models) > 1 and (place or collapsed) else ""
+            found[f"{name}{text}" if name else text[:1].upper() + text[1:]] = collapsed
+    return sorted(((grave, text) for text, grave in found.items()), key=lambda item: not item[0])
+
+
+def _recorded_warnings(results: ModelResults) -> list[str]:
+    return [str(text) for text in results.facts.get("warnings", [])]
+
+
+def _trained_on(results: ModelResults) -> str:
+    text = plural(int(results.facts.get("train_images", 0)), "good image")
+    try:
+        sizes = Counter(image_size(path) for path in open_dataset(Path(results.facts["data"])).train)
+    except (KeyError, OSError, ValueError):
+        return f"{text} (their folder is not there any more, so sizes are not known)"
+    shown = [f"{width} × {height}" for (height, width), _ in sizes.most_common(3)]
+    scale = "" if results.settings.scale == 1 else f", resized by {results.settings.scale:g}"
+    return f"{text} of {_listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
+
+
+def _held_out(results: ModelResults) -> str:
+    names = [str(name) for name in results.facts.get("held_out_images", [])]
+    if not names:
+        return "nothing"
+    whole = int(results.facts.get("train_images", 0)) >= FEWEST_IMAGES
+    shown = _listed(names if len(names) <= 8 else [*names[:7], f"{len(names) - 7} more"])
+    return f"{plural(len(names), 'image')}: {shown}" if whole else f"a band of each of {shown}"
+
+
+def _preset(results: ModelResults) -> str:
+    quick = ", quick (a tenth of the patches, one-cycle learning rate)" if results.facts.get("quick") else ""
+    return f"preset {results.facts.get('preset', 'default')}{quick}; all of them below"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _of_kind(assessments: Iterable[Assessment], defective: bool | None) -> list[Assessment]:
+    return [item for item in assessments if defective is None or item.inspection.is_defective is defective]
+
+
+def _total(assessments: Iterable[Assessment], defective: bool | None) -> int:
+    return len(_of_kind(assessments, defective))
+
+
+def _flagged(assessments: Iterable[Assessment], defective: bool | None) -> int:
+    return sum(item.inspection.flagged for item in _of_kind(assessments, defective))
+
+
+def _review(assessments: Iterable[Assessment], defective: bool | None) -> str:
+    count = sum(item.inspection.verdict == "review" for item in _of_kind(assessments, defective))
+    return f" ({count} for review)" if count else ""
