@@ -19,7 +19,7 @@ try:
 except ImportError:  # The kernels below then stay plain functions that nobody calls.
     triton = tl = None
 
-_BLOCK_H, _BLOCK_W, _NUM_WARPS = 16, 64, 4
+_BLOCK_H, _BLOCK_W, _NUM_WARPS = 16, 64, 8
 _SCRATCH_PIXELS = 1 << 22
 """Pixels whose scratch planes exist at a time (several images, or one however large): bounds memory, suits the L2."""
 
@@ -31,19 +31,19 @@ def _jit(function: Callable[..., Any]) -> Any:
 
 
 @_jit
-def _tile(height: Any, width: Any, BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr) -> Any:
+def _tile(height: tl.tensor, width: tl.tensor, BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr) -> Any:
     # All programs lie on grid axis 0, which alone reaches beyond 65535; neighbours share their halo in the L2.
     program = tl.program_id(0)
     across = tl.cdiv(width, BLOCK_W)
     down = tl.cdiv(height, BLOCK_H)
-    plane = (program // (across * down)).to(tl.int64)
-    top = (program // across % down).to(tl.int64) * BLOCK_H
-    left = (program % across).to(tl.int64) * BLOCK_W
-    return plane, top + tl.arange(0, BLOCK_H)[:, None], left + tl.arange(0, BLOCK_W)[None, :]
+    rows = program // across % down * BLOCK_H + tl.arange(0, BLOCK_H)[:, None]
+    cols = program % across * BLOCK_W + tl.arange(0, BLOCK_W)[None, :]
+    # Positions along an axis stay int32, which saves registers; what a row or plane is multiplied with is int64.
+    return (program // (across * down)).to(tl.int64), rows, cols
 
 
 @_jit
-def _source(index: Any, size: Any, BORDER: tl.constexpr) -> Any:
+def _source(index: tl.tensor, size: tl.tensor, BORDER: tl.constexpr) -> Any:
     # The pixel that the border puts at an index: -1 and size are the first ones outside.
     if BORDER == "reflect":
         index = tl.where(index < 0, -index, index)
@@ -55,42 +55,17 @@ def _source(index: Any, size: Any, BORDER: tl.constexpr) -> Any:
 
 
 @_jit
-def _blur_row(
-    row_ptr: Any,  # (BLOCK_H, 1), the first pixel of each row
-    row_inside: Any,  # (BLOCK_H, 1)
-    cols: Any,  # (1, BLOCK_W), columns of the map
-    width: Any,
-    outside: Any,  # what border `zero` reads beyond the image
-    TAPS: tl.constexpr,
-    RADIUS: tl.constexpr,
-    BORDER: tl.constexpr,
-    ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
-) -> Any:
-    first = cols if BORDER == "valid" else cols - RADIUS
-    total = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for tap in tl.static_range(2 * RADIUS + 1):
-        source = _source(first + tap, width, BORDER)
-        inside = row_inside & (source >= 0) & (source < width)
-        total += TAPS[tap] * tl.load(row_ptr + source, mask=inside, other=outside)
-    return total
-
-
-@_jit
 def _blur_adjoint(
-    line_ptr: Any,  # the pixel 0 of each line of the map, a line running along the blurred axis
-    line_inside: Any,
-    pixels: Any,  # indices into the image along that axis, the lowest being `low`
-    low: Any,
-    size: Any,
-    map_size: Any,
-    stride: Any,
+    line_ptr: tl.tensor,  # the pixel 0 of each line of the map, a line running along the blurred axis
+    line_inside: tl.tensor,
+    pixels: tl.tensor,  # indices into the image along that axis
+    size: tl.tensor,
+    map_size: tl.tensor,
+    stride: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
-    BLOCK: tl.constexpr,  # pixels along the axis
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ) -> Any:
@@ -101,8 +76,8 @@ def _blur_adjoint(
     begin = 0
     end = 1
     if mirrored:
-        begin = tl.where(low <= RADIUS, -1, 0)
-        end = tl.where(low + BLOCK + RADIUS >= size, 2, 1)
+        begin = tl.where(tl.min(pixels) <= RADIUS, -1, 0)
+        end = tl.where(tl.max(pixels) + RADIUS >= size - 1, 2, 1)
     total = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     for image in range(begin, end):
         where = pixels
@@ -116,18 +91,18 @@ def _blur_adjoint(
         for tap in tl.static_range(2 * RADIUS + 1):
             reader = where + (RADIUS - tap)
             inside = line_inside & exists & (reader >= 0) & (reader < map_size)
-            total += TAPS[tap] * tl.load(line_ptr + reader * stride, mask=inside, other=0.0)
+            total += TAPS[tap] * tl.load(line_ptr + reader.to(tl.int64) * stride, mask=inside, other=0.0)
     return total
 
 
 @_jit
 def _moments(
-    blurred_ptr: Any,  # (planes, 4, map_height, width)
-    plane: Any,
-    rows: Any,
-    cols: Any,
-    width: Any,
-    map_height: Any,
+    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
+    plane: tl.tensor,
+    rows: tl.tensor,
+    cols: tl.tensor,
+    width: tl.tensor,
+    map_height: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     SHIFT: tl.constexpr,
@@ -136,24 +111,33 @@ def _moments(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ) -> Any:
-    inside = rows < map_height
     step = tl.cast(map_height, tl.int64) * width
-    row_ptr = blurred_ptr + plane * 4 * step + rows * width
-    ux = _blur_row(row_ptr, inside, cols, width, -SHIFT, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
-    du = _blur_row(row_ptr + step, inside, cols, width, 0.0, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
-    dd = _blur_row(row_ptr + 2 * step, inside, cols, width, 0.0, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
-    xy = _blur_row(row_ptr + 3 * step, inside, cols, width, SHIFT * SHIFT, TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W)
+    row_ptr = blurred_ptr + plane * 4 * step + rows.to(tl.int64) * width
+    first = cols if BORDER == "valid" else cols - RADIUS
+    ux = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
+    for tap in tl.static_range(2 * RADIUS + 1):
+        source = _source(first + tap, width, BORDER)
+        inside = (rows < map_height) & (source >= 0) & (source < width)
+        source_ptr = row_ptr + source
+        # Border `zero`: a black pixel is -SHIFT in x', 0 in d, SHIFT^2 in x'y'.
+        ux += TAPS[tap] * tl.load(source_ptr, mask=inside, other=-SHIFT)
+        du += TAPS[tap] * tl.load(source_ptr + step, mask=inside, other=0.0)
+        dd += TAPS[tap] * tl.load(source_ptr + 2 * step, mask=inside, other=0.0)
+        xy += TAPS[tap] * tl.load(source_ptr + 3 * step, mask=inside, other=SHIFT * SHIFT)
     return ux, du, dd - du * du, xy - ux * (ux - du)
 
 
 @_jit
 def _blur_products_kernel(
-    x_ptr: Any,  # (planes, height, width)
-    y_ptr: Any,  # (planes, height, width)
-    blurred_ptr: Any,  # (planes, 4, map_height, width): x', d, d^2 and x'y', blurred vertically
-    height: Any,
-    width: Any,
-    map_height: Any,
+    x_ptr: tl.tensor,  # (planes, height, width)
+    y_ptr: tl.tensor,  # (planes, height, width)
+    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width): x', d, d^2 and x'y', blurred vertically
+    height: tl.tensor,
+    width: tl.tensor,
+    map_height: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     SHIFT: tl.constexpr,
@@ -184,7 +168,7 @@ def _blur_products_kernel(
         xy += TAPS[tap] * (x * y)
     inside = (rows < map_height) & (cols < width)
     step = tl.cast(map_height, tl.int64) * width
-    out_ptr = blurred_ptr + plane * 4 * step + rows * width + cols
+    out_ptr = blurred_ptr + plane * 4 * step + rows.to(tl.int64) * width + cols
     tl.store(out_ptr, ux, mask=inside)
     tl.store(out_ptr + step, du, mask=inside)
     tl.store(out_ptr + 2 * step, dd, mask=inside)
@@ -193,11 +177,11 @@ def _blur_products_kernel(
 
 @_jit
 def _loss_kernel(
-    blurred_ptr: Any,  # (planes, 4, map_height, width)
-    loss_ptr: Any,  # (planes, map_height, map_width)
-    width: Any,
-    map_height: Any,
-    map_width: Any,
+    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
+    loss_ptr: tl.tensor,  # (planes, map_height, map_width)
+    width: tl.tensor,
+    map_height: tl.tensor,
+    map_width: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     C1: tl.constexpr,
@@ -221,12 +205,12 @@ def _loss_kernel(
 
 @_jit
 def _weights_kernel(
-    grad_ptr: Any,  # (planes, map_height, map_width)
-    blurred_ptr: Any,  # (planes, 4, map_height, width)
-    weights_ptr: Any,  # (planes, 3 + BOTH, map_height, map_width): g e, g c, and the mean terms of x and, if BOTH, y
-    width: Any,
-    map_height: Any,
-    map_width: Any,
+    grad_ptr: tl.tensor,  # (planes, map_height, map_width)
+    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
+    weights_ptr: tl.tensor,  # (planes, 3 + BOTH, map_height, map_width): g e, g c, and the mean terms of x and, if BOTH, y
+    width: tl.tensor,
+    map_height: tl.tensor,
+    map_width: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     C1: tl.constexpr,
@@ -256,7 +240,7 @@ def _weights_kernel(
     # Ratios one by one: b2 b1^2 would underflow for a small data range.
     k_du = 2 * (a2 / b2) * (du / b1)
     step = tl.cast(map_height, tl.int64) * map_width
-    out_ptr = weights_ptr + plane * (3 + BOTH) * step + rows * map_width + cols
+    out_ptr = weights_ptr + plane * (3 + BOTH) * step + rows.to(tl.int64) * map_width + cols
     tl.store(out_ptr, g * e, mask=inside)
     tl.store(out_ptr + step, g * c, mask=inside)
     ax = k_du * (((uy + SHIFT) * du - a1) / b1)
@@ -268,11 +252,11 @@ def _weights_kernel(
 
 @_jit
 def _spread_kernel(
-    weights_ptr: Any,  # (planes, map_height, map_width)
-    spread_ptr: Any,  # (planes, height, map_width): the adjoint of the vertical blur
-    height: Any,
-    map_height: Any,
-    map_width: Any,
+    weights_ptr: tl.tensor,  # (planes, map_height, map_width)
+    spread_ptr: tl.tensor,  # (planes, height, map_width): the adjoint of the vertical blur
+    height: tl.tensor,
+    map_height: tl.tensor,
+    map_width: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     BORDER: tl.constexpr,
@@ -283,22 +267,22 @@ def _spread_kernel(
     plane, rows, cols = _tile(height, map_width, BLOCK_H, BLOCK_W)
     inside = cols < map_width
     total = _blur_adjoint(
-        weights_ptr + plane * map_height * map_width + cols, inside, rows, tl.min(rows), height, map_height, map_width,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_H, BLOCK_W,
+        weights_ptr + plane * map_height * map_width + cols, inside, rows, height, map_height, map_width,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     tl.store(spread_ptr + (plane * height + rows) * map_width + cols, total, mask=(rows < height) & inside)
 
 
 @_jit
 def _gradient_kernel(
-    x_ptr: Any,  # (planes, height, width)
-    y_ptr: Any,  # (planes, height, width)
-    spread_ptr: Any,  # (planes, 3 + BOTH, height, map_width)
-    grad_x_ptr: Any,  # (planes, height, width)
-    grad_y_ptr: Any,  # (planes, height, width), untouched unless BOTH
-    height: Any,
-    width: Any,
-    map_width: Any,
+    x_ptr: tl.tensor,  # (planes, height, width)
+    y_ptr: tl.tensor,  # (planes, height, width)
+    spread_ptr: tl.tensor,  # (planes, 3 + BOTH, height, map_width)
+    grad_x_ptr: tl.tensor,  # (planes, height, width)
+    grad_y_ptr: tl.tensor,  # (planes, height, width), untouched unless BOTH
+    height: tl.tensor,
+    width: tl.tensor,
+    map_width: tl.tensor,
     TAPS: tl.constexpr,
     RADIUS: tl.constexpr,
     SHIFT: tl.constexpr,
@@ -314,27 +298,26 @@ def _gradient_kernel(
     x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
     y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
     step = tl.cast(height, tl.int64) * map_width
-    row_ptr = spread_ptr + plane * (3 + BOTH) * step + rows * map_width
+    row_ptr = spread_ptr + plane * (3 + BOTH) * step + rows.to(tl.int64) * map_width
     row_inside = rows < height
-    left = tl.min(cols)
     e = _blur_adjoint(
-        row_ptr, row_inside, cols, left, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+        row_ptr, row_inside, cols, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     c = _blur_adjoint(
-        row_ptr + step, row_inside, cols, left, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+        row_ptr + step, row_inside, cols, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     mean = _blur_adjoint(
-        row_ptr + 2 * step, row_inside, cols, left, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+        row_ptr + 2 * step, row_inside, cols, width, map_width, 1,
+        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     grad_x = (x - SHIFT) * e - (x - y) * c + mean
     tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
     if BOTH:
         mean = _blur_adjoint(
-            row_ptr + 3 * step, row_inside, cols, left, width, map_width, 1,
-            TAPS, RADIUS, BORDER, ACC, BLOCK_W, BLOCK_H, BLOCK_W,
+            row_ptr + 3 * step, row_inside, cols, width, map_width, 1,
+            TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
         )  # fmt: skip
         grad_y = (y - SHIFT) * e + (x - y) * c + mean
         tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)

@@ -2,6 +2,7 @@
 
 from ssimae.config import Settings, preset
 from ssimae.datasets import Dataset, Sample, open_dataset
+from ssimae.detector import Detector, Prediction
 from ssimae.evaluation import Evaluation, evaluate_maps
 from ssimae.images import read_image
 from ssimae.loss import ssim, ssim_loss
@@ -12,7 +13,9 @@ from ssimae.tiling import extract_patches, patch_grid, stitch_patches
 __all__ = [
     "Autoencoder",
     "Dataset",
+    "Detector",
     "Evaluation",
+    "Prediction",
     "RegionStatistics",
     "Sample",
     "Settings",

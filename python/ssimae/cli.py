@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import tyro
 from rich.console import Console
@@ -38,6 +39,11 @@ from ssimae.runfolder import RunFolder, read_config
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
 """Exit codes; 128 + signal when interrupted."""
+
+_Flags = TypeVar("_Flags")
+
+_FRAME = " -|\u2500\u2502\u251c\u2524\u256d\u256e\u256f\u2570"
+"""What tyro draws round its messages, with and without a terminal."""
 
 _HELP = """\
 ssimae: surface defects found without defect examples
@@ -113,6 +119,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
 
 
+def _flags(
+    kind: type[_Flags],
+    verb: str,
+    arguments: list[str],
+    *,
+    default: _Flags | None = None,
+    description: str | None = None,
+) -> _Flags:
+    """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
+    drawn = io.StringIO()
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(drawn):
+            flags: _Flags = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, description=description, **options)
+            return flags
+    except SystemExit as end:
+        if end.code in (None, 0):
+            raise
+        # What stands between the heading and the first rule; the help below it is a flag away.
+        _, *lines = drawn.getvalue().splitlines()
+        stripped = [line.strip(_FRAME) for line in lines]
+        start = next((place for place, line in enumerate(stripped) if line), 0)
+        rule = next((place for place in range(start, len(lines)) if not stripped[place]), len(lines))
+        message = " ".join(stripped[start:rule])
+        raise ValueError(f"{message.removeprefix('Error parsing settings: ')} (see ssimae {verb} --help)") from end
+
+
 def _complain(message: str) -> int:
     print(f"ssimae: {message}", file=sys.stderr)
     return BAD_INPUT
@@ -177,7 +210,7 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
         preset=known.preset or ("woven" if known.data is None else "default"),
         compare="l2" if known.data is None and known.resume is None else "none",
     )
-    return tyro.cli(_RunFlags, prog=f"ssimae {verb}", args=arguments, default=default)
+    return _flags(_RunFlags, verb, arguments, default=default)
 
 
 def _differing(chosen: Settings, stored: Settings) -> str:
@@ -211,7 +244,7 @@ class _PredictFlags:
 
 
 def _predict(arguments: list[str]) -> int:
-    flags = tyro.cli(_PredictFlags, prog="ssimae predict", args=arguments)
+    flags = _flags(_PredictFlags, "predict", arguments)
     model = flags.model / "model.safetensors" if flags.model.is_dir() else flags.model
     out = flags.out or Path("runs") / f"predict-{datetime.now():%Y%m%d-%H%M%S}"
     with _rich_progress() as progress:
@@ -237,7 +270,7 @@ class _FolderFlags:
 
 def _evaluate(arguments: list[str]) -> int:
     """Compute the metrics of a run again from its stored residuals; the model is not needed."""
-    flags = tyro.cli(_FolderFlags, prog="ssimae evaluate", args=arguments, description=_evaluate.__doc__)
+    flags = _flags(_FolderFlags, "evaluate", arguments, description=_evaluate.__doc__)
     with _rich_progress() as progress:
         evaluations = runs.evaluate(flags.run, progress=progress)
     _print_metrics(evaluations)
@@ -247,7 +280,7 @@ def _evaluate(arguments: list[str]) -> int:
 
 def _report(arguments: list[str]) -> int:
     """Write the report of a run again from its folder; the model is not needed."""
-    flags = tyro.cli(_FolderFlags, prog="ssimae report", args=arguments, description=_report.__doc__)
+    flags = _flags(_FolderFlags, "report", arguments, description=_report.__doc__)
     RunFolder(flags.run).read_config()
     print(f"{write_report(flags.run)}: written")
     return OK
@@ -272,7 +305,7 @@ class _CheckFlags:
 
 
 def _check(arguments: list[str]) -> int:
-    flags = tyro.cli(_CheckFlags, prog="ssimae check", args=arguments)
+    flags = _flags(_CheckFlags, "check", arguments)
     dataset = open_dataset(flags.data)
     with _rich_progress() as progress, progress.task("checking", len(dataset.train) + len(dataset.test)) as task:
         problems = check_dataset(
@@ -299,7 +332,7 @@ class _RichProgress:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
 
-    @contextmanager
+    @contextlib.contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Show a bar for as long as the block lasts."""
         number = self._bars.add_task(description, total=total, note="")
@@ -316,7 +349,7 @@ class _RichTask:
         self._bars.update(self._number, completed=done, note=note)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _rich_progress() -> Iterator[_RichProgress]:
     console = Console(stderr=True)
     columns = (

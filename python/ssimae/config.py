@@ -161,6 +161,19 @@ _PAPER_COMMON: dict[str, Any] = {
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # The embedded textures: small patches and a budget that two cores finish in a few minutes, for both losses.
+    "woven": {
+        "latent_dim": 100,
+        "patch_size": 64,
+        "patches": 2000,
+        "epochs": 20,
+        "batch_size": 32,
+        "crops": "fresh",
+        "lr": 1e-3,
+        "schedule": "one-cycle",
+        "window": "uniform",
+        "stride": 16,
+    },
     "nanofibre": {"latent_dim": 500},
     "texture": {"latent_dim": 100},
     "paper-nanofibre": {"latent_dim": 500, **_PAPER_COMMON},

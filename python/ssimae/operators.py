@@ -85,9 +85,9 @@ def _loss_sums(
 @_loss_sums.register_fake
 def _(x: Tensor, y: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
     grad_of_x, grad_of_y = options[-2:]
-    grads = (torch.empty_like(t if wanted else t[:0], memory_format=torch.contiguous_format)
-             for t, wanted in ((x, grad_of_x), (y, grad_of_y)))  # fmt: skip
-    return x.new_empty(x.shape[:2], dtype=torch.float64), *grads
+    grad_x = torch.empty_like(x if grad_of_x else x[:0], memory_format=torch.contiguous_format)
+    grad_y = torch.empty_like(y if grad_of_y else y[:0], memory_format=torch.contiguous_format)
+    return x.new_empty(x.shape[:2], dtype=torch.float64), grad_x, grad_y
 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -99,7 +99,7 @@ def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Ten
 def _scale_gradients(ctx: Any, grad_sums: Tensor, *_: Any) -> tuple[Any, ...]:
     *grads_ahead, x, y = ctx.saved_tensors
     grads = (
-        _Once.apply(grad_sums, grad, x, y) if needed else None  # type: ignore[no-untyped-call]
+        _Once.apply(grad_sums, grad, x, y) if needed else None
         for grad, needed in zip(grads_ahead, ctx.needs_input_grad[:2], strict=True)
     )
     return *grads, *(None,) * 7

@@ -156,7 +156,8 @@ def _run_model(
         if training.collapsed:
             warnings.append(
                 f"training collapsed: loss {training.loss:.3f}, against {training.plateau:.3f} for rebuilding each "
-                "patch as its own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
+                "patch as its own mean; the results mean nothing. More patches or a higher learning rate leave that "
+                "plateau."
             )
             logger.warning("%s", warnings[-1])
         folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})

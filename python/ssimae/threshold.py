@@ -175,10 +175,14 @@ def segment(
         (
             Region(
                 int(statistics.areas[index]),
-                *statistics.boxes[index].tolist(),
-                *statistics.centroids[index].tolist(),
-                float(statistics.max_scores[index]),
-                float(statistics.mean_scores[index]),
+                top=int(statistics.boxes[index, 0]),
+                left=int(statistics.boxes[index, 1]),
+                bottom=int(statistics.boxes[index, 2]),
+                right=int(statistics.boxes[index, 3]),
+                row=float(statistics.centroids[index, 0]),
+                column=float(statistics.centroids[index, 1]),
+                max_score=float(statistics.max_scores[index]),
+                mean_score=float(statistics.mean_scores[index]),
             )
             for index in large
         ),

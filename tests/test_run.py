@@ -1,0 +1,195 @@
+"""The main job from the command line: run, interruption and resume, prediction, and the refusals of bad input."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from ssimae.cli import main
+
+SETTINGS = [
+    *("--patch-size", "32", "--latent-dim", "8", "--patches", "48", "--epochs", "3", "--batch-size", "16"),
+    *("--stride", "16", "--opening", "0", "--min-area", "4", "--precision", "float32"),
+]
+
+
+def texture(rng, height=70, width=96):
+    rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
+    wave = 128 + 60 * np.sin(rows / 2.5 + rng.uniform(0, 6)) * np.cos(columns / 3 + rng.uniform(0, 6))
+    return (wave + rng.normal(0, 5, (height, width))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """MVTec AD layout: 4 good images, 1 good and 2 defective test images with masks; a space in the folder's name."""
+    rng, root = np.random.default_rng(0), tmp_path / "my data"
+    for folder, names in (("train/good", "abcd"), ("test/good", "e"), ("test/hole", "fg")):
+        (root / folder).mkdir(parents=True)
+        for name in names:
+            Image.fromarray(texture(rng)).save(root / folder / f"{name}.png")
+    (root / "ground_truth/hole").mkdir(parents=True)
+    for name in "fg":
+        image = np.array(Image.open(root / "test/hole" / f"{name}.png"))
+        mask = np.zeros_like(image)
+        mask[20:40, 30:60] = 255
+        image[20:40, 30:60] = rng.integers(0, 255, (20, 30))
+        Image.fromarray(image).save(root / "test/hole" / f"{name}.png")
+        Image.fromarray(mask).save(root / "ground_truth/hole" / f"{name}_mask.png")
+    return root
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(*arguments):
+    return main(["run", *map(str, arguments)])
+
+
+def test_run_writes_the_whole_folder(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", data, "--out", out, "--compare", "l2", *SETTINGS) == 0
+    assert str(out / "report.html") in capsys.readouterr().out
+    for part in (out, out / "l2"):
+        for name in (
+            "config.toml",
+            "model.safetensors",
+            "log.jsonl",
+            "thresholds.json",
+            "predictions.csv",
+            "regions.csv",
+        ):
+            assert (part / name).stat().st_size > 0
+        metrics = json.loads((part / "metrics.json").read_text())
+        assert 0 <= metrics["auroc"] <= 1
+        assert metrics["by_defect"].keys() == {"hole"}
+        assert metrics["by_defect"]["hole"]["auroc"] == pytest.approx(metrics["auroc"], abs=1e-15)
+        assert len(list((part / "residuals").rglob("*.tiff"))) == 3
+    rows = table(out / "predictions.csv")
+    assert sorted(row["name"] for row in rows) == ["e", "f", "g"]
+    before = (out / "metrics.json").read_bytes()
+    assert main(["evaluate", str(out)]) == 0
+    assert (out / "metrics.json").read_bytes() == before
+    assert main(["report", str(out)]) == 0
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
+    for name, seed in (("one", 5), ("two", 5), ("three", 6)):
+        assert main(["train", "--data", str(data), "--out", str(tmp_path / name), "--seed", str(seed), *SETTINGS]) == 0
+    one, two, three = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two", "three"))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+    assert not all(np.array_equal(one[key], three[key]) for key in one)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, how):
+    settings = [*SETTINGS, "--epochs", "20", "--checkpoint-every", "0"]
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "whole"), *settings]) == 0
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-m", "ssimae", "train", "--data", str(data), "--out", str(out), *settings]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    state = out / "state" / "training.safetensors"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=120)
+    expected = -signal.SIGKILL if how == signal.SIGKILL else 128 + how
+    assert process.returncode == expected, errors
+    assert not (out / "model.safetensors").exists()
+    assert main(["train", "--resume", str(out)]) == 0
+    whole, resumed = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", out))
+    assert all(np.array_equal(whole[key], resumed[key]) for key in whole)
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+
+
+def test_a_folder_without_masks_gives_a_report_and_no_metrics(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", data / "train/good", "--out", out, *SETTINGS) == 0
+    assert not (out / "metrics.json").exists()
+    assert "no ground-truth masks" in (out / "report.html").read_text()
+    assert "AUROC" not in capsys.readouterr().out
+
+
+def test_predict_inspects_files_and_skips_bad_ones_when_told(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
+    (data / "test/hole/broken.png").write_bytes(b"not an image")
+    arguments = ["predict", str(out), str(data / "test/hole")]
+    assert main([*arguments, "--out", str(tmp_path / "p")]) == 2
+    assert "broken.png" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+    assert main([*arguments, "--out", str(tmp_path / "p"), "--skip-bad"]) == 3
+    rows = table(tmp_path / "p/predictions.csv")
+    assert {row["name"]: row["verdict"] for row in rows}["broken"] == "skipped"
+    assert len(rows) == 3
+
+
+def test_an_earlier_run_is_not_overwritten_without_force(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
+    before = (out / "model.safetensors").read_bytes()
+    assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (out / "model.safetensors").read_bytes() == before
+    assert main(["train", "--data", str(data), "--out", str(out), "--force", *SETTINGS]) == 0
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "letter.txt").write_text("dear")
+    assert main(["train", "--data", str(data), "--out", str(foreign), "--force", *SETTINGS]) == 2
+    assert (foreign / "letter.txt").read_text() == "dear"
+
+
+def refused(capsys, *arguments):
+    assert main(list(map(str, arguments))) == 2
+    errors = capsys.readouterr().err
+    assert "Traceback" not in errors
+    return errors
+
+
+def test_bad_input_gets_one_clear_line_and_exit_code_2(data, tmp_path, capsys):
+    assert "/nowhere" in refused(capsys, "run", "--data", "/nowhere")
+    assert "`stride`" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o", "--stride", 0)
+    assert "`window_size`" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o", "--window-size", 10)
+    assert "smaller than a patch" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o")
+    assert "unknown verb" in refused(capsys, "walk")
+    assert "not a run folder" in refused(capsys, "report", tmp_path)
+    (tmp_path / "fake.safetensors").write_bytes(b"\x08" + b"\0" * 20)
+    assert "fake.safetensors" in refused(capsys, "predict", tmp_path / "fake.safetensors", data / "test/hole")
+    (data / "ground_truth/hole/f_mask.png").unlink()
+    assert "f.png" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o", *SETTINGS)
+    assert not (tmp_path / "o").exists()
+
+
+def test_check_lists_every_bad_file(data, capsys):
+    (data / "train/good/a.png").write_bytes(b"")
+    (data / "test/hole/f.png").write_bytes(b"text")
+    errors = refused(capsys, "check", data, "--patch-size", 32)
+    assert "a.png" in errors
+    assert "f.png" in errors
+
+
+def test_detector_saves_and_loads_what_it_learnt(data, tmp_path):
+    import ssimae
+
+    detector = ssimae.Detector(
+        patch_size=32, latent_dim=8, patches=48, epochs=3, batch_size=16, stride=16, opening=0, min_area=4, device="cpu"
+    )
+    detector.fit(sorted((data / "train/good").iterdir()))
+    images = sorted((data / "test/hole").iterdir())
+    scores = detector.score_samples(images)
+    assert set(detector.predict(images)) <= {-1, 1}
+    detector.save(tmp_path / "model.safetensors")
+    loaded = ssimae.Detector.load(tmp_path / "model.safetensors", device="cpu")
+    assert np.array_equal(loaded.score_samples(images), scores)
+    prediction = loaded.inspect(images[0])
+    assert prediction.mask.shape == prediction.residual.shape == (70, 96)
+    with pytest.raises(ValueError, match="shape"):
+        loaded.inspect(np.zeros((70, 96, 3), np.float32))
