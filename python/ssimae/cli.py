@@ -35,6 +35,7 @@ from ssimae.evaluation import Evaluation
 from ssimae.predict import predict
 from ssimae.progress import Task
 from ssimae.report import write_report
+from ssimae.reproduce import reproduce_woven, woven_table
 from ssimae.runfolder import RunFolder, read_config
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
@@ -53,6 +54,7 @@ ssimae: surface defects found without defect examples
   ssimae predict   inspect images with a trained model
   ssimae evaluate  compute the metrics of a run again from its stored residuals
   ssimae report    write the report of a run again
+  ssimae reproduce the comparison on the embedded textures, over several seeds
   ssimae check     read every file of a data folder and list what is wrong with it
 
 `ssimae VERB --help` shows the options of a verb with their defaults."""
@@ -96,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate": _evaluate,
         "report": _report,
         "check": _check,
+        "reproduce": _reproduce,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_HELP)
@@ -324,6 +327,31 @@ def _check(arguments: list[str]) -> int:
         f"{errors} errors, {len(problems) - errors} warnings"
     )
     return BAD_INPUT if errors else OK
+
+
+@dataclass(frozen=True)
+class _ReproduceFlags:
+    """Train SSIM-AE and L2-AE on the embedded textures for several seeds, and print both models' pixel AUROC."""
+
+    target: tyro.conf.Positional[Literal["woven"]]
+    """What to make again."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run each; finished ones are not repeated."""
+    out: Path = Path("runs/reproduce-woven")
+    """Folder of the runs."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    debug: bool = False
+    """Show the traceback of errors."""
+
+
+def _reproduce(arguments: list[str]) -> int:
+    flags = _flags(_ReproduceFlags, "reproduce", arguments)
+    with _rich_progress() as progress:
+        rows = reproduce_woven(flags.out, flags.seeds, device=flags.device, progress=progress)
+    print(woven_table(rows))
+    print(f"{flags.out / 'woven.json'}: written")
+    return OK
 
 
 class _RichProgress:

@@ -183,12 +183,12 @@ def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Pro
     good = [sample for sample in samples if sample.defect == GOOD]
     defects = sorted({sample.defect for sample in samples} - {GOOD})
     with progress.task("evaluating", 1 + len(defects)) as task:
-        evaluation = _evaluate(folder, samples)
+        evaluation = evaluate_samples(folder, samples)
         by_defect = {}
         for count, defect in enumerate(defects, 1):
             task.update(count)
             # Every defect against the same good images, so that the rows can be compared.
-            part = _evaluate(folder, [*good, *(sample for sample in samples if sample.defect == defect)])
+            part = evaluate_samples(folder, [*good, *(sample for sample in samples if sample.defect == defect)])
             by_defect[defect] = {"auroc": part.auroc, "au_pro": part.aupro, "n_regions": part.n_regions}
         task.update(1 + len(defects))
     write_text(folder.metrics, json.dumps({**evaluation.to_dict(), "by_defect": by_defect}, indent=1) + "\n")
@@ -198,7 +198,7 @@ def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Pro
     return evaluation
 
 
-def _evaluate(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation:
+def evaluate_samples(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation:
     """Return the metrics of the stored residuals of some images."""
     shapes = []
 
