@@ -62,7 +62,7 @@ def _blur_adjoint(
     size: tl.tensor,
     map_size: tl.tensor,
     stride: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
     RADIUS: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
@@ -88,10 +88,11 @@ def _blur_adjoint(
             above = 2 * size - 1 - skipped - pixels
             where = tl.where(image < 0, skipped - 1 - pixels, tl.where(image > 0, above, pixels))
             exists = exists & tl.where(image < 0, where < 0, tl.where(image > 0, where >= size, True))
-        for tap in tl.static_range(2 * RADIUS + 1):
+        for tap in range(2 * RADIUS + 1):
             reader = where + (RADIUS - tap)
             inside = line_inside & exists & (reader >= 0) & (reader < map_size)
-            total += TAPS[tap] * tl.load(line_ptr + reader.to(tl.int64) * stride, mask=inside, other=0.0)
+            weight = tl.load(taps_ptr + tap)
+            total += weight * tl.load(line_ptr + reader.to(tl.int64) * stride, mask=inside, other=0.0)
     return total
 
 
@@ -103,9 +104,9 @@ def _moments(
     cols: tl.tensor,
     width: tl.tensor,
     map_height: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
+    shift: tl.tensor,
     RADIUS: tl.constexpr,
-    SHIFT: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
     BLOCK_H: tl.constexpr,
@@ -118,15 +119,16 @@ def _moments(
     du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for tap in tl.static_range(2 * RADIUS + 1):
+    for tap in range(2 * RADIUS + 1):
         source = _source(first + tap, width, BORDER)
         inside = (rows < map_height) & (source >= 0) & (source < width)
         source_ptr = row_ptr + source
-        # Border `zero`: a black pixel is -SHIFT in x', 0 in d, SHIFT^2 in x'y'.
-        ux += TAPS[tap] * tl.load(source_ptr, mask=inside, other=-SHIFT)
-        du += TAPS[tap] * tl.load(source_ptr + step, mask=inside, other=0.0)
-        dd += TAPS[tap] * tl.load(source_ptr + 2 * step, mask=inside, other=0.0)
-        xy += TAPS[tap] * tl.load(source_ptr + 3 * step, mask=inside, other=SHIFT * SHIFT)
+        weight = tl.load(taps_ptr + tap)
+        # Border `zero`: a black pixel is -shift in x', 0 in d, shift^2 in x'y'.
+        ux += weight * tl.load(source_ptr, mask=inside, other=-shift)
+        du += weight * tl.load(source_ptr + step, mask=inside, other=0.0)
+        dd += weight * tl.load(source_ptr + 2 * step, mask=inside, other=0.0)
+        xy += weight * tl.load(source_ptr + 3 * step, mask=inside, other=shift * shift)
     return ux, du, dd - du * du, xy - ux * (ux - du)
 
 
@@ -138,9 +140,9 @@ def _blur_products_kernel(
     height: tl.tensor,
     width: tl.tensor,
     map_height: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
+    shift: tl.float64,
     RADIUS: tl.constexpr,
-    SHIFT: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
     BLOCK_H: tl.constexpr,
@@ -152,7 +154,7 @@ def _blur_products_kernel(
     du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for tap in tl.static_range(2 * RADIUS + 1):
+    for tap in range(2 * RADIUS + 1):
         source = _source(first + tap, height, BORDER)
         inside = (source >= 0) & (source < height) & (cols < width)
         offsets = (plane * height + source) * width + cols
@@ -160,12 +162,13 @@ def _blur_products_kernel(
         y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
         d = x - y
-        x -= SHIFT
-        y -= SHIFT
-        ux += TAPS[tap] * x
-        du += TAPS[tap] * d
-        dd += TAPS[tap] * (d * d)
-        xy += TAPS[tap] * (x * y)
+        x -= shift
+        y -= shift
+        weight = tl.load(taps_ptr + tap)
+        ux += weight * x
+        du += weight * d
+        dd += weight * (d * d)
+        xy += weight * (x * y)
     inside = (rows < map_height) & (cols < width)
     step = tl.cast(map_height, tl.int64) * width
     out_ptr = blurred_ptr + plane * 4 * step + rows.to(tl.int64) * width + cols
@@ -182,11 +185,11 @@ def _loss_kernel(
     width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
+    shift: tl.float64,
+    c1: tl.float64,
+    c2: tl.float64,
     RADIUS: tl.constexpr,
-    C1: tl.constexpr,
-    C2: tl.constexpr,
-    SHIFT: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
     BLOCK_H: tl.constexpr,
@@ -194,10 +197,10 @@ def _loss_kernel(
 ) -> None:
     plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
     ux, du, dv, sxy = _moments(
-        blurred_ptr, plane, rows, cols, width, map_height, TAPS, RADIUS, SHIFT, BORDER, ACC, BLOCK_H, BLOCK_W
+        blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
     )
-    luminance = du * du / (2 * (ux + SHIFT) * (ux - du + SHIFT) + C1 + du * du)
-    structure = dv / (2 * sxy + C2 + dv)
+    luminance = du * du / (2 * (ux + shift) * (ux - du + shift) + c1 + du * du)
+    structure = dv / (2 * sxy + c2 + dv)
     loss = luminance + structure - luminance * structure
     offsets = (plane * map_height + rows) * map_width + cols
     tl.store(loss_ptr + offsets, loss, mask=(rows < map_height) & (cols < map_width))
@@ -211,11 +214,11 @@ def _weights_kernel(
     width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
+    shift: tl.float64,
+    c1: tl.float64,
+    c2: tl.float64,
     RADIUS: tl.constexpr,
-    C1: tl.constexpr,
-    C2: tl.constexpr,
-    SHIFT: tl.constexpr,
     BORDER: tl.constexpr,
     BOTH: tl.constexpr,
     ACC: tl.constexpr,
@@ -224,16 +227,16 @@ def _weights_kernel(
 ) -> None:
     plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
     ux, du, dv, sxy = _moments(
-        blurred_ptr, plane, rows, cols, width, map_height, TAPS, RADIUS, SHIFT, BORDER, ACC, BLOCK_H, BLOCK_W
+        blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
     )
     inside = (rows < map_height) & (cols < map_width)
     offsets = (plane * map_height + rows) * map_width + cols
     # The formulas are those of SSIM; the loss is one minus it.
     g = -tl.load(grad_ptr + offsets, mask=inside, other=0.0).to(ACC)
     uy = ux - du
-    a1 = 2 * (ux + SHIFT) * (uy + SHIFT) + C1
+    a1 = 2 * (ux + shift) * (uy + shift) + c1
     b1 = a1 + du * du
-    a2 = 2 * sxy + C2
+    a2 = 2 * sxy + c2
     b2 = a2 + dv
     c = 2 * (a1 / b1) / b2
     e = c * (dv / b2)
@@ -243,10 +246,10 @@ def _weights_kernel(
     out_ptr = weights_ptr + plane * (3 + BOTH) * step + rows.to(tl.int64) * map_width + cols
     tl.store(out_ptr, g * e, mask=inside)
     tl.store(out_ptr + step, g * c, mask=inside)
-    ax = k_du * (((uy + SHIFT) * du - a1) / b1)
+    ax = k_du * (((uy + shift) * du - a1) / b1)
     tl.store(out_ptr + 2 * step, g * (ax - e * ux + c * du), mask=inside)
     if BOTH:
-        ay = k_du * (((ux + SHIFT) * du + a1) / b1)
+        ay = k_du * (((ux + shift) * du + a1) / b1)
         tl.store(out_ptr + 3 * step, g * (ay - e * uy - c * du), mask=inside)
 
 
@@ -257,7 +260,7 @@ def _spread_kernel(
     height: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
     RADIUS: tl.constexpr,
     BORDER: tl.constexpr,
     ACC: tl.constexpr,
@@ -268,7 +271,7 @@ def _spread_kernel(
     inside = cols < map_width
     total = _blur_adjoint(
         weights_ptr + plane * map_height * map_width + cols, inside, rows, height, map_height, map_width,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
+        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     tl.store(spread_ptr + (plane * height + rows) * map_width + cols, total, mask=(rows < height) & inside)
 
@@ -283,9 +286,9 @@ def _gradient_kernel(
     height: tl.tensor,
     width: tl.tensor,
     map_width: tl.tensor,
-    TAPS: tl.constexpr,
+    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
+    shift: tl.float64,
     RADIUS: tl.constexpr,
-    SHIFT: tl.constexpr,
     BORDER: tl.constexpr,
     BOTH: tl.constexpr,
     ACC: tl.constexpr,
@@ -302,24 +305,24 @@ def _gradient_kernel(
     row_inside = rows < height
     e = _blur_adjoint(
         row_ptr, row_inside, cols, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
+        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     c = _blur_adjoint(
         row_ptr + step, row_inside, cols, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
+        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     mean = _blur_adjoint(
         row_ptr + 2 * step, row_inside, cols, width, map_width, 1,
-        TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
+        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
-    grad_x = (x - SHIFT) * e - (x - y) * c + mean
+    grad_x = (x - shift) * e - (x - y) * c + mean
     tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
     if BOTH:
         mean = _blur_adjoint(
             row_ptr + 3 * step, row_inside, cols, width, map_width, 1,
-            TAPS, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
+            taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
         )  # fmt: skip
-        grad_y = (y - SHIFT) * e + (x - y) * c + mean
+        grad_y = (y - shift) * e + (x - y) * c + mean
         tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)
 
 
@@ -353,7 +356,7 @@ def _chunks(planes: Tensor) -> Iterator[slice]:
 
 def _constants(x: Tensor, taps: tuple[float, ...], shift: float, border: str) -> dict[str, Any]:
     accumulator = tl.float64 if x.dtype == torch.float64 else tl.float32
-    return {"TAPS": taps, "RADIUS": len(taps) // 2, "SHIFT": shift, "BORDER": border, "ACC": accumulator}
+    return {"TAPS": taps, "RADIUS": len(taps) // 2, "shift": shift, "BORDER": border, "ACC": accumulator}
 
 
 def available(x: Tensor) -> str | None:
@@ -413,7 +416,7 @@ def ssim_loss_map(
             _launch(
                 _loss_kernel, len(out), map_height, map_width,
                 _blur_products(xs[chunk], ys[chunk], map_height, **constants), out, x.shape[3], map_height, map_width,
-                **constants, C1=c1, C2=c2,
+                **constants, c1=c1, c2=c2,
             )  # fmt: skip
     return loss
 
@@ -453,7 +456,7 @@ def ssim_loss_map_backward(
     grads, xs, ys = _planes(grad), _planes(x), _planes(y)
     grad_xs, grad_ys = grad_x.view(-1, height, width), grad_y.view(-1, height, width)
     constants = _constants(x, taps, shift, border)
-    adjoint = {name: value for name, value in constants.items() if name != "SHIFT"}
+    adjoint = {name: value for name, value in constants.items() if name != "shift"}
     both = int(need_y)
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
         for chunk in _chunks(xs):
@@ -463,7 +466,7 @@ def ssim_loss_map_backward(
             weights = blurred.new_empty((count, 3 + both, map_height, map_width))
             _launch(
                 _weights_kernel, count, map_height, map_width,
-                g, blurred, weights, width, map_height, map_width, **constants, C1=c1, C2=c2, BOTH=both,
+                g, blurred, weights, width, map_height, map_width, **constants, c1=c1, c2=c2, BOTH=both,
             )  # fmt: skip
             del blurred
             spread = weights.new_empty((count, 3 + both, height, map_width))

@@ -1,0 +1,108 @@
+"""A file shows its old content or its new one, whatever interrupts the write."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ssimae import atomic
+from ssimae.atomic import write_bytes, write_text
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\xff\r\n", b"x" * 1_000_000])
+def test_what_is_written_is_read_back(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.bin"
+    for _ in range(2):
+        write_bytes(path, content)
+        assert path.read_bytes() == content
+        assert os.listdir(tmp_path) == ["state.bin"]
+
+
+def test_text_is_utf_8_with_the_line_ends_it_has(tmp_path: Path) -> None:
+    write_text(tmp_path / "größe 日本.toml", "größe = '日本'\r\n\n")
+    assert (tmp_path / "größe 日本.toml").read_bytes() == "größe = '日本'\r\n\n".encode()
+
+
+def test_a_name_of_full_length_can_be_written(tmp_path: Path) -> None:
+    write_bytes(tmp_path / ("x" * 255), b"new")
+    assert (tmp_path / ("x" * 255)).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+@pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("old", [b"old", None], ids=["over", "fresh"])
+def test_an_interrupted_write_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException, old: bytes | None
+) -> None:
+    path = tmp_path / "state.bin"
+    if old is not None:
+        path.write_bytes(old)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic.os, call, fail)
+        with pytest.raises(type(error)):
+            write_bytes(path, b"new")
+    assert os.listdir(tmp_path) == ([] if old is None else ["state.bin"])
+    assert old is None or path.read_bytes() == old
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_killed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "state.bin"
+    path.write_bytes(b"old")
+    # The module alone, without the package, so that the process starts at once.
+    program = (
+        "import os, pathlib, runpy, sys\n"
+        "os.fsync = lambda handle: os._exit(9)\n"
+        "runpy.run_path(sys.argv[1])['write_bytes'](pathlib.Path(sys.argv[2]), b'new' * 100_000)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, atomic.__file__, str(path)], check=False).returncode == 9
+    assert path.read_bytes() == b"old"
+    left = [name for name in os.listdir(tmp_path) if name != "state.bin"]
+    assert all(name.startswith(".") and name.endswith(".partial") for name in left)
+
+
+def test_content_reaches_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(atomic.os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))[1])
+    write_bytes(tmp_path / "state.bin", b"new")
+    assert calls[:2] == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize("before", [None, 0o600, 0o444])
+def test_files_are_readable_by_all_and_writable_by_their_owner(tmp_path: Path, before: int | None) -> None:
+    path = tmp_path / "state.bin"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    write_bytes(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_folder_that_cannot_take_the_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        write_bytes(tmp_path / "nowhere" / "state.bin", b"new")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match="folder"):
+        write_bytes(tmp_path / "folder", b"new")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="needs a user whom permissions bind: root may write anywhere")
+def test_a_read_only_folder_keeps_its_file(tmp_path: Path) -> None:
+    (tmp_path / "state.bin").write_bytes(b"old")
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(PermissionError, match="state|partial"):
+            write_bytes(tmp_path / "state.bin", b"new")
+    finally:
+        tmp_path.chmod(0o755)
+    assert (tmp_path / "state.bin").read_bytes() == b"old"
