@@ -7,6 +7,7 @@ is kept from the forward pass; no atomics, so equal inputs give equal bits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -149,6 +150,7 @@ def _blur_products_kernel(
     BLOCK_W: tl.constexpr,
 ) -> None:
     plane, rows, cols = _tile(map_height, width, BLOCK_H, BLOCK_W)
+    shift = tl.full([1, 1], shift, ACC)
     first = rows if BORDER == "valid" else rows - RADIUS
     ux = tl.zeros([BLOCK_H, BLOCK_W], ACC)
     du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
@@ -196,6 +198,9 @@ def _loss_kernel(
     BLOCK_W: tl.constexpr,
 ) -> None:
     plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
+    shift = tl.full([1, 1], shift, ACC)
+    c1 = tl.full([1, 1], c1, ACC)
+    c2 = tl.full([1, 1], c2, ACC)
     ux, du, dv, sxy = _moments(
         blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
     )
@@ -207,10 +212,10 @@ def _loss_kernel(
 
 
 @_jit
-def _weights_kernel(
+def _slopes_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width)
     blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
-    weights_ptr: tl.tensor,  # (planes, 3 + BOTH, map_height, map_width): g e, g c, and the mean terms of x and, if BOTH, y
+    slopes_ptr: tl.tensor,  # (planes, 3 or 4, map_height, map_width): g e, g c, mean terms of x and, if BOTH, y
     width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
@@ -226,6 +231,9 @@ def _weights_kernel(
     BLOCK_W: tl.constexpr,
 ) -> None:
     plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
+    shift = tl.full([1, 1], shift, ACC)
+    c1 = tl.full([1, 1], c1, ACC)
+    c2 = tl.full([1, 1], c2, ACC)
     ux, du, dv, sxy = _moments(
         blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
     )
@@ -242,8 +250,9 @@ def _weights_kernel(
     e = c * (dv / b2)
     # Ratios one by one: b2 b1^2 would underflow for a small data range.
     k_du = 2 * (a2 / b2) * (du / b1)
+    TERMS: tl.constexpr = 4 if BOTH else 3
     step = tl.cast(map_height, tl.int64) * map_width
-    out_ptr = weights_ptr + plane * (3 + BOTH) * step + rows.to(tl.int64) * map_width + cols
+    out_ptr = slopes_ptr + plane * TERMS * step + rows.to(tl.int64) * map_width + cols
     tl.store(out_ptr, g * e, mask=inside)
     tl.store(out_ptr + step, g * c, mask=inside)
     ax = k_du * (((uy + shift) * du - a1) / b1)
@@ -255,7 +264,7 @@ def _weights_kernel(
 
 @_jit
 def _spread_kernel(
-    weights_ptr: tl.tensor,  # (planes, map_height, map_width)
+    slopes_ptr: tl.tensor,  # (planes, map_height, map_width)
     spread_ptr: tl.tensor,  # (planes, height, map_width): the adjoint of the vertical blur
     height: tl.tensor,
     map_height: tl.tensor,
@@ -270,7 +279,7 @@ def _spread_kernel(
     plane, rows, cols = _tile(height, map_width, BLOCK_H, BLOCK_W)
     inside = cols < map_width
     total = _blur_adjoint(
-        weights_ptr + plane * map_height * map_width + cols, inside, rows, height, map_height, map_width,
+        slopes_ptr + plane * map_height * map_width + cols, inside, rows, height, map_height, map_width,
         taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
     )  # fmt: skip
     tl.store(spread_ptr + (plane * height + rows) * map_width + cols, total, mask=(rows < height) & inside)
@@ -280,7 +289,7 @@ def _spread_kernel(
 def _gradient_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
-    spread_ptr: tl.tensor,  # (planes, 3 + BOTH, height, map_width)
+    spread_ptr: tl.tensor,  # (planes, 3 or 4, height, map_width)
     grad_x_ptr: tl.tensor,  # (planes, height, width)
     grad_y_ptr: tl.tensor,  # (planes, height, width), untouched unless BOTH
     height: tl.tensor,
@@ -296,12 +305,14 @@ def _gradient_kernel(
     BLOCK_W: tl.constexpr,
 ) -> None:
     plane, rows, cols = _tile(height, width, BLOCK_H, BLOCK_W)
+    shift = tl.full([1, 1], shift, ACC)
     inside = (rows < height) & (cols < width)
     offsets = (plane * height + rows) * width + cols
     x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
     y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    TERMS: tl.constexpr = 4 if BOTH else 3
     step = tl.cast(height, tl.int64) * map_width
-    row_ptr = spread_ptr + plane * (3 + BOTH) * step + rows.to(tl.int64) * map_width
+    row_ptr = spread_ptr + plane * TERMS * step + rows.to(tl.int64) * map_width
     row_inside = rows < height
     e = _blur_adjoint(
         row_ptr, row_inside, cols, width, map_width, 1,
@@ -334,15 +345,19 @@ def _launch(kernel: Any, planes: int, height: int, width: int, *arguments: Any, 
     )
 
 
-def _blur_products(x: Tensor, y: Tensor, map_height: int, **constants: Any) -> Tensor:
-    planes, height, width = x.shape
-    blurred = torch.empty((planes, 4, map_height, width), dtype=_scratch_dtype(x), device=x.device)
-    _launch(_blur_products_kernel, planes, map_height, width, x, y, blurred, height, width, map_height, **constants)
-    return blurred
+@functools.cache
+def _weights_on_device(taps: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Kept for good, a few hundred bytes a window: captured CUDA graphs go on reading it, and none could copy it anew.
+    return torch.tensor(taps, dtype=dtype, device=device)
 
 
-def _scratch_dtype(x: Tensor) -> torch.dtype:
+def _accumulator(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _constants(x: Tensor, taps: tuple[float, ...], border: str) -> dict[str, Any]:
+    accumulator = tl.float64 if x.dtype == torch.float64 else tl.float32
+    return {"RADIUS": len(taps) // 2, "BORDER": border, "ACC": accumulator}
 
 
 def _planes(x: Tensor) -> Tensor:
@@ -354,9 +369,14 @@ def _chunks(planes: Tensor) -> Iterator[slice]:
     return (slice(first, first + count) for first in range(0, planes.shape[0], count))
 
 
-def _constants(x: Tensor, taps: tuple[float, ...], shift: float, border: str) -> dict[str, Any]:
-    accumulator = tl.float64 if x.dtype == torch.float64 else tl.float32
-    return {"TAPS": taps, "RADIUS": len(taps) // 2, "shift": shift, "BORDER": border, "ACC": accumulator}
+def _blur_products(x: Tensor, y: Tensor, map_height: int, weights: Tensor, shift: float, **constants: Any) -> Tensor:
+    planes, height, width = x.shape
+    blurred = torch.empty((planes, 4, map_height, width), dtype=weights.dtype, device=x.device)
+    _launch(
+        _blur_products_kernel, planes, map_height, width,
+        x, y, blurred, height, width, map_height, weights, shift, **constants,
+    )  # fmt: skip
+    return blurred
 
 
 def available(x: Tensor) -> str | None:
@@ -403,21 +423,23 @@ def ssim_loss_map(
 
     Notes
     -----
-    `taps`, `c1`, `c2` and `shift` are compiled in: each new combination costs a compilation.
+    Each border and window size is compiled once. The first call with given taps also copies them to the device: let it
+    come before a CUDA graph is captured.
     """
     lost = len(taps) - 1 if border == "valid" else 0
-    map_height, map_width = x.shape[2] - lost, x.shape[3] - lost
-    loss = torch.empty((*x.shape[:2], map_height, map_width), dtype=_scratch_dtype(x), device=x.device)
+    width, map_height, map_width = x.shape[3], x.shape[2] - lost, x.shape[3] - lost
+    loss = torch.empty((*x.shape[:2], map_height, map_width), dtype=_accumulator(x), device=x.device)
     xs, ys, losses = _planes(x), _planes(y), loss.view(-1, map_height, map_width)
-    constants = _constants(x, taps, shift, border)
-    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+    weights, constants = _weights_on_device(taps, loss.dtype, x.device), _constants(x, taps, border)
+    with torch.cuda.device_of(x):
         for chunk in _chunks(xs):
             out = losses[chunk]
+            blurred = _blur_products(xs[chunk], ys[chunk], map_height, weights, shift, **constants)
             _launch(
                 _loss_kernel, len(out), map_height, map_width,
-                _blur_products(xs[chunk], ys[chunk], map_height, **constants), out, x.shape[3], map_height, map_width,
-                **constants, c1=c1, c2=c2,
+                blurred, out, width, map_height, map_width, weights, shift, c1, c2, **constants,
             )  # fmt: skip
+            del blurred
     return loss
 
 
@@ -455,28 +477,27 @@ def ssim_loss_map_backward(
     grad_y = torch.empty(x.shape, dtype=x.dtype, device=x.device) if need_y else grad_x
     grads, xs, ys = _planes(grad), _planes(x), _planes(y)
     grad_xs, grad_ys = grad_x.view(-1, height, width), grad_y.view(-1, height, width)
-    constants = _constants(x, taps, shift, border)
-    adjoint = {name: value for name, value in constants.items() if name != "shift"}
-    both = int(need_y)
-    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+    weights, constants = _weights_on_device(taps, _accumulator(x), x.device), _constants(x, taps, border)
+    terms = 4 if need_y else 3
+    with torch.cuda.device_of(x):
         for chunk in _chunks(xs):
             g = grads[chunk]
-            count = len(g)
-            blurred = _blur_products(xs[chunk], ys[chunk], map_height, **constants)
-            weights = blurred.new_empty((count, 3 + both, map_height, map_width))
+            blurred = _blur_products(xs[chunk], ys[chunk], map_height, weights, shift, **constants)
+            slopes = blurred.new_empty((len(g), terms, map_height, map_width))
             _launch(
-                _weights_kernel, count, map_height, map_width,
-                g, blurred, weights, width, map_height, map_width, **constants, c1=c1, c2=c2, BOTH=both,
+                _slopes_kernel, len(g), map_height, map_width,
+                g, blurred, slopes, width, map_height, map_width, weights, shift, c1, c2, **constants, BOTH=need_y,
             )  # fmt: skip
             del blurred
-            spread = weights.new_empty((count, 3 + both, height, map_width))
+            spread = slopes.new_empty((len(g), terms, height, map_width))
             _launch(
-                _spread_kernel, count * (3 + both), height, map_width,
-                weights, spread, height, map_height, map_width, **adjoint,
+                _spread_kernel, len(g) * terms, height, map_width,
+                slopes, spread, height, map_height, map_width, weights, **constants,
             )  # fmt: skip
             _launch(
-                _gradient_kernel, count, height, width,
-                xs[chunk], ys[chunk], spread, grad_xs[chunk], grad_ys[chunk], height, width, map_width,
-                **constants, BOTH=both,
+                _gradient_kernel, len(g), height, width,
+                xs[chunk], ys[chunk], spread, grad_xs[chunk], grad_ys[chunk], height, width, map_width, weights, shift,
+                **constants, BOTH=need_y,
             )  # fmt: skip
+            del slopes, spread
     return grad_x, grad_y if need_y else None

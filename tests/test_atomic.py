@@ -101,7 +101,7 @@ def test_a_read_only_folder_keeps_its_file(tmp_path: Path) -> None:
     (tmp_path / "state.bin").write_bytes(b"old")
     tmp_path.chmod(0o555)
     try:
-        with pytest.raises(PermissionError, match="state|partial"):
+        with pytest.raises(PermissionError, match=r"state|partial"):
             write_bytes(tmp_path / "state.bin", b"new")
     finally:
         tmp_path.chmod(0o755)

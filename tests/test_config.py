@@ -46,11 +46,17 @@ def test_other_presets_are_the_defaults_with_a_bottleneck(name: str, latent_dim:
     assert preset(name) == dataclasses.replace(Settings(), latent_dim=latent_dim)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ["default", "nanofibre", "texture", "paper-nanofibre", "paper-texture"])
 def test_quick_takes_a_tenth_of_the_patches(name: str) -> None:
     quick, whole = preset(name, quick=True), preset(name)
     assert quick.patches_total * 10 == whole.patches_total
     assert (quick.schedule, quick.latent_dim, quick.stride) == ("one-cycle", whole.latent_dim, whole.stride)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
+    for settings in (preset(name), preset(name, quick=True)):
+        assert dataclasses.replace(settings) == settings
 
 
 def test_unknown_presets_are_refused_with_the_known_ones() -> None:

@@ -1,5 +1,7 @@
 """The network is that of the paper's table 1, and starts so that it can learn."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from ssimae.model import NEGATIVE_SLOPE, Autoencoder
@@ -42,7 +44,7 @@ def test_layers_are_those_of_the_paper() -> None:
     assert [(layer.in_channels, *geometry(layer)) for layer in decoder] == ENCODER[::-1]
     for network, ends in ((encoder, (1, 100)), (decoder, (100, 1))):
         assert (network[0].in_channels, network[-1].out_channels) == ends
-        assert all(before.out_channels == after.in_channels for before, after in zip(network, network[1:]))
+        assert all(before.out_channels == after.in_channels for before, after in pairwise(network))
 
 
 def test_every_layer_but_the_last_of_each_half_is_followed_by_the_leaky_slope() -> None:

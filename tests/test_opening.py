@@ -62,8 +62,14 @@ def test_opening_is_the_union_of_the_disks_inside(diameter: int) -> None:
 
 def test_disk_of_diameter_four_is_a_square_without_corners() -> None:
     np.testing.assert_array_equal(disk_footprint(4), [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]])
-    np.testing.assert_array_equal(disk_footprint(1), [[1]])
-    np.testing.assert_array_equal(disk_footprint(3), [[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(("diameter", "pixels"), [(1, 1), (2, 4), (3, 9), (5, 21), (6, 32)])
+def test_disks_are_symmetric_and_hold_the_centres_within_their_radius(diameter: int, pixels: int) -> None:
+    disk = disk_footprint(diameter)
+    assert (disk.shape, disk.sum()) == ((diameter, diameter), pixels)
+    for same in (disk.T, disk[::-1], disk[:, ::-1]):
+        np.testing.assert_array_equal(same, disk)
 
 
 def test_what_holds_no_disk_vanishes_and_a_disk_stays() -> None:

@@ -101,7 +101,7 @@ def test_thresholds_of_other_fields_are_refused() -> None:
             Thresholds.from_dict(wrong)
 
 
-LEVELS = Thresholds(0.5, 0.8, "area", 4, True, 1, 1, "float32", "torch", (0.5,))
+LEVELS = Thresholds(0.5, 0.75, "area", 4, True, 1, 1, "float32", "torch", (0.5,))
 
 
 def test_verdict_is_good_review_or_defective_by_the_largest_regions_alone() -> None:
@@ -110,18 +110,18 @@ def test_verdict_is_good_review_or_defective_by_the_largest_regions_alone() -> N
     residual[3:6, 3:6] = 0.5  # at the level, not above it
     assert segment(residual, LEVELS)[1:] == ((), "good")
     residual[8:10, 2:4] = 0.6
-    residual[8, 2] = np.float32(0.8)
+    residual[8, 2] = 0.75  # at the level of defective, not above it
     mask, regions, verdict = segment(residual, LEVELS)
-    assert verdict == ("defective" if np.float32(0.8) > 0.8 else "review")
+    assert verdict == "review"
     np.testing.assert_array_equal(mask, np.pad(np.ones((2, 2), dtype=bool), ((8, 2), (2, 11))))
     residual[8:10, 9:12] = 0.7
     residual[9, 10] = 0.9
     mask, regions, verdict = segment(residual, LEVELS)
     assert verdict == "defective"
-    assert [(region.area, region.max_score) for region in regions] == [(6, np.float32(0.9)), (4, np.float32(0.8))]
+    assert [(region.area, region.max_score) for region in regions] == [(6, np.float32(0.9)), (4, 0.75)]
     assert (regions[0].top, regions[0].left, regions[0].bottom, regions[0].right) == (8, 9, 10, 12)
     assert (regions[0].row, regions[0].column) == (8.5, 10)
-    assert regions[1].mean_score == pytest.approx(0.65)
+    assert regions[1].mean_score == pytest.approx((0.75 + 3 * 0.6) / 4)
     assert mask.sum() == 10
 
 
@@ -166,11 +166,14 @@ def test_kept_and_held_out_parts_never_overlap(shapes: list[tuple[int, int]], se
     if split.kind == "images":
         return
     for index, region in split.held_out:
-        part = np.empty(shapes[index])[region].shape
-        rest = np.empty(shapes[index])[dict(split.kept)[index]].shape
-        assert min(*part, *rest) >= 32  # a patch fits into either
-        longer = max(shapes[index])
-        assert (longer - round(0.2 * longer) >= max(rest)) or min(rest) == max(rest)
+        height, width = shapes[index]
+        band = max(32, round(0.2 * max(height, width)))
+        parts = [np.empty((height, width))[part].shape for part in (region, dict(split.kept)[index])]
+        if width >= height:
+            assert parts == [(height, band), (height, width - band)]
+        else:
+            assert parts == [(band, width), (height - band, width)]
+        assert min(*parts[0], *parts[1]) >= 32  # a patch fits into either
 
 
 def test_bands_are_a_fifth_of_the_longer_side_or_a_patch() -> None:

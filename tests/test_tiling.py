@@ -179,7 +179,7 @@ def test_gathered_crops_are_slices_of_their_images(channels: int | None) -> None
 @pytest.mark.parametrize("origin", [(0, 3, 0), (0, 0, 4), (0, -1, 0), (0, 0, -1), (1, 0, 0), (-1, 0, 0)])
 def test_crops_outside_their_image_are_refused(origin: tuple[int, int, int]) -> None:
     out = np.empty((1, 1, 4, 4), dtype=np.float32)
-    with pytest.raises(ValueError, match="does not lie in an image of 6 x 7|origin names image"):
+    with pytest.raises(ValueError, match=r"does not lie in an image of 6 x 7|origin names image"):
         gather_crops([np.zeros((6, 7), dtype=np.float32)], np.array([origin]), out)
 
 

@@ -36,7 +36,7 @@ def restore_size(image: NDArray[np.float32], height: int, width: int) -> NDArray
 
 
 def _resize(image: NDArray[np.float32], height: int, width: int, *, antialias: bool) -> NDArray[np.float32]:
-    planes = torch.tensor(image).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
+    planes = torch.tensor(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
     resized = interpolate(planes, size=(height, width), mode="bilinear", align_corners=False, antialias=antialias)
     out: NDArray[np.float32] = resized[0].permute(1, 2, 0).reshape(height, width, *image.shape[2:]).contiguous().numpy()
     return out
