@@ -1,0 +1,253 @@
+"""Values of the Triton kernels against the textbook in float64; test_kernels.py runs this file in processes of its own.
+
+Under ``TRITON_INTERPRET=1``, which Triton reads when it is imported, on the CPU; otherwise on a CUDA device.
+"""
+
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssimae import kernels
+from ssimae.kernels import ssim as kernel_module
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+BORDERS = ("reflect", "symmetric", "zero", "valid")
+
+# Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (SSIM.md, 6).
+VALUE_RTOL = 1e-5
+GRADIENT_RTOL = 2e-6
+# Float64 loses little more than its rounding, 1e-16, over the few digits that the textbook's cancellation costs.
+DOUBLE_RTOL = 1e-10
+
+
+class Options(NamedTuple):
+    taps: tuple[float, ...]
+    c1: float
+    c2: float
+    shift: float
+    border: str
+
+
+def options(border: str, *, window_size: int = 11, sigma: float | None = 1.5, data_range: float = 1.0) -> Options:
+    weights = [1.0 if sigma is None else math.exp(-((tap - window_size // 2) ** 2) / (2 * sigma**2))
+               for tap in range(window_size)]  # fmt: skip
+    taps = tuple(weight / math.fsum(weights) for weight in weights)
+    return Options(taps, (0.01 * data_range) ** 2, (0.03 * data_range) ** 2, data_range / 2, border)
+
+
+def pair(shape: tuple[int, ...], dtype: torch.dtype = torch.float32, noise: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """Return a texture in [0, 1] and a reconstruction that is off by `noise`."""
+    generator = torch.Generator().manual_seed(7)
+    rows, cols = torch.arange(shape[2])[:, None], torch.arange(shape[3])
+    x = 0.5 + 0.25 * torch.sin(0.7 * rows + 0.3 * cols) + 0.1 * torch.randn(shape, generator=generator)
+    y = x + noise * torch.randn(shape, generator=generator)
+    return x.to(DEVICE, dtype), y.to(DEVICE, dtype)
+
+
+def upstream(x: Tensor, form: Options, dtype: torch.dtype = torch.float32) -> Tensor:
+    lost = len(form.taps) - 1 if form.border == "valid" else 0
+    shape = (*x.shape[:2], x.shape[2] - lost, x.shape[3] - lost)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(8)).to(DEVICE, dtype)
+
+
+def blur(plane: Tensor, form: Options) -> Tensor:
+    radius = len(form.taps) // 2
+    if form.border == "zero":
+        plane = F.pad(plane, (radius,) * 4)
+    elif form.border != "valid":
+        rows, cols = (torch.from_numpy(np.pad(np.arange(side), radius, form.border)) for side in plane.shape[2:])  # type: ignore[call-overload]
+        plane = plane[:, :, rows.to(DEVICE)][:, :, :, cols.to(DEVICE)]
+    taps = torch.tensor(form.taps, dtype=torch.float64, device=DEVICE)
+    window = torch.outer(taps, taps).expand(plane.shape[1], 1, -1, -1)
+    return F.conv2d(plane, window, groups=plane.shape[1])
+
+
+def textbook(x: Tensor, y: Tensor, grad: Tensor, form: Options) -> tuple[Tensor, Tensor, Tensor]:
+    """Return 1 - SSIM as Wang et al. 2004 write it, in float64, and the gradients of both inputs by autograd."""
+    x, y = x.double().requires_grad_(), y.double().requires_grad_()
+    mx, my = blur(x, form), blur(y, form)
+    sxx, syy, sxy = blur(x * x, form) - mx * mx, blur(y * y, form) - my * my, blur(x * y, form) - mx * my
+    ssim = (2 * mx * my + form.c1) * (2 * sxy + form.c2) / ((mx**2 + my**2 + form.c1) * (sxx + syy + form.c2))
+    return (1 - ssim).detach(), *torch.autograd.grad(1 - ssim, (x, y), grad.double())
+
+
+def relative_l2(got: Tensor, want: Tensor) -> float:
+    return float((got.double() - want).norm() / want.norm())
+
+
+def gradients(grad: Tensor, x: Tensor, y: Tensor, form: Options) -> tuple[Tensor, Tensor]:
+    grad_x, grad_y = kernels.ssim_loss_map_backward(grad, x, y, *form, True, True)
+    assert grad_x is not None
+    assert grad_y is not None
+    return grad_x, grad_y
+
+
+@pytest.fixture(autouse=True)
+def _unwritten_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and scratch planes start as NaN, so that a pixel which is read or returned unwritten fails."""
+    for owner, name in ((torch, "empty"), (Tensor, "new_empty")):
+        allocate = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, allocate=allocate, **k: allocate(*a, **k).fill_(math.nan))
+
+
+CASES = [
+    pytest.param(11, 1.5, (1, 1, 11, 11), id="gaussian-K"),
+    pytest.param(11, 1.5, (1, 1, 12, 12), id="gaussian-K+1"),
+    pytest.param(5, 0.8, (2, 3, 7, 13), id="channels-prime-wide"),
+    pytest.param(7, None, (1, 3, 19, 8), id="uniform-tall"),
+    pytest.param(3, None, (1, 1, 37, 67), id="uniform-many-tiles"),
+    pytest.param(31, 5.0, (1, 1, 31, 32), id="widest"),
+    pytest.param(3, 1.5, (1, 1, 3, 3), id="smallest"),
+    pytest.param(1, 1.5, (1, 1, 2, 3), id="one-tap"),
+]
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize(("window_size", "sigma", "shape"), CASES)
+def test_map_and_gradients_are_the_textbooks(
+    border: str, window_size: int, sigma: float | None, shape: tuple[int, ...]
+) -> None:
+    form = options(border, window_size=window_size, sigma=sigma)
+    x, y = pair(shape)
+    grad = upstream(x, form)
+    loss, grad_x, grad_y = textbook(x, y, grad, form)
+    found = kernels.ssim_loss_map(x, y, *form)
+    assert found.dtype == torch.float32
+    assert found.shape == loss.shape
+    assert relative_l2(found, loss) < VALUE_RTOL
+    found_x, found_y = gradients(grad, x, y, form)
+    assert found_x.shape == found_y.shape == x.shape
+    assert relative_l2(found_x, grad_x) < GRADIENT_RTOL
+    assert relative_l2(found_y, grad_y) < GRADIENT_RTOL
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_float64_keeps_float64(border: str) -> None:
+    form = options(border, window_size=7, data_range=255.0)
+    x, y = (255 * image for image in pair((1, 1, 18, 9), torch.float64, noise=0.1))
+    grad = upstream(x, form, torch.float64)
+    found = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    for got, want in zip(found, textbook(x, y, grad, form), strict=True):
+        assert got.dtype == torch.float64
+        assert relative_l2(got, want) < DOUBLE_RTOL
+
+
+class _LossMap(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, y, form):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x, y)
+        ctx.form = form
+        return kernels.ssim_loss_map(x, y, *form)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        x, y = ctx.saved_tensors
+        return *kernels.ssim_loss_map_backward(grad, x, y, *ctx.form, *ctx.needs_input_grad[:2]), None
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize(("window_size", "sigma", "fast"), [(3, 0.8, False), (5, None, True), (11, 1.5, True)])
+def test_gradcheck(border: str, window_size: int, sigma: float | None, fast: bool) -> None:
+    form = options(border, window_size=window_size, sigma=sigma)
+    x, y = pair((1, 1, window_size, window_size + 1), torch.float64, noise=0.1)
+    x.requires_grad_()
+    y.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x, y: _LossMap.apply(x, y, form), (x, y), eps=1e-6, atol=1e-7, fast_mode=fast
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("border", BORDERS)
+def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch.dtype) -> None:
+    form = options(border, window_size=5)
+    x, _ = pair((1, 2, 6, 9), dtype)
+    assert not kernels.ssim_loss_map(x, x.clone(), *form).any()
+    for grad in gradients(upstream(x, form), x, x.clone(), form):
+        assert not grad.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_float32_on_the_rounded_images(dtype: torch.dtype) -> None:
+    form = options("reflect", window_size=5)
+    x, y = pair((1, 2, 9, 20), dtype, noise=0.1)
+    grad = upstream(x, form)
+    assert torch.equal(kernels.ssim_loss_map(x, y, *form), kernels.ssim_loss_map(x.float(), y.float(), *form))
+    for half, single in zip(gradients(grad, x, y, form), gradients(grad, x.float(), y.float(), form), strict=True):
+        assert half.dtype == dtype
+        assert torch.equal(half, single.to(dtype))
+
+
+def test_gradients_that_are_not_needed_are_not_computed() -> None:
+    form = options("reflect", window_size=5)
+    x, y = pair((1, 1, 9, 11))
+    grad = upstream(x, form)
+    both = gradients(grad, x, y, form)
+    only_x, nothing = kernels.ssim_loss_map_backward(grad, x, y, *form, True, False)
+    assert nothing is None
+    assert only_x is not None
+    assert torch.equal(only_x, both[0])
+    nothing, only_y = kernels.ssim_loss_map_backward(grad, x, y, *form, False, True)
+    assert nothing is None
+    assert only_y is not None
+    assert relative_l2(only_y, both[1].double()) < GRADIENT_RTOL
+    assert kernels.ssim_loss_map_backward(grad, x, y, *form, False, False) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "scatter",
+    [
+        pytest.param(lambda image: image.contiguous(memory_format=torch.channels_last), id="channels-last"),
+        pytest.param(lambda image: image.transpose(2, 3).contiguous().transpose(2, 3), id="transposed"),
+        pytest.param(lambda image: F.pad(image, (2, 1))[..., 2:-1], id="cropped"),
+    ],
+)
+def test_memory_layout_changes_nothing(scatter) -> None:  # type: ignore[no-untyped-def]
+    form = options("symmetric", window_size=3)
+    x, y = pair((2, 3, 5, 8))
+    grad = upstream(x, form)
+    assert not scatter(x).is_contiguous()
+    assert torch.equal(kernels.ssim_loss_map(scatter(x), y, *form), kernels.ssim_loss_map(x, y, *form))
+    found = gradients(scatter(grad), x, scatter(y), form)
+    assert all(map(torch.equal, found, gradients(grad, x, y, form)))
+
+
+def test_expanded_upstream_gradient_is_read_as_what_it_shows() -> None:
+    form = options("valid", window_size=3)
+    x, y = pair((1, 2, 5, 8))
+    one = torch.ones(1, 1, 1, 1, device=DEVICE).expand(1, 2, 3, 6)
+    assert all(map(torch.equal, gradients(one, x, y, form), gradients(one.contiguous(), x, y, form)))
+
+
+def test_planes_in_several_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = options("reflect", window_size=3)
+    x, y = pair((2, 3, 5, 8))
+    grad = upstream(x, form)
+    whole = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    monkeypatch.setattr(kernel_module, "_SCRATCH_PIXELS", 4 * 5 * 8)
+    chunked = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    assert all(map(torch.equal, whole, chunked))
+
+
+def test_tiny_data_range_does_not_underflow() -> None:
+    form, unit = options("reflect", window_size=5, data_range=1e-6), options("reflect", window_size=5)
+    x, y = pair((1, 1, 9, 11), noise=0.1)
+    grad = upstream(x, form)
+    got, want = gradients(grad, 1e-6 * x, 1e-6 * y, form), gradients(grad, x, y, unit)
+    for tiny, usual in zip(got, want, strict=True):
+        # Scaling rounds the pixels, 6e-8 of differences of 0.1.
+        assert relative_l2(1e-6 * tiny, usual.double()) < VALUE_RTOL
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a CUDA device: too many pixels for the interpreter")
+def test_more_planes_than_a_grid_axis_holds() -> None:
+    form = options("reflect", window_size=3)
+    x, y = (image.expand(70_000, 1, 5, 8) for image in pair((1, 1, 5, 8)))
+    loss = kernels.ssim_loss_map(x, y, *form)
+    assert torch.equal(loss, kernels.ssim_loss_map(x[:1], y[:1], *form).expand_as(loss))
