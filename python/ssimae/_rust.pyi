@@ -4,6 +4,18 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "ScoreAccumulator",
+    "extract_patches",
+    "gather_crops",
+    "label_regions",
+    "measure_regions",
+    "patch_grid",
+    "ssim_loss_map",
+    "ssim_loss_sums",
+    "stitch_patches",
+]
+
 @final
 class ScoreAccumulator:
     def __new__(cls, double: bool) -> ScoreAccumulator: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,15 +145,17 @@ def evaluate_maps(
     accumulator: _rust.ScoreAccumulator | None = None
     image_scores: list[float] = []
     image_labels: list[bool] = []
-    missing = object()
-    ignores = iter(itertools.repeat(None) if ignore is None else ignore)
+    missing: Any = object()
+    ignores: Iterator[Any] = iter(itertools.repeat(None) if ignore is None else ignore)
     for index, (map_, mask) in enumerate(itertools.zip_longest(maps, masks, fillvalue=missing)):
         if map_ is missing or mask is missing:
             raise ValueError(
                 f"`maps` and `masks` must be as many; {'maps' if map_ is missing else 'masks'} end at {index}"
             )
         scores, is_defect = _as_scores(np.asarray(map_), index), np.asarray(mask) != 0
-        left_out = next(ignores, None)
+        left_out = next(ignores, missing)
+        if left_out is missing:
+            raise ValueError(f"`ignore` must be as many as `maps`; it ends at {index}")
         if is_defect.shape != scores.shape:
             raise ValueError(f"mask {index} must have the shape of its map {scores.shape}, got {is_defect.shape}")
         if left_out is not None and np.shape(left_out) != scores.shape:

@@ -121,9 +121,11 @@ def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32
     default borders break the equality.
     """
     disk = disk_footprint(diameter)
-    eroded = grey_erosion(residual, footprint=disk, mode="constant", cval=np.inf)
+    # Disks whose anchor lies outside the image count too: else an even disk opens the four borders differently.
+    padded = np.pad(residual, diameter, constant_values=np.inf)
+    eroded = grey_erosion(padded, footprint=disk, mode="constant", cval=np.inf)
     opened: NDArray[np.float32] = grey_dilation(eroded, footprint=disk, mode="constant", cval=-np.inf)
-    return opened
+    return np.ascontiguousarray(opened[diameter:-diameter, diameter:-diameter])
 
 
 def disk_footprint(diameter: int) -> NDArray[np.bool_]:
@@ -135,5 +137,5 @@ def disk_footprint(diameter: int) -> NDArray[np.bool_]:
 
 def _as_batch(image: NDArray[np.float32]) -> Tensor:
     # A copy: torch warns of arrays that cannot be written, such as those of a file.
-    planes = torch.tensor(image).reshape(*image.shape[:2], -1)
+    planes = torch.tensor(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1)
     return planes.permute(2, 0, 1)[None].contiguous()
