@@ -25,7 +25,7 @@ lint: $(VENV)/installed
 # The wheel is built from the sdist, as an index would, and tried in an environment of its own.
 wheel: $(VENV)/installed
 	rm -rf dist
-	$(BIN)/maturin sdist --quiet --out dist
+	$(BIN)/maturin sdist --out dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
 	bash tests/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
 
