@@ -32,7 +32,7 @@ wheel: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
-$(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs) | tools
+$(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -e '.[test]'
 	touch $@

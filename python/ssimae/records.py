@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.config import Settings
 from ssimae.layouts import GOOD, UNLABELLED
-from ssimae.runfolder import RunFolder
+from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.threshold import Thresholds
 
 TRAINING = "training"
@@ -108,9 +108,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _read_log(path: Path) -> tuple[dict[str, float], ...]:
-    # A kill can leave the last line torn.
     lines = path.read_text().splitlines() if path.exists() else []
-    return tuple(json.loads(line) for line in lines if line.startswith("{") and line.endswith("}"))
+    return tuple(json.loads(line) for line in whole_lines(lines))
 
 
 def _read_curves(path: Path) -> dict[str, NDArray[np.float64]] | None:

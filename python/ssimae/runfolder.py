@@ -119,9 +119,7 @@ class RunFolder:
     def trim_log(self, step: int) -> None:
         """Drop log lines after a step, and a line torn by a kill: a resumed run writes them again."""
         if self.log.exists():
-            kept = [
-                line for line in _whole_lines(self.log.read_text().splitlines()) if json.loads(line)["step"] <= step
-            ]
+            kept = [line for line in whole_lines(self.log.read_text().splitlines()) if json.loads(line)["step"] <= step]
             write_text(self.log, "".join(line + "\n" for line in kept))
 
 
@@ -148,7 +146,8 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _whole_lines(lines: Iterable[str]) -> Iterator[str]:
+def whole_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a log that are JSON objects to their end: a kill can leave the last one torn."""
     for line in lines:
         if line.startswith("{") and line.endswith("}"):
             yield line
