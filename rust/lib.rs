@@ -1,5 +1,6 @@
 //! What ssimae computes on the CPU, on plain slices: no Python, no I/O, no policy.
 
+pub mod crops;
 pub mod curves;
 pub mod error;
 pub mod overlap;

@@ -9,12 +9,13 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::Error;
+use crate::crops::{self, CropBox, Source};
 use crate::curves::{self, Request};
 use crate::overlap::Scores;
 use crate::regions::{self, Connectivity};
 use crate::ssim::{Border, PlaneShape, Ssim, Upstream};
 use crate::stitching;
-use crate::tiling::{self, ImageShape, Source};
+use crate::tiling::{self, ImageShape};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -74,24 +75,33 @@ fn extract_patches(
     Ok(())
 }
 
-/// Crops at origins (N, 3) of images (H, W, C) into `out` (N, C, h, w).
+/// Crops at boxes (N, 5) of images (H, W, C) into `out` (N, C, h, w).
 #[pyfunction]
 fn gather_crops(
     py: Python<'_>,
     images: Vec<PyReadonlyArray3<'_, f32>>,
-    origins: PyReadonlyArray2<'_, i64>,
+    boxes: PyReadonlyArray2<'_, f64>,
     mut out: PyReadwriteArray4<'_, f32>,
 ) -> PyResult<()> {
     let sources = images
         .iter()
         .map(|image| Ok(Source { pixels: image.as_slice()?, shape: shape_of(image.shape()) }))
         .collect::<PyResult<Vec<_>>>()?;
-    // Negative places become huge ones, which the core refuses.
-    let places: Vec<[usize; 3]> =
-        origins.as_slice()?.chunks_exact(3).map(|place| [0, 1, 2].map(|axis| place[axis] as usize)).collect();
+    let crops: Vec<CropBox> = boxes
+        .as_slice()?
+        .chunks_exact(5)
+        // A negative image number becomes 0 in a cast, so it is sent out of range.
+        .map(|place| CropBox {
+            image: if place[0] >= 0.0 { place[0] as usize } else { usize::MAX },
+            top: place[1],
+            left: place[2],
+            height: place[3],
+            width: place[4],
+        })
+        .collect();
     let (channels, patch_size) = (out.shape()[1], out.shape()[3]);
     let out = out.as_slice_mut()?;
-    py.detach(|| tiling::gather(&sources, &places, channels, patch_size, out))?;
+    py.detach(|| crops::gather(&sources, &crops, channels, patch_size, out))?;
     Ok(())
 }
 

@@ -112,53 +112,13 @@ pub fn extract<T: Pixel>(
     Ok(())
 }
 
-/// One image among several that crops are taken from.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// Pixels, float32.
-    pub pixels: &'a [f32],
-    /// Their shape.
-    pub shape: ImageShape,
-}
-
-/// Copies crops at `origins` (image, row, column) of several images into `out`, shape (N, C, h, w).
-///
-/// # Errors
-/// If an image's slice does not fit its shape, channels differ, an origin lies outside, or `out` has another length.
-pub fn gather(
-    sources: &[Source<'_>],
-    origins: &[[usize; 3]],
-    channels: usize,
-    patch_size: usize,
-    out: &mut [f32],
-) -> Result<(), Error> {
-    for source in sources {
-        check_len("images", source.shape.len(), source.pixels.len())?;
-        if source.shape.channels != channels {
-            return Err(Error::Value(format!(
-                "images must have {channels} channels, got {}",
-                source.shape.channels
-            )));
-        }
-    }
-    for &[image, row, column] in origins {
-        let Some(source) = sources.get(image) else {
-            return Err(Error::Value(format!("origin names image {image} of {}", sources.len())));
-        };
-        check_corner(source.shape, [row, column], patch_size)?;
-    }
-    let patch_len = channels * patch_size * patch_size;
-    check_len("out", origins.len() * patch_len, out.len())?;
-    if patch_len > 0 {
-        out.par_chunks_mut(patch_len).zip(origins).for_each(|(patch, &[image, row, column])| {
-            let source = sources[image];
-            copy_patch(source.pixels, source.shape, [row, column], patch_size, patch);
-        });
-    }
-    Ok(())
-}
-
-fn copy_patch<T: Pixel>(image: &[T], shape: ImageShape, corner: [usize; 2], side: usize, patch: &mut [f32]) {
+pub(crate) fn copy_patch<T: Pixel>(
+    image: &[T],
+    shape: ImageShape,
+    corner: [usize; 2],
+    side: usize,
+    patch: &mut [f32],
+) {
     let [top, left] = corner;
     for (channel, plane) in patch.chunks_exact_mut(side * side).enumerate() {
         for (row, target) in plane.chunks_exact_mut(side).enumerate() {
@@ -223,17 +183,5 @@ mod tests {
         let mut out = [f32::NAN; 12];
         assert_eq!(extract(&image, shape, &[[0, 1]], 2, &mut out), Ok(()));
         assert_eq!(out, [3., 6., 12., 15., 4., 7., 13., 16., 5., 8., 14., 17.]);
-    }
-
-    #[test]
-    fn crops_outside_are_refused() {
-        let pixels = [0.0; 16];
-        let shape = ImageShape { height: 4, width: 4, channels: 1 };
-        let sources = [Source { pixels: &pixels, shape }];
-        let mut out = [0.0; 4];
-        assert!(gather(&sources, &[[0, 3, 0]], 1, 2, &mut out).is_err());
-        assert!(gather(&sources, &[[1, 0, 0]], 1, 2, &mut out).is_err());
-        assert!(gather(&sources, &[[0, usize::MAX, 0]], 1, 2, &mut out).is_err());
-        assert!(gather(&sources, &[[0, 2, 2]], 1, 2, &mut out).is_ok());
     }
 }

@@ -150,3 +150,27 @@ def test_one_cycle_starts_low_and_ends_lower() -> None:
 
 def test_constant_rate_is_the_peak_at_every_step() -> None:
     assert {learning_rate(step, steps=9, peak=2e-4, schedule="constant") for step in range(9)} == {2e-4}
+
+
+def test_zoomed_crops_are_other_extents_of_the_same_images() -> None:
+    rows, columns = np.mgrid[0:80, 0:90].astype(np.float32)
+    plane = np.stack([rows, columns, np.zeros_like(rows)], axis=2)
+    settings = few(channels=3, zoom=0.25, patches=400, batch_size=400, crops="fresh")
+    batch = CropSampler([plane], settings).batch(0).numpy()
+    inner = batch[:, :, 4:-4, 4:-4]
+    for channel, axis in ((0, 2), (1, 3)):
+        steps = np.diff(inner[:, channel : channel + 1], axis=axis)
+        factors = steps.reshape(400, -1).mean(axis=1)
+        np.testing.assert_allclose(steps.reshape(400, -1).std(axis=1), 0, atol=1e-3)
+        assert factors.min() >= 0.79
+        assert factors.max() <= 1.26
+        assert 0.95 < np.exp(np.log(factors).mean()) < 1.05
+    assert batch[:, 0].min() == 0  # the borders are seen as well
+    assert batch[:, 0].max() == 79
+
+
+def test_zoom_never_leaves_the_image() -> None:
+    image = np.random.default_rng(0).random((SIDE, SIDE + 1), dtype=np.float32)
+    batch = CropSampler([image], few(zoom=1.0, patches=500, batch_size=500)).batch(0).numpy()
+    assert np.isfinite(batch).all()
+    assert len(np.unique(batch[:, 0, 0, 0])) > 100

@@ -84,7 +84,7 @@ def _write_model(
             path.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(path, residual)
         mask, regions, verdict = segment(residual, thresholds)
-        place = (sample.name, sample.defect, str(sample.path), str(sample.mask or ""), HEIGHT, WIDTH)
+        place = (sample.name, sample.defect, str(sample.path), str(sample.mask or ""), "", HEIGHT, WIDTH)
         rows.append((*place, float(residual.max()), verdict, len(regions), int(mask.sum())))
     with folder.predictions.open("w", newline="") as file:
         csv.writer(file).writerows([PREDICTION_COLUMNS, *rows])
@@ -221,7 +221,7 @@ def test_truth_is_outlined_red_and_result_filled_green() -> None:
     segmentation[10:60, 20:60] = True
     truth[DEFECT] = True
     gray = np.full((HEIGHT, WIDTH), 0.4, np.float32)
-    picture = draw_segmentation(gray, Maps(None, segmentation, truth, ()), (HEIGHT, WIDTH))
+    picture = draw_segmentation(gray, Maps(None, segmentation, truth, None, ()), (HEIGHT, WIDTH))
     assert picture is not None
     for inside in ((20, 30), (19, 50), (49, 69), (35, 30), (50, 70)):
         assert tuple(picture[inside]) == (230, 0, 0)

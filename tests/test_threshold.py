@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from ssimae.config import Settings
 from ssimae.holdout import Split, split_good, take
-from ssimae.threshold import Thresholds, area_level, segment, set_thresholds
+from ssimae.threshold import Thresholds, area_level, outlier_note, segment, set_thresholds
 
 EIGHT = np.ones((3, 3))
 
@@ -211,3 +211,31 @@ def test_a_part_is_a_contiguous_slice() -> None:
     part = take(image, (slice(1, 3), slice(4, None)))
     np.testing.assert_array_equal(part, [[10, 11], [16, 17]])
     assert part.flags.c_contiguous
+
+
+def test_a_good_image_that_sets_the_thresholds_alone_is_named() -> None:
+    maps = good_maps(4)
+    names = ["a.png", "b.png", "c.png", "d.png"]
+    assert outlier_note(thresholds_of(maps, min_area=9), names) is None
+    maps[2][10:20, 10:20] = 5
+    found = thresholds_of(maps, min_area=9)
+    assert found.review == pytest.approx(5)
+    note = outlier_note(found, names)
+    assert note is not None
+    assert "c.png sets the thresholds alone" in note
+    assert f"at most {max(area_level(maps[index], 9) for index in (0, 1, 3)):.3g}" in note
+    assert outlier_note(Thresholds.from_dict(json.loads(json.dumps(found.to_dict()))), names) == note
+    assert outlier_note(thresholds_of(maps, threshold_rule="fpr", threshold_fpr=0.1, review_fpr=0.2), names) is None
+
+
+@pytest.mark.parametrize(("changes", "area"), [({}, 63), ({"residual_smoothing": 10.0}, 691), ({"loss": "l2"}, 16)])
+def test_the_smallest_region_is_the_footprint_of_a_point(changes: dict, area: int) -> None:
+    settings = Settings(**changes)
+    assert settings.smallest_region == area
+    assert Settings(**changes, min_area=7).smallest_region == 7
+    point = np.zeros((201, 201))
+    point[100, 100] = 1
+    spread = ndimage.uniform_filter(point, 11) if settings.loss == "ssim" else point
+    spread = ndimage.gaussian_filter(spread, settings.residual_smoothing) if settings.residual_smoothing else spread
+    variance = (spread.sum(axis=1) * (np.arange(201) - 100) ** 2).sum()
+    assert area == max(round(2 * np.pi * variance), 16)

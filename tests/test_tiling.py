@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from ssimae.tiling import extract_patches, gather_crops, patch_grid, stitch_patches
+from torch.nn.functional import grid_sample
 
 # Images are in [0, 1]; while at most 16 patches lie over a pixel, summing them in float32 stays below this.
 STITCH_ATOL = 1e-6
@@ -168,26 +170,43 @@ def test_gathered_crops_are_slices_of_their_images(channels: int | None) -> None
     last = [] if channels is None else [channels]
     images = [rng.random((height, width, *last), dtype=np.float32) for height, width in [(5, 5), (7, 19), (23, 6)]]
     origins = np.array([[2, 18, 1], [0, 0, 0], [1, 2, 14], [1, 0, 0], [2, 0, 0], [1, 2, 14]])
+    boxes = np.column_stack([origins, np.full((len(origins), 2), 5)]).astype(np.float64)
     out = np.full((len(origins), channels or 1, 5, 5), np.nan, dtype=np.float32)
-    for places in (origins, np.asfortranarray(origins)):
+    for places in (boxes, np.asfortranarray(boxes)):
         gather_crops(images, places, out)
         for crop, (image, row, column) in zip(out, origins, strict=True):
             want = images[image][row : row + 5, column : column + 5]
             np.testing.assert_array_equal(crop, want[None] if channels is None else np.moveaxis(want, 2, 0))
 
 
+@pytest.mark.parametrize("channels", [None, 3])
+def test_other_rectangles_are_resampled_as_torch_does(channels: int | None) -> None:
+    rng = np.random.default_rng(6)
+    last = [] if channels is None else [channels]
+    image = rng.random((23, 31, *last), dtype=np.float32)
+    top, left, height, width = 3.25, 7.5, 12.5, 19.75
+    out = np.full((1, channels or 1, 8, 8), np.nan, dtype=np.float32)
+    gather_crops([image], np.array([[0, top, left, height, width]]), out)
+    rows = top + (np.arange(8) + 0.5) * height / 8  # of pixel centres, in pixels from the image's upper edge
+    columns = left + (np.arange(8) + 0.5) * width / 8
+    grid = np.stack(np.meshgrid(2 * columns / 31 - 1, 2 * rows / 23 - 1), axis=-1)[None]
+    planes = torch.from_numpy(image.reshape(23, 31, -1)).permute(2, 0, 1)[None].double()
+    want = grid_sample(planes, torch.from_numpy(grid), mode="bilinear", padding_mode="border", align_corners=False)
+    np.testing.assert_allclose(out, want.numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize("origin", [(0, 3, 0), (0, 0, 4), (0, -1, 0), (0, 0, -1), (1, 0, 0), (-1, 0, 0)])
 def test_crops_outside_their_image_are_refused(origin: tuple[int, int, int]) -> None:
     out = np.empty((1, 1, 4, 4), dtype=np.float32)
-    with pytest.raises(ValueError, match=r"does not lie in an image of 6 x 7|origin names image"):
-        gather_crops([np.zeros((6, 7), dtype=np.float32)], np.array([origin]), out)
+    with pytest.raises(ValueError, match=r"does not lie in an image of 6 x 7|box names image"):
+        gather_crops([np.zeros((6, 7), dtype=np.float32)], np.array([[*origin, 4.0, 4.0]]), out)
 
 
 def test_batches_that_do_not_fit_their_crops_are_refused() -> None:
     images = [np.zeros((6, 7), dtype=np.float32)]
     for shape, said in [((2, 1, 4, 4), "`out` must have 16 elements, got 32"), ((1, 3, 4, 4), "3 channels, got 1")]:
         with pytest.raises(ValueError, match=said):
-            gather_crops(images, np.zeros((1, 3), dtype=np.int64), np.empty(shape, dtype=np.float32))
+            gather_crops(images, np.array([[0.0, 0.0, 0.0, 4.0, 4.0]]), np.empty(shape, dtype=np.float32))
 
 
 @pytest.mark.parametrize(

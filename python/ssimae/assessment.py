@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssimae.images import read_float_map
 from ssimae.layouts import Sample
-from ssimae.masks import read_mask
+from ssimae.masks import read_ignored, read_mask
 from ssimae.records import Inspection, ModelResults
 from ssimae.threshold import segment
 
@@ -25,7 +25,9 @@ class Maps:
     residual: NDArray[np.float32] | None
     segmentation: NDArray[np.bool_] | None
     truth: NDArray[np.bool_] | None
-    """Defective pixels; all False for good images."""
+    """Defective pixels that were inspected; all False for good images."""
+    ignored: NDArray[np.bool_] | None
+    """Pixels that were not inspected; None for none."""
     problems: tuple[str, ...]
     """Why something is None, in whole sentences."""
 
@@ -74,7 +76,7 @@ class Assessment:
 def read_maps(results: ModelResults, inspection: Inspection) -> Maps:
     """Return the stored residual, the segmentation it gives, and the ground truth of one image."""
     problems = []
-    residual = segmentation = truth = None
+    residual = segmentation = truth = ignored = None
     path = results.folder.map_path(results.folder.residuals, inspection.defect, inspection.name)
     try:
         residual = read_float_map(path)
@@ -82,13 +84,20 @@ def read_maps(results: ModelResults, inspection: Inspection) -> Maps:
         problems.append(f"No residual: {_reason(error)}.")
     if residual is not None and results.thresholds is not None:
         segmentation, _, _ = segment(residual, results.thresholds)
+    sample = Sample(inspection.image, inspection.name, inspection.defect, inspection.mask, inspection.ignore)
+    shape = (inspection.height, inspection.width)
+    try:
+        ignored = read_ignored(sample, shape)
+    except (OSError, ValueError) as error:
+        problems.append(f"No ignore mask: {_reason(error)}.")
     if inspection.has_truth:
-        sample = Sample(inspection.image, inspection.name, inspection.defect, inspection.mask)
         try:
-            truth = read_mask(sample, (inspection.height, inspection.width))
+            truth = read_mask(sample, shape)
         except (OSError, ValueError) as error:
             problems.append(f"No ground truth: {_reason(error)}.")
-    return Maps(residual, segmentation, truth, tuple(problems))
+    if truth is not None and ignored is not None:
+        truth = truth & ~ignored
+    return Maps(residual, segmentation, truth, ignored, tuple(problems))
 
 
 def assess(results: ModelResults) -> list[Assessment]:
@@ -129,14 +138,15 @@ def _assess(results: ModelResults, inspection: Inspection) -> Assessment:
     if inspection.has_truth:
         maps = read_maps(results, inspection)
         if maps.segmentation is not None and maps.truth is not None and maps.segmentation.shape == maps.truth.shape:
-            counts = _count(maps.segmentation, maps.truth)
+            counts = _count(maps.segmentation, maps.truth, maps.ignored)
     return Assessment(inspection, _fault(inspection, counts), counts)
 
 
-def _count(segmentation: NDArray[np.bool_], truth: NDArray[np.bool_]) -> PixelCounts:
+def _count(segmentation: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None) -> PixelCounts:
     hit = int(np.count_nonzero(segmentation & truth))
     marked, defective = int(np.count_nonzero(segmentation)), int(np.count_nonzero(truth))
-    return PixelCounts(hit, defective - hit, marked - hit, truth.size - defective - marked + hit)
+    inspected = truth.size - (0 if ignored is None else int(np.count_nonzero(ignored)))
+    return PixelCounts(hit, defective - hit, marked - hit, inspected - defective - marked + hit)
 
 
 def _fault(inspection: Inspection, counts: PixelCounts | None) -> Fault | None:

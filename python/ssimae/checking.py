@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from ssimae.decoding import decode
+from ssimae.ignore import inspected_frame
 from ssimae.images import MAX_PIXELS, white_level
-from ssimae.layouts import GOOD, Dataset, Sample
-from ssimae.masks import load_mask
+from ssimae.layouts import GOOD, Dataset, Sample, good_samples
+from ssimae.masks import load_mask, read_ignored
 from ssimae.scaling import scaled_shape
 
 _TWELVE_BITS = 4096
@@ -80,7 +81,7 @@ def check_dataset(
         raise ValueError(f"`patch_size` must be at least 1, got {patch_size}")
     if not scale > 0:
         raise ValueError(f"`scale` must be positive, got {scale}")
-    samples = [*(Sample(path, path.stem, GOOD, None) for path in dataset.train), *dataset.test]
+    samples = [*good_samples(dataset, defect=GOOD), *dataset.test]
     masks_expected = any(sample.mask is not None for sample in dataset.test)
     examine = partial(
         _examine, patch_size=patch_size, scale=scale, data_range=data_range, masks_expected=masks_expected
@@ -117,10 +118,18 @@ def _examine(
     else:
         if data_range is None and decoded.white == _WHITE_16_BIT:
             largest = int(decoded.samples.max())
-        height, width = scaled_shape(decoded.samples, scale)
+        try:
+            frame = inspected_frame(read_ignored(sample, shape))
+        except (OSError, ValueError) as error:
+            problems.append(_problem(sample.path, error))
+            frame = inspected_frame(None)
+        inspected = decoded.samples[frame]
+        height, width = scaled_shape(inspected, scale)
         if min(height, width) < patch_size:
+            size = f"{inspected.shape[0]} x {inspected.shape[1]} pixels"
+            kept = f" left of {shape[0]} x {shape[1]} by the ignore mask" if inspected.shape[:2] != shape else ""
             scaled = f" ({height} x {width} at scale {scale:g})" if scale != 1 else ""
-            message = f"{shape[0]} x {shape[1]} pixels{scaled}, smaller than a patch of {patch_size} x {patch_size}"
+            message = f"{size}{kept}{scaled}, smaller than a patch of {patch_size} x {patch_size}"
             problems.append(Problem(sample.path, message, "error"))
     if sample.mask is not None:
         problems += _examine_mask(sample, sample.mask, shape)

@@ -9,31 +9,21 @@ import io
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tyro
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from ssimae import run as runs
+from ssimae.bars import progress_bars
 from ssimae.config import PRESETS, Settings, preset
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.evaluation import Evaluation
 from ssimae.predict import predict
-from ssimae.progress import Task
 from ssimae.report import write_report
 from ssimae.reproduce import reproduce_woven, woven_table
 from ssimae.runfolder import RunFolder, read_config
@@ -67,6 +57,8 @@ class _RunFlags:
     settings: tyro.conf.OmitArgPrefixes[Settings]
     data: Path | None = None
     """Folder of images: MVTec AD layout, NanoTWICE layout, or simply good images. Default: embedded woven textures."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white), such as selvedge or clamp: one image for all, or a folder of one each."""
     preset: Literal["default", "woven", "nanofibre", "texture", "paper-nanofibre", "paper-texture"] = "default"
     """Named settings; the flags below change single ones."""
     quick: bool = False
@@ -157,7 +149,7 @@ def _complain(message: str) -> int:
 def _run(arguments: list[str], *, train_only: bool) -> int:
     verb = "train" if train_only else "run"
     flags = _parse_run(verb, arguments)
-    with _rich_progress() as progress:
+    with progress_bars() as progress:
         if flags.resume is not None:
             stored, _ = RunFolder(flags.resume).read_config()
             if flags.settings != stored:
@@ -166,6 +158,7 @@ def _run(arguments: list[str], *, train_only: bool) -> int:
         else:
             job = runs.Job(
                 data=flags.data,
+                ignore=flags.ignore,
                 settings=flags.settings,
                 compare=None if flags.compare == "none" else flags.compare,
                 preset=flags.preset,
@@ -234,6 +227,8 @@ class _PredictFlags:
     """model.safetensors of a run, or the run's folder."""
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     out: Path | None = None
     """New folder for the results. Default: runs/predict-<time>."""
     skip_bad: bool = False
@@ -250,9 +245,16 @@ def _predict(arguments: list[str]) -> int:
     flags = _flags(_PredictFlags, "predict", arguments)
     model = flags.model / "model.safetensors" if flags.model.is_dir() else flags.model
     out = flags.out or Path("runs") / f"predict-{datetime.now():%Y%m%d-%H%M%S}"
-    with _rich_progress() as progress:
+    with progress_bars() as progress:
         outcome = predict(
-            model, flags.images, out, skip_bad=flags.skip_bad, force=flags.force, device=flags.device, progress=progress
+            model,
+            flags.images,
+            out,
+            ignore=flags.ignore,
+            skip_bad=flags.skip_bad,
+            force=flags.force,
+            device=flags.device,
+            progress=progress,
         )
     for path, reason in outcome.skipped:
         _complain(f"{path}: skipped ({reason})")
@@ -274,7 +276,7 @@ class _FolderFlags:
 def _evaluate(arguments: list[str]) -> int:
     """Compute the metrics of a run again from its stored residuals; the model is not needed."""
     flags = _flags(_FolderFlags, "evaluate", arguments, description=_evaluate.__doc__)
-    with _rich_progress() as progress:
+    with progress_bars() as progress:
         evaluations = runs.evaluate(flags.run, progress=progress)
     _print_metrics(evaluations)
     print(f"{flags.run}: metrics.json and curves.npz written")
@@ -295,6 +297,8 @@ class _CheckFlags:
 
     data: tyro.conf.Positional[Path]
     """Folder of images."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     patch_size: int = 128
     """Side of a training patch in pixels: smaller images are errors."""
     scale: float = 1.0
@@ -309,8 +313,8 @@ class _CheckFlags:
 
 def _check(arguments: list[str]) -> int:
     flags = _flags(_CheckFlags, "check", arguments)
-    dataset = open_dataset(flags.data)
-    with _rich_progress() as progress, progress.task("checking", len(dataset.train) + len(dataset.test)) as task:
+    dataset = open_dataset(flags.data, ignore=flags.ignore)
+    with progress_bars() as progress, progress.task("checking", len(dataset.train) + len(dataset.test)) as task:
         problems = check_dataset(
             dataset,
             patch_size=flags.patch_size,
@@ -347,47 +351,8 @@ class _ReproduceFlags:
 
 def _reproduce(arguments: list[str]) -> int:
     flags = _flags(_ReproduceFlags, "reproduce", arguments)
-    with _rich_progress() as progress:
+    with progress_bars() as progress:
         rows = reproduce_woven(flags.out, flags.seeds, device=flags.device, progress=progress)
     print(woven_table(rows))
     print(f"{flags.out / 'woven.json'}: written")
     return OK
-
-
-class _RichProgress:
-    """Bars on standard error for work that takes more than a moment; silent where it is no terminal."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-
-    @contextlib.contextmanager
-    def task(self, description: str, total: int) -> Iterator[Task]:
-        """Show a bar for as long as the block lasts."""
-        number = self._bars.add_task(description, total=total, note="")
-        yield _RichTask(self._bars, number)
-        self._bars.refresh()
-
-
-class _RichTask:
-    def __init__(self, bars: Progress, number: TaskID) -> None:
-        self._bars, self._number = bars, number
-
-    def update(self, done: int, note: str = "") -> None:
-        """Move the bar."""
-        self._bars.update(self._number, completed=done, note=note)
-
-
-@contextlib.contextmanager
-def _rich_progress() -> Iterator[_RichProgress]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60) as bars:
-        yield _RichProgress(bars)

@@ -6,7 +6,7 @@ import hashlib
 
 from ssimae.checking import Problem, check_dataset
 from ssimae.layouts import Dataset, Sample, good_samples, open_dataset
-from ssimae.masks import read_mask
+from ssimae.masks import read_ignored, read_mask
 
 __all__ = [
     "Dataset",
@@ -16,6 +16,7 @@ __all__ = [
     "dataset_fingerprint",
     "good_samples",
     "open_dataset",
+    "read_ignored",
     "read_mask",
 ]
 
@@ -33,7 +34,10 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     masks = [sample.mask for sample in dataset.test if sample.mask is not None]
     files = {*dataset.train, *(sample.path for sample in dataset.test), *masks}
     digest = hashlib.sha256()
-    for name, path in sorted((path.relative_to(dataset.root).as_posix(), path) for path in files):
+    named = [(path.relative_to(dataset.root).as_posix(), path) for path in files]
+    # Ignore masks lie anywhere; what counts is which image each belongs to.
+    named += [(f"/ignore/{image.relative_to(dataset.root).as_posix()}", mask) for image, mask in dataset.ignore.items()]
+    for name, path in sorted(named):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256")
         # Of fixed length after the name, which cannot hold a zero byte: no two data sets give the same stream.

@@ -16,15 +16,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ssimae.config import Settings
 from ssimae.hardware import describe, resolve_device
-from ssimae.holdout import held_out_residuals, split_good, take
+from ssimae.holdout import arrange_good, held_out_residuals
 from ssimae.images import read_image
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.residual import inspect_image
-from ssimae.scaling import scale_image, scaled_shape
 from ssimae.threshold import Region, Verdict, segment, set_thresholds
 from ssimae.train import train
 
 ImageLike = NDArray[Any] | str | Path
+Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int = 200,
         batch_size: int = 128,
         crops: Literal["pool", "fresh"] = "pool",
+        zoom: float = 0.0,
         lr: float = 2e-4,
         schedule: Literal["constant", "one-cycle"] = "constant",
         weight_decay: float = 1e-5,
@@ -92,6 +93,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         constants: Literal["standard", "literal"] = "standard",
         border: Literal["reflect", "symmetric", "zero"] = "reflect",
         stride: int = 30,
+        margin: int = 30,
         residual_window: Literal["gaussian", "uniform"] = "uniform",
         residual_window_size: int = 11,
         residual_average: bool = False,
@@ -99,7 +101,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         opening: int = 4,
         hold_out: bool = True,
         threshold_rule: Literal["area", "fpr"] = "area",
-        min_area: int = 25,
+        min_area: int | None = None,
         threshold_fpr: float = 0.001,
         review_fpr: float = 0.01,
         seed: int = 0,
@@ -115,6 +117,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.epochs = epochs
         self.batch_size = batch_size
         self.crops = crops
+        self.zoom = zoom
         self.lr = lr
         self.schedule = schedule
         self.weight_decay = weight_decay
@@ -126,6 +129,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.constants = constants
         self.border = border
         self.stride = stride
+        self.margin = margin
         self.residual_window = residual_window
         self.residual_window_size = residual_window_size
         self.residual_average = residual_average
@@ -139,7 +143,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.device = device
 
-    def fit(self, X: Sequence[ImageLike], y: object = None) -> Detector:
+    def fit(self, X: Sequence[ImageLike], y: object = None, *, ignore: Ignore = None) -> Detector:
         """Train on defect-free images and set the thresholds.
 
         Parameters
@@ -148,6 +152,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             Arrays or paths; sizes may differ. From 20 on some are held out for the thresholds, below that a band of
             each (see :func:`ssimae.holdout.split_good`).
         y : ignored
+        ignore : ndarray of shape (h, w), bool, or a sequence of them or None, optional
+            True for pixels that are not inspected: one mask for all images, or one each.
 
         Returns
         -------
@@ -163,24 +169,31 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
         if not images:
             raise ValueError("`X` must hold at least one defect-free image, got none")
-        scaled = [scale_image(image, settings.scale) for image in images]
-        split = split_good([scaled_shape(image, settings.scale) for image in images], settings)
-        training = train([take(scaled[index], region) for index, region in split.kept], settings, device=device)
-        residuals = held_out_residuals(
-            training.model, images, split, settings, device=device, precision=training.precision
-        )
+        masks = [ignore] * len(images) if ignore is None or isinstance(ignore, np.ndarray) else list(ignore)
+        if len(masks) != len(images):
+            raise ValueError(f"`ignore` must be one mask, or as many as images ({len(images)}), got {len(masks)}")
+        ignored = [
+            _as_ignored(mask, image, f"ignore {index}")
+            for index, (mask, image) in enumerate(zip(masks, images, strict=True))
+        ]
+        good = arrange_good(images, ignored, settings)
+        parts, part_masks = good.training_parts(settings)
+        training = train(parts, settings, ignored=part_masks, device=device)
+        held_out = list(held_out_residuals(training.model, good, settings, device=device, precision=training.precision))
         thresholds = set_thresholds(
-            list(residuals),
+            [residual for residual, _ in held_out],
             settings,
-            held_out=split.kind != "none",
+            ignored=[mask for _, mask in held_out],
+            masked=good.masked,
+            held_out=good.split.kind != "none",
             precision=training.precision,
             engine=f"torch {torch.__version__} on {describe(device)}",
         )
         self.model_, self.thresholds_ = training.model, thresholds
         return self
 
-    def inspect(self, image: ImageLike) -> Prediction:
-        """Return score, verdict, residual map, segmentation and regions of one image.
+    def inspect(self, image: ImageLike, *, ignore: NDArray[np.bool_] | None = None) -> Prediction:
+        """Return score, verdict, residual map, segmentation and regions of one image; nothing where `ignore` is True.
 
         Raises
         ------
@@ -193,7 +206,12 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         settings = self._settings()
         array = _as_image(image, settings, "image")
         reconstruction, residual = inspect_image(
-            self.model_, array, settings, device=resolve_device(self.device), precision=self.thresholds_.precision
+            self.model_,
+            array,
+            settings,
+            device=resolve_device(self.device),
+            precision=self.thresholds_.precision,
+            ignored=_as_ignored(ignore, array, "ignore"),
         )
         mask, regions, verdict = segment(residual, self.thresholds_)
         return Prediction(float(residual.max()), verdict, residual, reconstruction, mask, regions)
@@ -247,6 +265,18 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         del parameters["device"]
         return Settings(**parameters)
+
+
+def _as_ignored(mask: NDArray[np.bool_] | None, image: NDArray[np.float32], what: str) -> NDArray[np.bool_] | None:
+    """Return an ignore mask of an image, None where it ignores nothing."""
+    if mask is None:
+        return None
+    ignored = np.asarray(mask) != 0
+    if ignored.shape != image.shape[:2]:
+        raise ValueError(f"{what} must have the shape of its image {image.shape[:2]}, got {ignored.shape}")
+    if ignored.all():
+        raise ValueError(f"{what} leaves nothing of its image")
+    return ignored if ignored.any() else None
 
 
 def _as_image(image: ImageLike, settings: Settings, what: str) -> NDArray[np.float32]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ssimae.config import Settings
+from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.model import Autoencoder
 from ssimae.residual import inspect_image
+from ssimae.scaling import scale_image, scale_mask, scaled_shape
 
 FEWEST_IMAGES = 20
 """From this number of good images on, whole images are held out."""
@@ -34,6 +37,42 @@ class Split:
 
 
 _WHOLE = (slice(None), slice(None))
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class GoodImages:
+    """Defect-free images, what of them is ignored, and what is held out of training."""
+
+    images: tuple[NDArray[np.float32], ...]
+    """At their own size, cut to what is inspected; float32 in [0, 1]."""
+    ignored: tuple[NDArray[np.bool_] | None, ...]
+    """What is not inspected inside each; None for nothing."""
+    masked: bool
+    """Whether any had an ignore mask."""
+    split: Split
+
+    def training_parts(self, settings: Settings) -> tuple[list[NDArray[np.float32]], list[NDArray[np.bool_] | None]]:
+        """Return the parts that are trained on, scaled, and what of them is ignored."""
+        parts, masks = [], []
+        scaled = [scale_image(image, settings.scale) for image in self.images]
+        for index, region in self.split.kept:
+            mask = scale_mask(self.ignored[index], settings.scale)
+            parts.append(take(scaled[index], region))
+            masks.append(None if mask is None else take(mask, region))
+        return parts, masks
+
+
+def arrange_good(
+    images: Sequence[NDArray[np.float32]], ignored: Sequence[NDArray[np.bool_] | None], settings: Settings
+) -> GoodImages:
+    """Return defect-free images cut to what is inspected of them, and split for training and thresholds."""
+    cut = tuple(np.ascontiguousarray(image[inspected_frame(mask)]) for image, mask in zip(images, ignored, strict=True))
+    split = split_good([scaled_shape(image, settings.scale) for image in cut], settings)
+    return GoodImages(
+        cut, tuple(inside_frame(mask) for mask in ignored), any(mask is not None for mask in ignored), split
+    )
 
 
 def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
@@ -79,28 +118,28 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
 
 def held_out_residuals(
     model: Autoencoder,
-    images: Sequence[NDArray[np.float32]],
-    split: Split,
+    good: GoodImages,
     settings: Settings,
     *,
     device: torch.device,
     precision: str,
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the residual map of each held-out part, computed on the whole image as at inspection.
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_] | None]]:
+    """Yield the residual map of each held-out part, computed on the whole image as at inspection, and its mask.
 
     Parameters
     ----------
     model : Autoencoder
         On `device`.
-    images : sequence of ndarray, float32 in [0, 1]
-        Good images at their own size, in the order the split was made for.
-    split, settings, device, precision
+    good, settings, device, precision
         As for training.
     """
-    for index, region in split.held_out:
-        _, residual = inspect_image(model, images[index], settings, device=device, precision=precision)
+    for index, region in good.split.held_out:
+        ignored = good.ignored[index]
+        _, residual = inspect_image(
+            model, good.images[index], settings, device=device, precision=precision, ignored=ignored
+        )
         rows, columns = (_unscaled(side, settings.scale) for side in region)
-        yield take(residual, (rows, columns))
+        yield take(residual, (rows, columns)), None if ignored is None else take(ignored, (rows, columns))
 
 
 def _unscaled(side: slice, scale: float) -> slice:
@@ -108,6 +147,6 @@ def _unscaled(side: slice, scale: float) -> slice:
     return slice(start, stop)
 
 
-def take(image: NDArray[np.float32], region: tuple[slice, slice]) -> NDArray[np.float32]:
-    """Return the region of an image as a contiguous array."""
+def take(image: NDArray[_Value], region: tuple[slice, slice]) -> NDArray[_Value]:
+    """Return the region of an image or mask as a contiguous array."""
     return np.ascontiguousarray(image[region])

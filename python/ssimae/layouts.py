@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from ssimae.ignore import pair_ignore_masks
 from ssimae.images import IMAGE_SUFFIXES
 
 Layout = Literal["mvtec", "nanotwice", "folder"]
@@ -39,6 +40,8 @@ class Sample:
     """`good`, the name of the folder, or `unlabelled` where nothing says."""
     mask: Path | None
     """Ground truth, or None where there is none."""
+    ignore: Path | None = None
+    """Mask of the pixels that are not inspected, or None."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,22 @@ class Dataset:
     train: tuple[Path, ...]
     """Defect-free images, in natural order."""
     test: tuple[Sample, ...]
+    ignore: Mapping[Path, Path] = field(default_factory=dict)
+    """Mask of the pixels that are not inspected, by image; images without one are inspected whole."""
 
 
-def open_dataset(root: Path | str) -> Dataset:
+def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     """Return the images of a data folder by its layout, from their names alone.
 
     Hidden files and files that are not images by their suffix are left out; images come in natural order (`2` before
     `10`). :func:`ssimae.datasets.check_dataset` reads them.
+
+    Parameters
+    ----------
+    root : path
+    ignore : Path, optional
+        Mask of the pixels of every image that are not inspected, or a folder of one each (see
+        :func:`ssimae.ignore.pair_ignore_masks`).
 
     Raises
     ------
@@ -74,10 +86,18 @@ def open_dataset(root: Path | str) -> Dataset:
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: not a folder\n{LAYOUTS}")
     if (root / "Normal").is_dir() and (root / "Anomalous").is_dir():
-        return _open_nanotwice(root)
-    if (root / "train").is_dir():
-        return _open_mvtec(root)
-    return _open_folder(root)
+        dataset = _open_nanotwice(root)
+    elif (root / "train").is_dir():
+        dataset = _open_mvtec(root)
+    else:
+        dataset = _open_folder(root)
+    if ignore is None:
+        return dataset
+    own = Path(os.path.abspath(ignore))  # masks kept beside the images are not images
+    dataset = replace(dataset, train=tuple(path for path in dataset.train if own not in (path, *path.parents)))
+    pairs = pair_ignore_masks(ignore, [*dataset.train, *(sample.path for sample in dataset.test)], all_used=True)
+    samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in dataset.test)
+    return replace(dataset, test=samples, ignore=pairs)
 
 
 def _open_mvtec(root: Path) -> Dataset:
@@ -140,7 +160,10 @@ def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample,
     apart.
     """
     names = [path.relative_to(dataset.root).with_suffix("").as_posix() for path in dataset.train]
-    return tuple(Sample(path, name, defect, None) for path, name in zip(dataset.train, names, strict=True))
+    return tuple(
+        Sample(path, name, defect, None, dataset.ignore.get(path))
+        for path, name in zip(dataset.train, names, strict=True)
+    )
 
 
 def _pair(images: list[Path], folder: Path, defect: str, faults: list[str]) -> list[Path | None]:

@@ -1,8 +1,9 @@
-"""Ground-truth masks of test images."""
+"""Masks beside images: what is defective in them, and what of them is not to be inspected."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,16 +54,38 @@ def load_mask(sample: Sample, shape: tuple[int, int] | None) -> NDArray[np.bool_
         if sample.defect != GOOD or shape is None:
             raise ValueError(f"{sample.path}: no ground-truth mask")
         return np.zeros(shape, dtype=np.bool_)
-    decoded = decode(sample.mask, page=None, max_pixels=MAX_PIXELS)
-    if decoded.white is None:
-        raise ValueError(f"{sample.mask}: a mask must be of unsigned integers, got {decoded.samples.dtype.name}")
-    levels = decoded.samples if decoded.samples.ndim == 2 else decoded.samples.max(axis=2)
-    if shape is not None and levels.shape != shape:
-        raise ValueError(
-            f"{sample.path}: the image is {shape[0]} x {shape[1]} (height x width), its mask {sample.mask} is "
-            f"{levels.shape[0]} x {levels.shape[1]}"
-        )
-    mask: NDArray[np.bool_] = levels > (0 if levels.max() <= 1 else decoded.white / 2)
+    mask = _marked(sample.mask, sample.path, shape)
     if sample.defect == GOOD and mask.any():
         raise ValueError(f"{sample.path}: a good image, but its mask {sample.mask} marks {int(mask.sum())} pixels")
     return mask
+
+
+def read_ignored(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Return the pixels of an image that are not to be inspected, (h, w) bool, or None where there are none.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the ignore mask cannot be read, is of another size, or leaves nothing of the image.
+    """
+    if sample.ignore is None:
+        return None
+    ignored = _marked(sample.ignore, sample.path, (shape[0], shape[1]))
+    if ignored.all():
+        raise ValueError(f"{sample.ignore}: leaves nothing of {sample.path}")
+    return ignored if ignored.any() else None
+
+
+def _marked(mask: Path, image: Path, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """Return the pixels a mask marks; its size is the image's, or any for a shape of None."""
+    decoded = decode(mask, page=None, max_pixels=MAX_PIXELS)
+    if decoded.white is None:
+        raise ValueError(f"{mask}: a mask must be of unsigned integers, got {decoded.samples.dtype.name}")
+    levels = decoded.samples if decoded.samples.ndim == 2 else decoded.samples.max(axis=2)
+    if shape is not None and levels.shape != shape:
+        raise ValueError(
+            f"{image}: the image is {shape[0]} x {shape[1]} (height x width), its mask {mask} is "
+            f"{levels.shape[0]} x {levels.shape[1]}"
+        )
+    marked: NDArray[np.bool_] = levels > (0 if levels.max() <= 1 else decoded.white / 2)
+    return marked

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ssimae.checking import check_dataset
 from ssimae.hardware import describe, resolve_device, resolve_precision
+from ssimae.ignore import pair_ignore_masks
 from ssimae.images import IMAGE_SUFFIXES
 from ssimae.layouts import Dataset, Sample
 from ssimae.modelfile import load_model
 from ssimae.progress import Progress
 from ssimae.runfolder import RunFolder
 from ssimae.stages import predict_stage
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ def predict(
     images: Sequence[Path],
     out: Path,
     *,
+    ignore: Path | None = None,
     skip_bad: bool,
     force: bool,
     device: str,
@@ -50,6 +55,8 @@ def predict(
         Image files, or folders whose image files are taken.
     out : Path
         Folder for the results.
+    ignore : Path, optional
+        Mask of the pixels of every image that are not inspected, or a folder of one each.
     skip_bad : bool
         Go on past images that cannot be inspected; each is recorded with the verdict `skipped`.
     force : bool
@@ -69,6 +76,11 @@ def predict(
     if resolve_precision(saved.precision, torch_device) != saved.precision:
         raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(torch_device)} lacks")
     samples = _samples(images)
+    if ignore is not None:
+        pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
+        samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
+    elif saved.thresholds.masked:
+        logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
     settings = saved.settings
     with progress.task("checking images", len(samples)) as task:
         problems = check_dataset(
@@ -86,7 +98,8 @@ def predict(
     folder.prepare(force=force)
     with folder.locked():
         folder.clear()
-        folder.write_config(settings, {"model": str(model.resolve()), "device": describe(torch_device)})
+        facts = {"model": str(model.resolve()), "device": describe(torch_device)}
+        folder.write_config(settings, facts if ignore is None else {**facts, "ignore": str(ignore.resolve())})
         moved = saved.model.to(device=torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         skipped = tuple((path, bad[path]) for path in (sample.path for sample in samples) if path in bad)
         verdicts = predict_stage(

@@ -28,6 +28,8 @@ LONG_SIDE = 1024
 TRUTH_RED = (230, 0, 0)
 RESULT_GREEN = (0, 190, 60)
 RESULT_ALPHA = 0.5
+IGNORED_LIGHT = 0.35
+"""Share of its light that is left of what was not inspected."""
 
 _COLOURS = "inferno"
 _QUALITIES = (82, 70, 55, 40)
@@ -187,7 +189,7 @@ def draw_segmentation(
 ) -> NDArray[np.uint8] | None:
     """Return the original in gray with the result filled green and the truth outlined red, (h, w, 3).
 
-    Without the original the ground is plain gray.
+    What was not inspected is darkened. Without the original the ground is plain gray.
     """
     if maps.segmentation is None:
         return None
@@ -195,6 +197,8 @@ def draw_segmentation(
     if original is not None:
         gray = shrink(original if original.ndim == 2 else original.mean(axis=2), shape)
         picture[:] = gray[:, :, None]
+    if maps.ignored is not None:
+        picture[shrink_highest(maps.ignored.astype(np.float32), shape) > 0] *= IGNORED_LIGHT
     marked = shrink_highest(maps.segmentation.astype(np.float32), shape) > 0
     picture[marked] = (1 - RESULT_ALPHA) * picture[marked] + RESULT_ALPHA * np.array(RESULT_GREEN)
     corners = np.ones((3, 3), dtype=np.bool_)

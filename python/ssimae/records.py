@@ -30,6 +30,8 @@ class Inspection:
     image: Path
     """Original file; it may have been moved away since."""
     mask: Path | None
+    ignore: Path | None
+    """Mask of the pixels that were not inspected."""
     height: int
     width: int
     score: float
@@ -138,6 +140,7 @@ def _inspection(row: dict[str, str]) -> Inspection:
         defect=row["defect"],
         image=Path(row["image"]),
         mask=Path(row["mask"]) if row["mask"] else None,
+        ignore=Path(row["ignore"]) if row["ignore"] else None,
         height=int(row["height"]),
         width=int(row["width"]),
         score=float(row["score"]),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ssimae.config import Settings
 from ssimae.hardware import prepare_cpu
+from ssimae.ignore import inspected_frame
 from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder
 from ssimae.scaling import restore_size, scale_image
@@ -20,7 +21,13 @@ BATCH = 64
 
 
 def inspect_image(
-    model: Autoencoder, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
+    model: Autoencoder,
+    image: NDArray[np.float32],
+    settings: Settings,
+    *,
+    device: torch.device,
+    precision: str,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the reconstruction and the residual map of one image, both of its size.
 
@@ -34,25 +41,45 @@ def inspect_image(
     device : torch.device
     precision : {"float32", "bfloat16"}
         Arithmetic of the forward pass.
+    ignored : ndarray of shape (h, w), bool, or None
+        True for pixels that are not inspected. The image is cut to the rectangle around the others first.
 
     Returns
     -------
     reconstruction : ndarray of the image's shape, float32
-        Mean of the patches' reconstructions where they overlap (Bergmann et al. 2019, sec. 4.2).
+        Mean of the patches' reconstructions where they overlap (Bergmann et al. 2019, sec. 4.2); the image itself
+        outside that rectangle.
     residual : ndarray of shape (h, w), float32
-        1 - SSIM in [0, 2], or the squared difference; the mean over channels.
+        1 - SSIM in [0, 2], or the squared difference; the mean over channels. 0 where ignored.
 
     Raises
     ------
     ValueError
-        If the image, after scaling, is smaller than a patch.
+        If the image, or what is left of it, is smaller than a patch after scaling.
     """
+    if ignored is None:
+        return _inspect_whole(model, image, settings, device=device, precision=precision)
+    frame = inspected_frame(ignored)
+    reconstruction, residual = image.copy(), np.zeros(image.shape[:2], np.float32)
+    reconstruction[frame], residual[frame] = _inspect_whole(
+        model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision
+    )
+    residual[ignored] = 0
+    return reconstruction, residual
+
+
+def _inspect_whole(
+    model: Autoencoder, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     prepare_cpu()
     scaled = scale_image(image, settings.scale)
     height, width = scaled.shape[:2]
     if min(height, width) < settings.patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
-    patches = extract_patches(scaled, patch_size=settings.patch_size, stride=settings.stride)
+    # Mirrored past its border, so that pixels there lie in several patches as all others do.
+    margin = settings.margin
+    padded = np.pad(scaled, ((margin, margin), (margin, margin), *([(0, 0)] * (scaled.ndim - 2))), mode="reflect")
+    patches = extract_patches(padded, patch_size=settings.patch_size, stride=settings.stride)
     if patches.ndim == 3:
         patches = patches[:, None]
     rebuilt = np.empty_like(patches)
@@ -65,11 +92,11 @@ def inspect_image(
         if differences is not None:
             differences[part] = difference(batch, output, settings).cpu().numpy()
     # Gray patches stitch as (P, h, w), colour as (P, C, h, w).
-    reconstruction = stitch_patches(
-        rebuilt[:, 0] if settings.channels == 1 else rebuilt, height=height, width=width, stride=settings.stride
-    )
+    inner = (slice(margin, margin + height), slice(margin, margin + width))
+    size: dict[str, int] = {"height": padded.shape[0], "width": padded.shape[1], "stride": settings.stride}
+    reconstruction = stitch_patches(rebuilt[:, 0] if settings.channels == 1 else rebuilt, **size)[inner]
     if differences is not None:
-        residual = stitch_patches(differences, height=height, width=width, stride=settings.stride)
+        residual = stitch_patches(differences, **size)[inner]
     else:
         residual = difference(_as_batch(scaled), _as_batch(reconstruction), settings)[0].numpy()
     shape = image.shape[:2]

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import logging
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,13 +18,14 @@ from ssimae.config import Settings
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.evaluation import Evaluation
 from ssimae.hardware import describe, resolve_device, resolve_precision
+from ssimae.holdout import GoodImages
 from ssimae.progress import Progress
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder
 from ssimae.stages import (
-    GoodImages,
     evaluate_stage,
     has_masks,
+    held_out_names,
     predict_stage,
     read_good_images,
     threshold_stage,
@@ -40,6 +42,8 @@ class Job:
 
     data: Path | None
     """Folder of the images; None for the embedded woven textures, written into the run folder."""
+    ignore: Path | None = None
+    """Mask of the pixels that are not inspected, or a folder of one for each image."""
     settings: Settings
     compare: str | None = None
     """Loss of a second model trained with the same budget, or None."""
@@ -72,7 +76,11 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         If Ctrl-C or SIGTERM ended the training; :func:`resume` goes on.
     """
     device = resolve_device(job.device)
-    dataset = None if job.data is None else _checked(open_dataset(job.data), job.settings, progress)
+    if job.data is None and job.ignore is not None:
+        raise ValueError("`--ignore` is for your own images: name them with --data")
+    dataset = None
+    if job.data is not None:
+        dataset = _checked(open_dataset(job.data, ignore=job.ignore), job.settings, progress)
     folder = RunFolder(out)
     folder.prepare(force=force)
     with folder.locked():
@@ -99,6 +107,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
     with folder.locked():
         job = Job(
             data=Path(facts["data"]),
+            ignore=_ignore(facts),
             settings=settings,
             compare=facts.get("compare"),
             preset=facts["preset"],
@@ -106,7 +115,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
             device=device,
             train_only=facts["train_only"],
         )
-        dataset = _checked(open_dataset(job.data or folder.root), settings, progress)
+        dataset = _checked(open_dataset(job.data or folder.root, ignore=job.ignore), settings, progress)
         if dataset_fingerprint(dataset) != facts["fingerprint"]:
             raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
         return _continue(folder, job, dataset, facts, resolve_device(device), progress=progress)
@@ -122,7 +131,7 @@ def _continue(
     progress: Progress,
 ) -> Outcome:
     good = read_good_images(dataset, job.settings, progress)
-    facts = {**facts, "held_out": good.split.kind != "none", "held_out_images": good.held_out_names}
+    facts = {**facts, "held_out": good.split.kind != "none", "held_out_images": held_out_names(dataset, good)}
     models = [(job.settings, folder)]
     folder.write_config(job.settings, facts)
     if job.compare is not None:
@@ -161,7 +170,7 @@ def _run_model(
             )
             logger.warning("%s", warnings[-1])
         folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})
-    saved, thresholds = threshold_stage(folder, good, device=device, progress=progress)
+    saved, thresholds = threshold_stage(folder, good, facts["held_out_images"], device=device, progress=progress)
     if train_only:
         return None
     samples = test_samples(dataset)
@@ -179,7 +188,7 @@ def evaluate(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     """
     folder = RunFolder(out)
     settings, facts = folder.read_config()
-    samples = test_samples(open_dataset(facts["data"]))
+    samples = test_samples(open_dataset(facts["data"], ignore=_ignore(facts)))
     if not has_masks(samples):
         raise ValueError(f"{facts['data']}: no ground-truth masks, so there are no metrics")
     parts: dict[str, RunFolder] = {settings.loss: folder}
@@ -219,6 +228,10 @@ def _checked(dataset: Dataset, settings: Settings, progress: Progress) -> Datase
     return dataset
 
 
+def _ignore(facts: Mapping[str, Any]) -> Path | None:
+    return Path(facts["ignore"]) if "ignore" in facts else None
+
+
 def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     precision = resolve_precision(job.settings.precision, device)
     warnings = []
@@ -242,5 +255,6 @@ def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "train_images": len(dataset.train),
         "warnings": warnings,
+        **({"ignore": str(job.ignore.resolve())} if job.ignore is not None else {}),
         **({"compare": job.compare} if job.compare is not None else {}),
     }

@@ -23,6 +23,11 @@ def scale_image(image: NDArray[np.float32], factor: float) -> NDArray[np.float32
     return _resize(image, height, width, antialias=True)
 
 
+def scale_mask(mask: NDArray[np.bool_] | None, factor: float) -> NDArray[np.bool_] | None:
+    """Return a mask resized as its image is: True wherever a True pixel contributes; None stays None."""
+    return mask if mask is None or factor == 1.0 else scale_image(mask.astype(np.float32), factor) > 0
+
+
 def scaled_shape(image: NDArray[np.float32], factor: float) -> tuple[int, int]:
     """Return the height and width that :func:`scale_image` gives."""
     return max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config import Settings
-from ssimae.datasets import Dataset, Sample, read_mask
+from ssimae.datasets import Dataset, Sample, good_samples, read_ignored, read_mask
 from ssimae.evaluation import Evaluation, evaluate_maps
 from ssimae.hardware import describe
-from ssimae.holdout import Split, held_out_residuals, split_good, take
+from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.images import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
 from ssimae.layouts import GOOD
@@ -26,41 +27,33 @@ from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.residual import inspect_image
 from ssimae.runfolder import RunFolder
-from ssimae.scaling import scale_image, scaled_shape
-from ssimae.threshold import Region, Thresholds, Verdict, segment, set_thresholds
+from ssimae.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
 from ssimae.train import Training, train
 
+logger = logging.getLogger(__name__)
+
 PREDICTION_COLUMNS = (
-    "name", "defect", "image", "mask", "height", "width", "score", "verdict", "regions", "defect_px",
+    "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
     "reason",
 )  # fmt: skip
 REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
 
 
-@dataclass(frozen=True)
-class GoodImages:
-    """Defect-free images of a run and what is held out of them."""
-
-    paths: tuple[Path, ...]
-    images: tuple[NDArray[np.float32], ...]
-    """At their own size, float32 in [0, 1]."""
-    split: Split
-
-    @property
-    def held_out_names(self) -> list[str]:
-        """Names of the images that are held out, wholly or in a band."""
-        return [] if self.split.kind == "none" else [self.paths[index].name for index, _ in self.split.held_out]
-
-
 def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -> GoodImages:
-    """Return the defect-free images of a data set and which parts of them are held out."""
-    images = []
-    with progress.task("reading good images", len(dataset.train)) as task:
-        for count, path in enumerate(dataset.train, 1):
-            images.append(read_image(path, channels=settings.channels, data_range=settings.data_range))
+    """Return the defect-free images of a data set, cut to what is inspected, and which parts of them are held out."""
+    images, ignored = [], []
+    samples = good_samples(dataset)
+    with progress.task("reading good images", len(samples)) as task:
+        for count, sample in enumerate(samples, 1):
+            images.append(read_image(sample.path, channels=settings.channels, data_range=settings.data_range))
+            ignored.append(read_ignored(sample, images[-1].shape))
             task.update(count)
-    shapes = [scaled_shape(image, settings.scale) for image in images]
-    return GoodImages(dataset.train, tuple(images), split_good(shapes, settings))
+    return arrange_good(images, ignored, settings)
+
+
+def held_out_names(dataset: Dataset, good: GoodImages) -> list[str]:
+    """Return the names of the good images that are held out, wholly or in a band."""
+    return [] if good.split.kind == "none" else [dataset.train[index].name for index, _ in good.split.held_out]
 
 
 def train_stage(
@@ -72,13 +65,13 @@ def train_stage(
     progress: Progress,
 ) -> Training:
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
-    scaled = [scale_image(image, settings.scale) for image in good.images]
-    parts = [take(scaled[index], region) for index, region in good.split.kept]
+    parts, ignored = good.training_parts(settings)
     folder.state.parent.mkdir(exist_ok=True)
     with noted_signals() as interrupted, progress.task(_training_name(settings), settings.patches_total) as task:
         training = train(
             parts,
             settings,
+            ignored=ignored,
             device=device,
             state=folder.state,
             on_resume=folder.trim_log,
@@ -95,26 +88,32 @@ def _training_name(settings: Settings) -> str:
 
 
 def threshold_stage(
-    folder: RunFolder, good: GoodImages, *, device: torch.device, progress: Progress
+    folder: RunFolder, good: GoodImages, names: Sequence[str], *, device: torch.device, progress: Progress
 ) -> tuple[SavedModel, Thresholds]:
-    """Inspect the held-out good images and write ``thresholds.json``; the model file then carries them too."""
+    """Inspect the held-out good images and write ``thresholds.json``; the model file then carries them too.
+
+    `names` are those of the held-out images, for a word on one that sets the thresholds alone.
+    """
     saved = load_model(folder.model)
     model = saved.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    residuals = []
+    residuals, ignored = [], []
     with progress.task("inspecting good images", len(good.split.held_out)) as task:
-        parts = held_out_residuals(
-            model, good.images, good.split, saved.settings, device=device, precision=saved.precision
-        )
-        for count, residual in enumerate(parts, 1):
+        parts = held_out_residuals(model, good, saved.settings, device=device, precision=saved.precision)
+        for count, (residual, mask) in enumerate(parts, 1):
             residuals.append(residual)
+            ignored.append(mask)
             task.update(count)
     thresholds = set_thresholds(
         residuals,
         saved.settings,
+        ignored=ignored,
+        masked=good.masked,
         held_out=good.split.kind != "none",
         precision=saved.precision,
         engine=f"torch {torch.__version__} on {describe(device)}",
     )
+    if (note := outlier_note(thresholds, names)) is not None:
+        logger.warning("%s", note)
     saved = replace(saved, thresholds=thresholds)
     save_model(folder.model, saved)
     write_text(folder.thresholds, json.dumps(thresholds.to_dict(), indent=1) + "\n")
@@ -149,7 +148,12 @@ def predict_stage(
             else:
                 image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
                 reconstruction, residual = inspect_image(
-                    saved.model, image, settings, device=device, precision=saved.precision
+                    saved.model,
+                    image,
+                    settings,
+                    device=device,
+                    precision=saved.precision,
+                    ignored=read_ignored(sample, image.shape),
                 )
                 for path, array in ((reconstruction_path, reconstruction), (residual_path, residual)):
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +161,8 @@ def predict_stage(
             mask, found, verdict = segment(residual, thresholds)
             predictions.append(
                 (
-                    sample.name, sample.defect, str(sample.path), str(sample.mask or ""), *residual.shape,
+                    sample.name, sample.defect, str(sample.path), str(sample.mask or ""), str(sample.ignore or ""),
+                    *residual.shape,
                     float(residual.max()), verdict, len(found), int(mask.sum()), "",
                 )
             )  # fmt: skip
@@ -167,7 +172,7 @@ def predict_stage(
             )
             task.update(count)
     for path, reason in skipped:
-        predictions.append((path.stem, "", str(path), "", "", "", "", "skipped", "", "", reason))
+        predictions.append((path.stem, "", str(path), "", "", "", "", "", "skipped", "", "", reason))
     _write_csv(folder.regions, REGION_COLUMNS, regions)
     _write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
     return verdicts
@@ -208,7 +213,11 @@ def evaluate_samples(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation
             shapes.append(residual.shape)
             yield residual
 
-    return evaluate_maps(maps(), (read_mask(sample, shapes[index]) for index, sample in enumerate(samples)))
+    return evaluate_maps(
+        maps(),
+        (read_mask(sample, shapes[index]) for index, sample in enumerate(samples)),
+        ignore=(read_ignored(sample, shapes[index]) for index, sample in enumerate(samples)),
+    )
 
 
 def has_masks(samples: tuple[Sample, ...]) -> bool:

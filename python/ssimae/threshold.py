@@ -14,6 +14,9 @@ from ssimae.regions import label_regions, region_statistics
 
 Verdict = Literal["good", "review", "defective"]
 
+OUTLIER = 1.25
+"""A good image is pointed out if its level exceeds that of all others by more than this factor."""
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -32,16 +35,21 @@ class Thresholds:
     images: int
     """Good images, or bands of them, they were set on."""
     pixels: int
+    """Pixels they were set on, all together."""
     precision: str
     """Arithmetic of the forward pass they hold for."""
     engine: str
     """What ran the network."""
     good_scores: tuple[float, ...]
     """Highest residual of each good image."""
+    good_levels: tuple[float, ...] = ()
+    """Under the rule `area`, the level of each good image above which it shows no region."""
+    masked: bool = False
+    """Whether parts of the good images were left out by an ignore mask."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
-        return {**asdict(self), "good_scores": list(self.good_scores)}
+        return {**asdict(self), "good_scores": list(self.good_scores), "good_levels": list(self.good_levels)}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Thresholds:
@@ -53,13 +61,21 @@ class Thresholds:
             If a field is missing or unknown.
         """
         try:
-            return cls(**{**fields, "good_scores": tuple(fields["good_scores"])})
+            tuples = {name: tuple(fields.get(name, ())) for name in ("good_scores", "good_levels")}
+            return cls(**{**fields, **tuples})
         except (TypeError, KeyError) as error:
             raise ValueError(f"thresholds do not have the fields of this version: {error}") from error
 
 
 def set_thresholds(
-    residuals: Sequence[NDArray[np.float32]], settings: Settings, *, held_out: bool, precision: str, engine: str
+    residuals: Sequence[NDArray[np.float32]],
+    settings: Settings,
+    *,
+    ignored: Sequence[NDArray[np.bool_] | None] | None = None,
+    masked: bool = False,
+    held_out: bool,
+    precision: str,
+    engine: str,
 ) -> Thresholds:
     """Return the thresholds that good images give.
 
@@ -68,7 +84,11 @@ def set_thresholds(
     residuals : sequence of ndarray of shape (h, w), float32
         Residual maps of defect-free images or bands, at least one.
     settings : Settings
-        Its `threshold_rule`, `min_area`, `threshold_fpr` and `review_fpr` count.
+        Its `threshold_rule`, `smallest_region`, `threshold_fpr` and `review_fpr` count.
+    ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
+        Pixels of each map that are not inspected; its residual is 0 there.
+    masked : bool
+        Whether an ignore mask was given for any of the images; recorded.
     held_out : bool
         Whether the images were kept out of training.
     precision, engine : str
@@ -82,19 +102,25 @@ def set_thresholds(
     Notes
     -----
     Rule ``area`` (after MVTec AD, Bergmann et al., CVPR 2019): `review` is the lowest level above which no good image
-    shows a region of `min_area` pixels; with n good images, about one good image in n + 1 will still show one.
+    shows a region of that many pixels; with n good images, about one good image in n + 1 will still show one.
     `defective` lies as far above it as it lies above the middle of the good images' own levels.
 
     Rule ``fpr``: the shares `review_fpr` and `threshold_fpr` of the good pixels lie above the two levels. Neighbouring
     pixels are not independent, so a share is refused when fewer than one window's worth of pixels lies above it.
     """
-    pixels = sum(residual.size for residual in residuals)
+    masks = [None] * len(residuals) if ignored is None else ignored
+    inspected = [
+        residual.ravel() if mask is None else residual[~mask] for residual, mask in zip(residuals, masks, strict=True)
+    ]
+    pixels = sum(values.size for values in inspected)
+    min_area = settings.smallest_region
     if settings.threshold_rule == "area":
-        levels = [area_level(residual, settings.min_area) for residual in residuals]
+        levels = tuple(area_level(residual, min_area) for residual in residuals)
         review = max(levels)
         defective = review + (review - float(np.median(levels)))
     else:
-        pooled = np.sort(np.concatenate([residual.ravel() for residual in residuals]))
+        levels = ()
+        pooled = np.sort(np.concatenate(inspected))
         finest = settings.residual_window_size**2 / pixels
         for name in ("threshold_fpr", "review_fpr"):
             if getattr(settings, name) < finest:
@@ -108,13 +134,32 @@ def set_thresholds(
         review=review,
         defective=defective,
         rule=settings.threshold_rule,
-        min_area=settings.min_area,
+        min_area=min_area,
         held_out=held_out,
         images=len(residuals),
         pixels=pixels,
+        masked=masked,
         precision=precision,
         engine=engine,
         good_scores=tuple(float(residual.max()) for residual in residuals),
+        good_levels=levels,
+    )
+
+
+def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
+    """Return what to do about the one good image, among those of these names, that sets the thresholds alone.
+
+    None where none does.
+    """
+    if len(names) != len(thresholds.good_levels) or len(names) < 2:
+        return None
+    (second, _), (highest, name) = sorted(zip(thresholds.good_levels, names, strict=True))[-2:]
+    if highest <= OUTLIER * second:
+        return None
+    return (
+        f"the good image {name} sets the thresholds alone: its residual exceeds {highest:.3g} on a whole region, that "
+        f"of the others at most {second:.3g}. If it shows a defect there, take it out of the good images; if that part "
+        "need not be inspected, mask it (--ignore)"
     )
 
 

@@ -100,16 +100,17 @@ def stitch_patches(patches: NDArray[np.float32], *, height: int, width: int, str
     return image[:, :, 0] if patches.ndim == 3 else image
 
 
-def gather_crops(images: Sequence[NDArray[np.float32]], origins: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-    """Copy crops of several images straight into a batch.
+def gather_crops(images: Sequence[NDArray[np.float32]], boxes: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+    """Bring rectangles of several images to patches, straight into a batch.
 
     Parameters
     ----------
     images : sequence of ndarray of shape (H, W) or (H, W, C), float32, C-contiguous
         Sizes may differ.
-    origins : ndarray of shape (N, 3), int64
-        Image number, row and column of each crop.
-    out : ndarray of shape (N, C, h, w), float32, C-contiguous
+    boxes : ndarray of shape (N, 5), float64
+        Image number, first row, first column, height and width of each crop in pixels. Crops of the patch's size at
+        whole pixels are copied, others resampled (bilinear).
+    out : ndarray of shape (N, C, h, h), float32, C-contiguous
         Overwritten.
 
     Raises
@@ -118,7 +119,7 @@ def gather_crops(images: Sequence[NDArray[np.float32]], origins: NDArray[np.int6
         If a crop does not lie inside its image.
     """
     views = [image if image.ndim == 3 else image[:, :, None] for image in images]
-    _rust.gather_crops(views, np.ascontiguousarray(origins), out)
+    _rust.gather_crops(views, np.ascontiguousarray(boxes), out)
 
 
 def _check_grid(height: int, width: int, patch_size: int, stride: int) -> None:

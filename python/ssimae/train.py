@@ -46,6 +46,7 @@ def train(
     images: Sequence[NDArray[np.float32]],
     settings: Settings,
     *,
+    ignored: Sequence[NDArray[np.bool_] | None] | None = None,
     device: torch.device,
     state: Path | None = None,
     on_resume: Callable[[int], None] | None = None,
@@ -61,6 +62,8 @@ def train(
         Defect-free images, already scaled.
     settings : Settings
         Loss, network, budget, learning rate and seed.
+    ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
+        Pixels of each image that are not inspected; patches of which they are more than a quarter are not drawn.
     device : torch.device
         Where to train.
     state : Path or None
@@ -87,7 +90,7 @@ def train(
     """
     prepare_cpu()
     precision = resolve_precision(settings.precision, device)
-    crops = CropSampler(images, settings)
+    crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs
     model = Autoencoder(settings.latent_dim, settings.patch_size, settings.channels, seed=settings.seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ from ssimae.holdout import FEWEST_IMAGES
 from ssimae.images import image_size
 from ssimae.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.records import TRAINING, ModelResults
+from ssimae.threshold import outlier_note
 
 _LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
 
@@ -104,6 +105,9 @@ def threshold_sentences(results: ModelResults) -> list[str]:
             f"{share(results.settings.threshold_fpr)} above “defective”"
         )
     sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels): {rule}.")
+    note = outlier_note(thresholds, results.facts.get("held_out_images", []))
+    if note is not None:
+        sentences.append(f"{note[:1].upper()}{note[1:]}.")
     if not thresholds.held_out:
         sentences.append("Thresholds set on training images come out too low: expect more false alarms on new images.")
     return sentences
@@ -115,6 +119,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     rows = [
         ("Trained on", _trained_on(results)),
         ("Held out", _held_out(results)),
+        ("Not inspected", f"what {run['ignore']} masks" if "ignore" in run else "nothing: whole images are inspected"),
         ("Training", training_sentence(results)),
         ("Precision", str(run.get("precision", "not recorded"))),
         ("Device", str(run.get("device", "not recorded"))),

@@ -1,0 +1,57 @@
+"""Progress of long work as bars in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ssimae.progress import Task
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Task]:
+        """Show a bar for as long as the block lasts."""
+        number = self._bars.add_task(description, total=total, note="")
+        yield _Bar(self._bars, number)
+        self._bars.refresh()
+
+
+class _Bar:
+    def __init__(self, bars: Progress, number: TaskID) -> None:
+        self._bars, self._number = bars, number
+
+    def update(self, done: int, note: str = "") -> None:
+        """Move the bar."""
+        self._bars.update(self._number, completed=done, note=note)
+
+
+@contextmanager
+def progress_bars() -> Iterator[_Bars]:
+    """Show bars on standard error as long as the block lasts; nothing where it is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60) as bars:
+        yield _Bars(bars)
