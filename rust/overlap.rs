@@ -55,7 +55,7 @@ impl<S: Score> Scores<S> {
     /// Adds one image; regions are the 8-connected components of its mask. Pixels where `ignore` is not 0 are left out.
     ///
     /// # Errors
-    /// If slices differ in length, or a score is NaN or infinite; nothing is added then.
+    /// If slices differ in length, or a score that is not left out is NaN or infinite; nothing is added then.
     pub fn add(
         &mut self,
         scores: &[S],
@@ -69,14 +69,15 @@ impl<S: Score> Scores<S> {
         if let Some(ignore) = ignore {
             check_len("ignore", height * width, ignore.len())?;
         }
-        if let Some(index) = scores.iter().position(|score| score.key().is_none()) {
+        let ignored = |index: usize| ignore.is_some_and(|ignore| ignore[index] != 0);
+        let unusable = |(index, score): (usize, &S)| score.key().is_none() && !ignored(index);
+        if let Some(index) = scores.iter().enumerate().position(unusable) {
             return Err(Error::Value(format!(
                 "NaN or infinite score at row {}, column {}",
                 index / width,
                 index % width
             )));
         }
-        let ignored = |index: usize| ignore.is_some_and(|ignore| ignore[index] != 0);
         let first = self.areas.len();
         if mask.iter().all(|&value| value == 0) {
             self.negatives.extend(

@@ -1,8 +1,11 @@
 """Presets carry the paper's numbers, and settings that cannot work are refused where they are made."""
 
 import dataclasses
+import json
 import math
+import re
 
+import numpy as np
 import pytest
 from ssimae.config import PATCH_SIZES, PRESETS, Settings, preset
 
@@ -135,7 +138,7 @@ def test_counts_below_one_are_refused(name: str, value: int) -> None:
 @pytest.mark.parametrize("name", ["weight_decay", "residual_smoothing", "opening", "seed", "checkpoint_every"])
 @pytest.mark.parametrize("value", [-1, math.nan])
 def test_what_may_be_nothing_may_not_be_less(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 0, got {value}"):
+    with pytest.raises(ValueError, match=f"`{name}` must be (at least 0|a whole number), got {value}"):
         Settings(**{name: value})
 
 
@@ -170,3 +173,27 @@ def test_review_may_not_be_rarer_than_defective() -> None:
 def test_unknown_choices_are_refused_with_the_known_ones(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"`{name}` must be one of .+, got {value!r}"):
         Settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"latent_dim": 1.5}, "`latent_dim` must be a whole number, got 1.5"),
+        ({"seed": True}, "`seed` must be a whole number, got True"),
+        ({"weight_decay": float("inf")}, "`weight_decay` must be at least 0 and finite, got inf"),
+        ({"residual_smoothing": float("nan")}, "`residual_smoothing` must be at least 0, got nan"),
+        ({"seed": None}, "`seed` must be a whole number, got None"),
+        ({"lr": "x"}, "`lr` must be a number, got 'x'"),
+        ({"hold_out": "no"}, "`hold_out` must be one of True, False, got 'no'"),
+        ({"zoom": 1.5}, "`zoom` must lie in [0, 1], got 1.5"),
+    ],
+)
+def test_what_is_no_whole_or_finite_number_is_refused(change: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Settings(**change)
+
+
+def test_numpy_integers_are_whole_numbers() -> None:
+    settings = Settings(latent_dim=np.int64(7), min_area=np.uint8(9), lr=np.float32(0.5))
+    assert json.loads(json.dumps(dataclasses.asdict(settings))) == dataclasses.asdict(settings)
+    assert (settings.latent_dim, settings.min_area, settings.lr) == (7, 9, 0.5)

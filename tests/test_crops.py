@@ -165,8 +165,8 @@ def test_zoomed_crops_are_other_extents_of_the_same_images() -> None:
         assert factors.min() >= 0.79
         assert factors.max() <= 1.26
         assert 0.95 < np.exp(np.log(factors).mean()) < 1.05
-    assert batch[:, 0].min() == 0  # the borders are seen as well
-    assert batch[:, 0].max() == 79
+    assert batch[:, 0].min() < 1  # the borders are seen as well
+    assert batch[:, 0].max() > 78
 
 
 def test_zoom_never_leaves_the_image() -> None:

@@ -247,3 +247,12 @@ def test_too_few_ignore_masks_are_refused() -> None:
     maps, mask = [np.arange(6.0).reshape(2, 3)] * 2, np.eye(2, 3, dtype=bool)
     with pytest.raises(ValueError, match="`ignore` must be as many as `maps`; it ends at 1"):
         evaluate_maps(maps, [mask, mask], ignore=[None])
+
+
+def test_what_is_ignored_may_be_nan() -> None:
+    maps, masks = integer_case()
+    ignored = [np.random.default_rng(7).random(mask.shape) < 0.2 for mask in masks]
+    want = evaluate_maps([map_.astype(np.float32) for map_ in maps], masks, ignore=ignored)
+    broken = [np.where(left_out, np.nan, map_).astype(np.float32) for map_, left_out in zip(maps, ignored, strict=True)]
+    found = evaluate_maps(broken, masks, ignore=ignored)
+    np.testing.assert_array_equal(numbers(found), numbers(want))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -193,3 +194,54 @@ def test_detector_saves_and_loads_what_it_learnt(data, tmp_path):
     assert prediction.mask.shape == prediction.residual.shape == (70, 96)
     with pytest.raises(ValueError, match="shape"):
         loaded.inspect(np.zeros((70, 96, 3), np.float32))
+
+
+def test_trained_networks_are_inspected_again_with_other_settings(data, tmp_path, capsys):
+    out, again, ignore = tmp_path / "out", tmp_path / "again", tmp_path / "ignore.png"
+    assert run("--data", data, "--out", out, "--compare", "l2", *SETTINGS) == 0
+    assert run("--weights", out, "--out", again, "--residual-smoothing", "2") == 0
+    for part in ("", "l2"):
+        before, after = load_file(out / part / "model.safetensors"), load_file(again / part / "model.safetensors")
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+        assert (out / part / "log.jsonl").read_bytes() == (again / part / "log.jsonl").read_bytes()
+        assert (out / part / "metrics.json").read_bytes() != (again / part / "metrics.json").read_bytes()
+    # The same settings give the same results, and an interrupted second look goes on.
+    same = tmp_path / "same"
+    assert run("--weights", out, "--out", same) == 0
+    assert (same / "metrics.json").read_bytes() == (out / "metrics.json").read_bytes()
+    (same / "l2" / "model.safetensors").unlink()
+    assert run("--resume", same) == 0
+    assert (same / "l2" / "metrics.json").read_bytes() == (out / "l2" / "metrics.json").read_bytes()
+    capsys.readouterr()
+    assert "`--seed` 1 needs a training of its own" in refused(capsys, "run", "--weights", out, "--seed", 1)
+    Image.fromarray(np.eye(70, 96, dtype=np.uint8)).save(ignore)
+    assert "other images or masks" in refused(capsys, "run", "--weights", out, "--ignore", ignore)
+    assert "exclude each other" in refused(capsys, "run", "--weights", out, "--resume", same)
+    (out / "l2" / "thresholds.json").unlink()
+    assert "no finished L2 model" in refused(capsys, "run", "--weights", out)
+
+
+def test_the_report_of_a_prediction_names_what_could_not_be_read(data, tmp_path, capsys):
+    out, found = tmp_path / "out", tmp_path / "found"
+    assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
+    (data / "test/hole/broken.png").write_bytes(b"")
+    assert main(["predict", str(out), str(data / "test/hole"), "--out", str(found), "--skip-bad"]) == 3
+    assert main(["report", str(found)]) == 0
+    page = (found / "report.html").read_text()
+    assert re.search(r"Not inspected: \S+ ?\S*broken\.png \(", page)
+    # A prediction has no training images to go on with.
+    assert "not a run that trained" in refused(capsys, "run", "--resume", found)
+    assert "not a run that trained" in refused(capsys, "evaluate", found)
+
+
+def test_what_a_run_reads_is_not_overwritten(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", data, "--out", out, *SETTINGS) == 0
+    before = (out / "model.safetensors").read_bytes()
+    for target in (out, out / "inner"):
+        assert "choose another --out" in refused(capsys, "run", "--weights", out, "--out", target, "--force")
+    assert "choose another --out" in refused(capsys, "run", "--data", data, "--out", data.parent, "--force", *SETTINGS)
+    assert "choose another --out" in refused(capsys, "predict", out, data / "test/hole", "--out", out, "--force")
+    assert (out / "model.safetensors").read_bytes() == before
+    assert "cannot be given with --resume" in refused(capsys, "run", "--resume", out, "--data", data)
+    assert "is the loss of the first model" in refused(capsys, "run", "--data", data, "--compare", "ssim")

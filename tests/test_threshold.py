@@ -239,3 +239,8 @@ def test_the_smallest_region_is_the_footprint_of_a_point(changes: dict, area: in
     spread = ndimage.gaussian_filter(spread, settings.residual_smoothing) if settings.residual_smoothing else spread
     variance = (spread.sum(axis=1) * (np.arange(201) - 100) ** 2).sum()
     assert area == max(round(2 * np.pi * variance), 16)
+
+
+def test_the_window_of_a_scaled_image_covers_more_of_the_original() -> None:
+    assert Settings(scale=0.5).smallest_region == round(4 * 2 * np.pi * (11**2 - 1) / 12)
+    assert Settings(scale=0.5, loss="l2").smallest_region == Settings(loss="l2").smallest_region

@@ -154,6 +154,8 @@ def _fault(inspection: Inspection, counts: PixelCounts | None) -> Fault | None:
         return None
     if not inspection.is_defective:
         return "false alarm" if inspection.flagged else None
+    if counts is not None and counts.hit + counts.missed == 0:
+        return None  # what is defective there is not inspected
     if not inspection.flagged:
         return "missed"
     if counts is not None and counts.hit == 0 and counts.missed > 0:

@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ssimae.decoding import decode
 from ssimae.ignore import inspected_frame
 from ssimae.images import MAX_PIXELS, white_level
@@ -108,7 +111,7 @@ def _examine(
     sample: Sample, *, patch_size: int, scale: float, data_range: float | None, masks_expected: bool
 ) -> _Finding:
     problems: list[Problem] = []
-    shape, largest = None, None
+    shape = largest = ignored = None
     try:
         decoded = decode(sample.path, page=None, max_pixels=MAX_PIXELS)
         shape = (decoded.samples.shape[0], decoded.samples.shape[1])
@@ -119,11 +122,10 @@ def _examine(
         if data_range is None and decoded.white == _WHITE_16_BIT:
             largest = int(decoded.samples.max())
         try:
-            frame = inspected_frame(read_ignored(sample, shape))
+            ignored = read_ignored(sample, shape)
         except (OSError, ValueError) as error:
-            problems.append(_problem(sample.path, error))
-            frame = inspected_frame(None)
-        inspected = decoded.samples[frame]
+            problems.append(_problem(sample.ignore or sample.path, error))
+        inspected = decoded.samples[inspected_frame(ignored)]
         height, width = scaled_shape(inspected, scale)
         if min(height, width) < patch_size:
             size = f"{inspected.shape[0]} x {inspected.shape[1]} pixels"
@@ -132,20 +134,24 @@ def _examine(
             message = f"{size}{kept}{scaled}, smaller than a patch of {patch_size} x {patch_size}"
             problems.append(Problem(sample.path, message, "error"))
     if sample.mask is not None:
-        problems += _examine_mask(sample, sample.mask, shape)
+        problems += _examine_mask(sample, sample.mask, shape, ignored)
     elif masks_expected and sample.defect != GOOD:
         problems.append(Problem(sample.path, "no ground-truth mask, while other images have one", "error"))
     return _Finding(tuple(problems), largest)
 
 
-def _examine_mask(sample: Sample, mask: Path, shape: tuple[int, int] | None) -> list[Problem]:
+def _examine_mask(
+    sample: Sample, mask: Path, shape: tuple[int, int] | None, ignored: NDArray[np.bool_] | None
+) -> list[Problem]:
     try:
-        marked = load_mask(sample, shape).any()
+        truth = load_mask(sample, shape)
     except (OSError, ValueError) as error:
         return [_problem(mask, error)]
-    if marked or sample.defect == GOOD:
+    inspected = truth if ignored is None else truth & ~ignored
+    if inspected.any() or sample.defect == GOOD:
         return []
-    return [Problem(mask, f"marks no pixel of {sample.path}", "warning")]
+    what = "marks only pixels that are ignored" if truth.any() else "marks no pixel"
+    return [Problem(mask, f"{what} of {sample.path}", "warning")]
 
 
 def _problem(path: Path, error: OSError | ValueError) -> Problem:

@@ -69,6 +69,8 @@ class _RunFlags:
     """New folder for the results. Default: runs/<data>-<time>."""
     resume: Path | None = None
     """Run folder to go on with, instead of a new run."""
+    weights: Path | None = None
+    """Finished run whose trained networks are taken: to inspect its images again with other residual settings."""
     force: bool = False
     """Overwrite an earlier run in --out."""
     compare: Literal["none", "ssim", "l2"] = "none"
@@ -154,19 +156,26 @@ def _run(arguments: list[str], *, train_only: bool) -> int:
             stored, _ = RunFolder(flags.resume).read_config()
             if flags.settings != stored:
                 raise ValueError(f"`--{_differing(flags.settings, stored)}` cannot change in a resumed run")
+            fixed = ("data", "ignore", "preset", "quick", "out", "force", "compare")
+            given = [name for name in fixed if any(text.split("=")[0] == f"--{name}" for text in arguments)]
+            if given:
+                raise ValueError(f"`--{given[0]}` cannot be given with --resume: the run knows it")
             outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
         else:
             job = runs.Job(
                 data=flags.data,
                 ignore=flags.ignore,
                 settings=flags.settings,
+                weights=flags.weights,
                 compare=None if flags.compare == "none" else flags.compare,
                 preset=flags.preset,
                 quick=flags.quick,
                 device=flags.device,
                 train_only=train_only,
             )
-            outcome = runs.start(job, flags.out or _default_out(flags.data), force=flags.force, progress=progress)
+            outcome = runs.start(
+                job, flags.out or _default_out(flags.weights or flags.data), force=flags.force, progress=progress
+            )
     _print_metrics(outcome.evaluations)
     written = outcome.folder.model if train_only else outcome.folder.report
     print(f"{outcome.folder.root}: written; {'model' if train_only else 'report'} in {written}")
@@ -187,12 +196,29 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
     first.add_argument("--config", type=Path)
     first.add_argument("--resume", type=Path)
     first.add_argument("--data", type=Path)
+    first.add_argument("--weights", type=Path)
     try:
         known, _ = first.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise ValueError(str(error)) from error
+    given = [name for name in ("resume", "weights", "config") if getattr(known, name) is not None]
+    if len(given) > 1:
+        raise ValueError(f"`--{given[0]}` and `--{given[1]}` exclude each other: both set everything")
+    if known.weights is not None:
+        if known.preset is not None or known.quick:
+            raise ValueError("`--weights` and `--preset` or `--quick` exclude each other: both set everything")
+        base, facts = runs.read_facts(RunFolder(known.weights))
+        default = _RunFlags(
+            settings=base,
+            data=Path(facts["data"]),
+            ignore=Path(facts["ignore"]) if "ignore" in facts else None,
+            preset=facts["preset"],
+            quick=facts["quick"],
+            compare=facts.get("compare", "none"),
+        )
+        return _flags(_RunFlags, verb, arguments, default=default)
     if known.resume is not None:
-        base, _ = RunFolder(known.resume).read_config()
+        base, _ = runs.read_facts(RunFolder(known.resume))
     elif known.config is not None:
         if known.preset is not None or known.quick:
             raise ValueError("`--config` and `--preset` or `--quick` exclude each other: both set everything")

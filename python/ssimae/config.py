@@ -9,12 +9,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 PATCH_SIZES = (32, 64, 128, 256)
 """Patch sizes the network is defined for; the last encoder kernel is a sixteenth of them."""
 
 MAX_WINDOW_SIZE = 31
+
+INSPECTION = frozenset(
+    {
+        "stride", "margin", "residual_window", "residual_window_size", "residual_average", "residual_smoothing",
+        "opening", "threshold_rule", "min_area", "threshold_fpr", "review_fpr",
+    }
+)  # fmt: skip
+"""Settings that can change without training again: how images are inspected and thresholds set."""
+
+_WHOLE_NUMBERS = (
+    "latent_dim", "patch_size", "channels", "patches", "epochs", "batch_size", "checkpoint_every", "window_size",
+    "stride", "margin", "residual_window_size", "opening", "min_area", "seed",
+)  # fmt: skip
+
+_NUMBERS = (
+    "scale", "data_range", "zoom", "lr", "weight_decay", "sigma", "residual_smoothing", "threshold_fpr", "review_fpr",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,19 +139,16 @@ class Settings:
         _choice("threshold_rule", self.threshold_rule, ("area", "fpr"))
         _choice("patch_size", self.patch_size, PATCH_SIZES)
         _choice("channels", self.channels, (1, 3))
+        self._take_plain_numbers()
         for name in ("latent_dim", "patches", "epochs", "batch_size"):
             _at_least(name, getattr(self, name), 1)
-        if self.min_area is not None:
-            _at_least("min_area", self.min_area, 1)
+        _at_least("min_area", 1 if self.min_area is None else self.min_area, 1)
         for name in ("weight_decay", "residual_smoothing", "opening", "seed", "checkpoint_every"):
             _at_least(name, getattr(self, name), 0)
-        _at_least("zoom", self.zoom, 0)
-        if not self.zoom <= 1:
-            raise ValueError(f"`zoom` must be at most 1, got {self.zoom}")
+        _within("zoom", self.zoom, 0, 1)
         for name in ("scale", "lr", "sigma"):
             _positive(name, getattr(self, name))
-        if self.data_range is not None:
-            _positive("data_range", self.data_range)
+        _positive("data_range", 1.0 if self.data_range is None else self.data_range)
         for name in ("window_size", "residual_window_size"):
             _window(name, getattr(self, name), self.patch_size)
         if not 1 <= self.stride <= self.patch_size:
@@ -147,6 +162,16 @@ class Settings:
             raise ValueError(
                 f"`review_fpr` must be at least `threshold_fpr` ({self.threshold_fpr}), got {self.review_fpr}"
             )
+
+    def _take_plain_numbers(self) -> None:
+        """Turn NumPy's numbers into Python's, which JSON and TOML can hold, and refuse what is none."""
+        optional = {name for name in ("min_area", "data_range") if getattr(self, name) is None}
+        for names, plain in ((_WHOLE_NUMBERS, _whole), (_NUMBERS, _number)):
+            for name in names:
+                if name not in optional:
+                    object.__setattr__(self, name, plain(name, getattr(self, name)))
+        for name in ("residual_average", "hold_out"):
+            _choice(name, getattr(self, name), (True, False))
 
     @property
     def patches_total(self) -> int:
@@ -166,7 +191,8 @@ class Settings:
         variance = self.residual_smoothing**2
         if self.loss == "ssim":
             uniform = self.residual_window == "uniform"
-            variance += (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
+            window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
+            variance += window / self.scale**2  # the window lies on the scaled image, regions on the original
         return max(round(2 * math.pi * variance), self.opening**2, 1)
 
     @property
@@ -226,7 +252,7 @@ def preset(name: str, *, quick: bool = False) -> Settings:
     name : str
         One of :data:`PRESETS`.
     quick : bool
-        A tenth of the patches, one-cycle learning rate: for a first look.
+        For a first look: 20 epochs, a tenth of the paper's, with small batches and a one-cycle learning rate.
 
     Raises
     ------
@@ -253,9 +279,28 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, allowed))}, got {value!r}")
 
 
+def _whole(name: str, value: object) -> int:
+    """Return a whole number, of NumPy or Python, as int."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"`{name}` must be a whole number, got {value!r}")
+    return int(value)
+
+
+def _number(name: str, value: object) -> float:
+    """Return a number, of NumPy or Python, as float; a whole one stays whole."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"`{name}` must be a number, got {value!r}")
+    return value if isinstance(value, int) else float(value)
+
+
 def _at_least(name: str, value: float, least: int) -> None:
-    if not value >= least:
-        raise ValueError(f"`{name}` must be at least {least}, got {value}")
+    if not least <= value < math.inf:
+        raise ValueError(f"`{name}` must be at least {least}{' and finite' if value == math.inf else ''}, got {value}")
+
+
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` must lie in [{least:g}, {most:g}], got {value}")
 
 
 def _positive(name: str, value: float) -> None:

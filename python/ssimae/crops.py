@@ -53,7 +53,8 @@ class CropSampler:
         self._images = [np.ascontiguousarray(image) for image in images]
         self._settings = settings
         self._room = np.array([[image.shape[0] - side, image.shape[1] - side] for image in images])
-        self._allowed = [None if mask is None else _allowed(mask, side) for mask in ignored or [None] * len(images)]
+        self._sums = [None if mask is None else _sums(mask) for mask in ignored or [None] * len(images)]
+        self._allowed = [None if sums is None else _allowed(sums, side) for sums in self._sums]
         self._counts = np.array(
             [
                 (rows + 1) * (columns + 1) if allowed is None else len(allowed)
@@ -114,27 +115,45 @@ class CropSampler:
     def _zoomed(self, origins: NDArray[np.int64], epoch: int) -> NDArray[np.float64]:
         """Return crops whose height and width differ from a patch's by random factors up to 1 + `zoom`.
 
-        A crop keeps its place relative to the room it has, so all parts of an image stay equally likely.
+        A crop keeps its place relative to the room it has. One that would hold too much that is ignored stays as it is.
         """
         side = self._settings.patch_size
-        image, places = origins[:, :1], origins[:, 1:]
-        room = self._room[origins[:, 0]]
-        extents = np.full(places.shape, float(side))
-        if self._settings.zoom > 0:
-            rng = np.random.default_rng([self._settings.seed, _ZOOM, epoch])
-            limit = np.log1p(self._settings.zoom)
-            factors = np.exp(rng.uniform(-limit, limit, places.shape))
-            # In steps of 1/256, so that a place at the border plus its extent is the border to the last bit.
-            extents = np.minimum(np.round(side * factors * 256) / 256, room + side)
-        # Where there is no room, the place is 0 whatever it is divided by.
-        starts = places / np.maximum(room, 1) * (room + side - extents)
-        whole = extents == side
-        return np.concatenate([image, np.where(whole, places, starts), extents], axis=1)
+        image, places = origins[:, 0], origins[:, 1:]
+        plain = np.concatenate([origins, np.full(places.shape, side)], axis=1).astype(np.float64)
+        if self._settings.zoom == 0:
+            return plain
+        rng = np.random.default_rng([self._settings.seed, _ZOOM, epoch])
+        limit = np.log1p(self._settings.zoom)
+        factors = np.exp(rng.uniform(-limit, limit, places.shape))
+        room = self._room[image]
+        # In steps of 1/256, so that a place at the border plus its extent is the border to the last bit.
+        extents = np.minimum(np.round(side * factors * 256) / 256, room + side)
+        starts = (places + rng.random(places.shape)) / (room + 1) * (room + side - extents)
+        boxes = np.concatenate([image[:, None], starts, extents], axis=1)
+        for index, sums in enumerate(self._sums):
+            if sums is not None:
+                chosen = image == index
+                boxes[chosen] = np.where(_fits(sums, boxes[chosen])[:, None], boxes[chosen], plain[chosen])
+        return boxes
 
 
-def _allowed(ignored: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
-    """Return the places, row by row, of the patches that ignored pixels fill to a quarter at most."""
+def _sums(ignored: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the summed-area table of a mask: entry (r, c) counts what lies above row r and left of column c."""
     sums = np.zeros((ignored.shape[0] + 1, ignored.shape[1] + 1), dtype=np.int64)
     sums[1:, 1:] = ignored.cumsum(axis=0).cumsum(axis=1)
+    return sums
+
+
+def _allowed(sums: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """Return the places, row by row, of the patches that ignored pixels fill to a quarter at most."""
     filled = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     return np.flatnonzero(filled <= LARGEST_IGNORED * side**2)
+
+
+def _fits(sums: NDArray[np.int64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which boxes ignored pixels fill to a quarter at most, pixels that are cut by the border counted whole."""
+    top, left = np.floor(boxes[:, 1]).astype(int), np.floor(boxes[:, 2]).astype(int)
+    bottom, right = (np.ceil(boxes[:, axis] + boxes[:, axis + 2]).astype(int) for axis in (1, 2))
+    filled = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    fits: NDArray[np.bool_] = filled <= LARGEST_IGNORED * boxes[:, 3] * boxes[:, 4]
+    return fits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.residual import inspect_image
 from ssimae.threshold import Region, Verdict, segment, set_thresholds
 from ssimae.train import train
+
+logger = logging.getLogger(__name__)
 
 ImageLike = NDArray[Any] | str | Path
 Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
@@ -169,9 +172,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
         if not images:
             raise ValueError("`X` must hold at least one defect-free image, got none")
-        masks = [ignore] * len(images) if ignore is None or isinstance(ignore, np.ndarray) else list(ignore)
-        if len(masks) != len(images):
-            raise ValueError(f"`ignore` must be one mask, or as many as images ({len(images)}), got {len(masks)}")
+        masks = _one_each(ignore, len(images))
         ignored = [
             _as_ignored(mask, image, f"ignore {index}")
             for index, (mask, image) in enumerate(zip(masks, images, strict=True))
@@ -203,6 +204,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If the image is smaller than a patch, not finite, or has other channels than the model.
         """
         check_is_fitted(self, "model_")
+        if self.thresholds_.masked and ignore is None:
+            logger.warning("the detector was fitted with ignore masks; without `ignore` the whole image is inspected")
         settings = self._settings()
         array = _as_image(image, settings, "image")
         reconstruction, residual = inspect_image(
@@ -216,20 +219,26 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         mask, regions, verdict = segment(residual, self.thresholds_)
         return Prediction(float(residual.max()), verdict, residual, reconstruction, mask, regions)
 
-    def predict(self, X: Sequence[ImageLike]) -> NDArray[np.int64]:
+    def predict(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.int64]:
         """Return +1 for good images and -1 for defective ones, (n,); `review` counts as good.
 
-        :meth:`inspect` tells the three verdicts apart.
+        :meth:`inspect` tells the three verdicts apart. `ignore` is as for :meth:`fit`.
         """
-        return np.array([-1 if self.inspect(image).verdict == "defective" else 1 for image in X], dtype=np.int64)
+        verdicts = [
+            self.inspect(image, ignore=mask).verdict for image, mask in zip(X, _one_each(ignore, len(X)), strict=True)
+        ]
+        return np.array([-1 if verdict == "defective" else 1 for verdict in verdicts], dtype=np.int64)
 
-    def score_samples(self, X: Sequence[ImageLike]) -> NDArray[np.float64]:
+    def score_samples(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
         """Return the negative highest residual of each image, (n,) float64: higher is more normal."""
-        return np.array([-self.inspect(image).score for image in X], dtype=np.float64)
+        scores = [
+            -self.inspect(image, ignore=mask).score for image, mask in zip(X, _one_each(ignore, len(X)), strict=True)
+        ]
+        return np.array(scores, dtype=np.float64)
 
-    def decision_function(self, X: Sequence[ImageLike]) -> NDArray[np.float64]:
+    def decision_function(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
         """Return :meth:`score_samples` shifted so that 0 is the threshold `defective`."""
-        return self.score_samples(X) + self.thresholds_.defective
+        return self.score_samples(X, ignore=ignore) + self.thresholds_.defective
 
     def save(self, path: str | Path) -> None:
         """Write network, settings and thresholds to one safetensors file.
@@ -265,6 +274,14 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         parameters = self.get_params(deep=False)
         del parameters["device"]
         return Settings(**parameters)
+
+
+def _one_each(ignore: Ignore, count: int) -> list[NDArray[np.bool_] | None]:
+    """Return a mask, or None, for each of `count` images."""
+    masks = [ignore] * count if ignore is None or isinstance(ignore, np.ndarray) else list(ignore)
+    if len(masks) != count:
+        raise ValueError(f"`ignore` must be one mask, or as many as images ({count}), got {len(masks)}")
+    return masks
 
 
 def _as_ignored(mask: NDArray[np.bool_] | None, image: NDArray[np.float32], what: str) -> NDArray[np.bool_] | None:

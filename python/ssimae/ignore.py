@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.images import IMAGE_SUFFIXES
+
+logger = logging.getLogger(__name__)
 
 
 def pair_ignore_masks(given: Path, images: Sequence[Path], *, all_used: bool) -> dict[Path, Path]:
@@ -31,20 +34,18 @@ def pair_ignore_masks(given: Path, images: Sequence[Path], *, all_used: bool) ->
     OSError
         If there is no such file or folder.
     ValueError
-        If a folder holds no mask, or one that belongs to no image.
+        If a folder holds no mask, two of one name, none that belongs to an image, or one that does not.
+
+    Notes
+    -----
+    Images that a folder has no mask for are inspected whole; a warning counts them.
     """
     given = Path(os.path.abspath(given))
     if not given.exists():
         raise FileNotFoundError(f"{given}: no such ignore mask, or folder of them")
     if not given.is_dir():
         return dict.fromkeys(images, given)
-    masks = {
-        path.relative_to(given).with_suffix("").parts: path
-        for path in sorted(given.rglob("*"))
-        if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    }
-    if not masks:
-        raise ValueError(f"{given}: no ignore mask in this folder")
+    masks = _masks_by_name(given)
     pairs = {}
     for image in images:
         parts = image.with_suffix("").parts
@@ -52,9 +53,36 @@ def pair_ignore_masks(given: Path, images: Sequence[Path], *, all_used: bool) ->
         if (name := next(fitting, None)) is not None:
             pairs[image] = masks[name]
     unused = sorted(set(masks.values()) - set(pairs.values()))
-    if all_used and unused:
+    if unused and (all_used or not pairs):
         raise ValueError(f"{unused[0]}: an ignore mask that belongs to no image ({len(unused)} such)")
+    without = [image for image in images if image not in pairs]
+    if without:
+        logger.warning("%d of %d images have no ignore mask, the first %s", len(without), len(images), without[0])
     return pairs
+
+
+def _masks_by_name(folder: Path) -> dict[tuple[str, ...], Path]:
+    """Return the masks in a folder and below by the parts of their path without suffix; nothing hidden."""
+    masks: dict[tuple[str, ...], Path] = {}
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inner.parts)
+        if hidden or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+            continue
+        if (other := masks.get(inner.with_suffix("").parts)) is not None:
+            raise ValueError(f"{path}: doubly named, as {other.name} is; rename one")
+        masks[inner.with_suffix("").parts] = path
+    if not masks:
+        raise ValueError(f"{folder}: no ignore mask in this folder")
+    return masks
+
+
+def is_ignore_mask(path: Path, given: Path | None) -> bool:
+    """Return whether a file is the given mask, or lies in the given folder of masks: it is no image then."""
+    if given is None:
+        return False
+    masks = {Path(os.path.abspath(given)), given.resolve()}
+    return bool(masks & {path, *path.parents, path.resolve(), *path.resolve().parents})
 
 
 def inspected_frame(ignored: NDArray[np.bool_] | None) -> tuple[slice, slice]:

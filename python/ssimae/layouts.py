@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ssimae.ignore import pair_ignore_masks
+from ssimae.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.images import IMAGE_SUFFIXES
 
 Layout = Literal["mvtec", "nanotwice", "folder"]
@@ -93,11 +93,14 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
         dataset = _open_folder(root)
     if ignore is None:
         return dataset
-    own = Path(os.path.abspath(ignore))  # masks kept beside the images are not images
-    dataset = replace(dataset, train=tuple(path for path in dataset.train if own not in (path, *path.parents)))
-    pairs = pair_ignore_masks(ignore, [*dataset.train, *(sample.path for sample in dataset.test)], all_used=True)
-    samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in dataset.test)
-    return replace(dataset, test=samples, ignore=pairs)
+    # Masks kept beside the images are not images.
+    train = tuple(path for path in dataset.train if not is_ignore_mask(path, ignore))
+    test = tuple(sample for sample in dataset.test if not is_ignore_mask(sample.path, ignore))
+    if not train:
+        raise ValueError(f"{root}: no defect-free image is left beside the ignore masks {ignore}")
+    pairs = pair_ignore_masks(ignore, [*train, *(sample.path for sample in test)], all_used=True)
+    samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in test)
+    return replace(dataset, train=train, test=samples, ignore=pairs)
 
 
 def _open_mvtec(root: Path) -> Dataset:

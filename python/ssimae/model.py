@@ -37,8 +37,10 @@ class Autoencoder(nn.Module):
     `latent_dim=100, patch_size=128, channels=1` has 1,048,549 parameters.
 
     Weights start as Kaiming normal for LeakyReLU 0.2, where the fan of a transposed layer is
-    ``in_channels * kernel**2 / stride**2``, the number of products that really meet in one output. With PyTorch's
-    default the output stays constant for tens of thousands of patches; the paper does not state its initialisation.
+    ``in_channels * kernel**2 / stride**2``, the number of products that meet in one output inside the image. (In the
+    first decoder layer, whose input is one pixel, only ``in_channels`` do: its outputs start smaller than elsewhere by
+    the kernel's side, which did no harm.) With PyTorch's default the output stays constant for tens of thousands of
+    patches; the paper does not state its initialisation.
 
     References
     ----------

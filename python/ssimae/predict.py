@@ -12,7 +12,7 @@ import torch
 
 from ssimae.checking import check_dataset
 from ssimae.hardware import describe, resolve_device, resolve_precision
-from ssimae.ignore import pair_ignore_masks
+from ssimae.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.images import IMAGE_SUFFIXES
 from ssimae.layouts import Dataset, Sample
 from ssimae.modelfile import load_model
@@ -75,7 +75,7 @@ def predict(
         raise ValueError(f"{model}: the model has no thresholds yet; finish its run first")
     if resolve_precision(saved.precision, torch_device) != saved.precision:
         raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(torch_device)} lacks")
-    samples = _samples(images)
+    samples = _samples(images, ignore)
     if ignore is not None:
         pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
         samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
@@ -95,7 +95,7 @@ def predict(
     if bad and not skip_bad:
         raise ValueError("\n".join(f"{path}: {message}" for path, message in bad.items()))
     folder = RunFolder(out)
-    folder.prepare(force=force)
+    folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
     with folder.locked():
         folder.clear()
         facts = {"model": str(model.resolve()), "device": describe(torch_device)}
@@ -114,12 +114,16 @@ def predict(
     return Inspection(folder, dict(Counter(verdicts)), skipped)
 
 
-def _samples(images: Sequence[Path]) -> tuple[Sample, ...]:
-    """Return files and the image files of folders; names are made unique by their folder."""
+def _samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
+    """Return files and the image files of folders, without ignore masks; names are made unique by their folder."""
     paths: dict[Path, None] = {}
     for path in images:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+            found = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not is_ignore_mask(file, ignore)
+            )
             if not found:
                 raise ValueError(f"{path}: no image in this folder")
             paths.update(dict.fromkeys(file.absolute() for file in found))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ssimae.config import Settings
 from ssimae.layouts import GOOD, UNLABELLED
 from ssimae.runfolder import RunFolder, whole_lines
+from ssimae.stages import SKIPPED
 from ssimae.threshold import Thresholds
 
 TRAINING = "training"
@@ -66,6 +67,8 @@ class ModelResults:
     thresholds: Thresholds | None
     log: tuple[dict[str, float], ...]
     inspections: tuple[Inspection, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """File and reason of each image that could not be read."""
     metrics: dict[str, Any] | None
     curves: dict[str, NDArray[np.float64]] | None
 
@@ -87,13 +90,15 @@ def read_results(folder: RunFolder) -> ModelResults:
     """
     settings, facts = folder.read_config()
     thresholds = _read_json(folder.thresholds)
+    inspections, skipped = _read_predictions(folder.predictions)
     return ModelResults(
         folder=folder,
         settings=settings,
         facts=facts,
         thresholds=None if thresholds is None else Thresholds.from_dict(thresholds),
         log=_read_log(folder.log),
-        inspections=_read_inspections(folder.predictions),
+        inspections=inspections,
+        skipped=skipped,
         metrics=_read_json(folder.metrics),
         curves=_read_curves(folder.curves),
     )
@@ -124,12 +129,15 @@ def _read_curves(path: Path) -> dict[str, NDArray[np.float64]] | None:
         raise ValueError(f"{path}: not the curves of an evaluation ({error})") from error
 
 
-def _read_inspections(path: Path) -> tuple[Inspection, ...]:
+def _read_predictions(path: Path) -> tuple[tuple[Inspection, ...], tuple[tuple[str, str], ...]]:
+    """Return the inspected images, and file and reason of those that could not be read."""
     if not path.exists():
-        return ()
+        return (), ()
     with path.open(newline="", encoding="utf-8") as file:
         try:
-            return tuple(_inspection(row) for row in csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+            skipped = tuple((row["image"], row["reason"]) for row in rows if row["verdict"] == SKIPPED)
+            return tuple(_inspection(row) for row in rows if row["verdict"] != SKIPPED), skipped
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not the predictions of this version ({error})") from error
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssimae.config import Settings
 from ssimae.hardware import prepare_cpu
-from ssimae.ignore import inspected_frame
+from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder
 from ssimae.scaling import restore_size, scale_image
@@ -58,13 +58,14 @@ def inspect_image(
         If the image, or what is left of it, is smaller than a patch after scaling.
     """
     if ignored is None:
-        return _inspect_whole(model, image, settings, device=device, precision=precision)
+        reconstruction, residual = _inspect_whole(model, image, settings, device=device, precision=precision)
+        return reconstruction, clean(residual, settings)
     frame = inspected_frame(ignored)
     reconstruction, residual = image.copy(), np.zeros(image.shape[:2], np.float32)
-    reconstruction[frame], residual[frame] = _inspect_whole(
+    reconstruction[frame], raw = _inspect_whole(
         model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision
     )
-    residual[ignored] = 0
+    residual[frame] = clean(raw, settings, inside_frame(ignored))
     return reconstruction, residual
 
 
@@ -100,7 +101,7 @@ def _inspect_whole(
     else:
         residual = difference(_as_batch(scaled), _as_batch(reconstruction), settings)[0].numpy()
     shape = image.shape[:2]
-    return restore_size(reconstruction, *shape), clean(restore_size(residual, *shape), settings)
+    return restore_size(reconstruction, *shape), restore_size(residual, *shape)
 
 
 @torch.inference_mode()
@@ -131,11 +132,22 @@ def difference(images: Tensor, reconstructions: Tensor, settings: Settings) -> T
     return maps.mean(dim=1)
 
 
-def clean(residual: NDArray[np.float32], settings: Settings) -> NDArray[np.float32]:
-    """Return a residual map smoothed and opened as the settings say."""
+def clean(
+    residual: NDArray[np.float32], settings: Settings, ignored: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Return a residual map smoothed and opened as the settings say; what is ignored takes no part and becomes 0."""
+    if ignored is None:
+        if settings.residual_smoothing > 0:
+            residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
+        return open_map(residual, settings.opening) if settings.opening > 1 else residual
     if settings.residual_smoothing > 0:
-        residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
-    return open_map(residual, settings.opening) if settings.opening > 1 else residual
+        weight = gaussian_filter((~ignored).astype(np.float32), settings.residual_smoothing, mode="reflect")
+        total = gaussian_filter(np.where(ignored, 0, residual), settings.residual_smoothing, mode="reflect")
+        residual = np.divide(total, weight, out=np.zeros_like(residual), where=~ignored)
+    if settings.opening > 1:
+        # As past the border of the image: every disk that covers an inspected pixel has a finite lowest value.
+        residual = open_map(np.where(ignored, np.float32(np.inf), residual), settings.opening)
+    return np.where(ignored, np.float32(0), residual)
 
 
 def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ssimae.config import Settings
+from ssimae.config import INSPECTION, Settings
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.evaluation import Evaluation
 from ssimae.hardware import describe, resolve_device, resolve_precision
@@ -23,11 +24,12 @@ from ssimae.progress import Progress
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder
 from ssimae.stages import (
+    adopt_stage,
     evaluate_stage,
     has_masks,
-    held_out_names,
     predict_stage,
     read_good_images,
+    threshold_names,
     threshold_stage,
     train_stage,
 )
@@ -47,6 +49,8 @@ class Job:
     settings: Settings
     compare: str | None = None
     """Loss of a second model trained with the same budget, or None."""
+    weights: Path | None = None
+    """Finished run whose networks are taken instead of training; only `INSPECTION` settings may differ."""
     preset: str = "default"
     quick: bool = False
     device: str = "auto"
@@ -76,13 +80,17 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         If Ctrl-C or SIGTERM ended the training; :func:`resume` goes on.
     """
     device = resolve_device(job.device)
+    if job.compare == job.settings.loss:
+        raise ValueError(f"`--compare` {job.compare} is the loss of the first model already")
     if job.data is None and job.ignore is not None:
         raise ValueError("`--ignore` is for your own images: name them with --data")
     dataset = None
     if job.data is not None:
         dataset = _checked(open_dataset(job.data, ignore=job.ignore), job.settings, progress)
+    if job.weights is not None:
+        _check_weights(job.weights, job, dataset, device)
     folder = RunFolder(out)
-    folder.prepare(force=force)
+    folder.prepare(force=force, reads=[path for path in (job.data, job.ignore, job.weights) if path is not None])
     with folder.locked():
         folder.clear()
         if dataset is None:
@@ -103,13 +111,14 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
         If the folder is not a run, another process writes there, or the images have changed since.
     """
     folder = RunFolder(out)
-    settings, facts = folder.read_config()
+    settings, facts = read_facts(folder)
     with folder.locked():
         job = Job(
             data=Path(facts["data"]),
             ignore=_ignore(facts),
             settings=settings,
             compare=facts.get("compare"),
+            weights=Path(facts["weights"]) if "weights" in facts else None,
             preset=facts["preset"],
             quick=facts["quick"],
             device=device,
@@ -131,7 +140,9 @@ def _continue(
     progress: Progress,
 ) -> Outcome:
     good = read_good_images(dataset, job.settings, progress)
-    facts = {**facts, "held_out": good.split.kind != "none", "held_out_images": held_out_names(dataset, good)}
+    names = threshold_names(dataset, good)
+    held_out = good.split.kind != "none"
+    facts = {**facts, "held_out": held_out, "held_out_images": names if held_out else [], "threshold_images": names}
     models = [(job.settings, folder)]
     folder.write_config(job.settings, facts)
     if job.compare is not None:
@@ -143,7 +154,7 @@ def _continue(
             nested.write_config(settings, facts)
     evaluations: dict[str, Evaluation | None] = {}
     for settings, part in models:
-        evaluations[settings.loss] = _run_model(part, dataset, good, device, progress, train_only=job.train_only)
+        evaluations[settings.loss] = _run_model(part, dataset, good, device, progress, job=job)
     if not job.train_only:
         write_report(folder.root)
     return Outcome(folder, evaluations)
@@ -156,10 +167,16 @@ def _run_model(
     device: torch.device,
     progress: Progress,
     *,
-    train_only: bool,
+    job: Job,
 ) -> Evaluation | None:
     settings, facts = folder.read_config()
-    if not folder.model.exists():
+    if not folder.model.exists() and job.weights is not None:
+        source = _trained(job.weights, settings.loss)
+        _, trained = source.read_config()
+        kept = {name: trained[name] for name in ("warnings", "plateau", "precision") if name in trained}
+        folder.write_config(settings, {**facts, **kept})
+        adopt_stage(folder, source, settings)
+    elif not folder.model.exists():
         training = train_stage(folder, good, settings, device=device, progress=progress)
         warnings = list(facts["warnings"])
         if training.collapsed:
@@ -170,8 +187,10 @@ def _run_model(
             )
             logger.warning("%s", warnings[-1])
         folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})
-    saved, thresholds = threshold_stage(folder, good, facts["held_out_images"], device=device, progress=progress)
-    if train_only:
+    saved, thresholds = threshold_stage(
+        folder, good, facts.get("threshold_images", []), device=device, progress=progress
+    )
+    if job.train_only:
         return None
     samples = test_samples(dataset)
     predict_stage(folder, samples, saved, thresholds, device=device, progress=progress)
@@ -187,7 +206,7 @@ def evaluate(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
         If the folder is not a finished run, its images are gone, or they have no masks.
     """
     folder = RunFolder(out)
-    settings, facts = folder.read_config()
+    settings, facts = read_facts(folder)
     samples = test_samples(open_dataset(facts["data"], ignore=_ignore(facts)))
     if not has_masks(samples):
         raise ValueError(f"{facts['data']}: no ground-truth masks, so there are no metrics")
@@ -228,6 +247,54 @@ def _checked(dataset: Dataset, settings: Settings, progress: Progress) -> Datase
     return dataset
 
 
+def read_facts(folder: RunFolder) -> tuple[Settings, dict[str, Any]]:
+    """Return settings and facts of a training run.
+
+    Raises
+    ------
+    OSError, ValueError
+        If this is no run folder, or one of `predict`, which has no training images.
+    """
+    settings, facts = folder.read_config()
+    missing = [
+        name for name in ("data", "fingerprint", "preset", "quick", "train_only", "warnings") if name not in facts
+    ]
+    if missing:
+        raise ValueError(f"{folder.root}: not a run that trained (its config.toml has no `{missing[0]}`)")
+    return settings, facts
+
+
+def _check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torch.device) -> None:
+    """Refuse a run whose networks do not serve: other images, another training, or not finished."""
+    stored, facts = read_facts(RunFolder(weights))
+    if resolve_precision(facts["precision"], device) != facts["precision"]:
+        raise ValueError(f"{weights}: trained in {facts['precision']}, which {describe(device)} lacks")
+    for field in dataclasses.fields(Settings):
+        before, now = getattr(stored, field.name), getattr(job.settings, field.name)
+        if before != now and field.name not in INSPECTION:
+            raise ValueError(
+                f"`--{field.name.replace('_', '-')}` {now} needs a training of its own: {weights} has {before}"
+            )
+    if dataset is None or dataset_fingerprint(dataset) != facts["fingerprint"]:
+        raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
+    for loss in (job.settings.loss, job.compare):
+        if loss is not None and not _trained(weights, loss).thresholds.exists():
+            raise FileNotFoundError(f"{weights}: holds no finished {loss.upper()} model")
+
+
+def _trained(weights: Path, loss: str) -> RunFolder:
+    """Return the part of a run that holds the network of a loss."""
+    folder = RunFolder(weights)
+    settings, _ = folder.read_config()
+    return folder if settings.loss == loss else folder.comparison(loss)
+
+
+def _dataset_name(job: Job, dataset: Dataset) -> str:
+    if job.weights is not None:
+        return str(read_facts(RunFolder(job.weights))[1].get("dataset", dataset.name))
+    return dataset.name if job.data is not None else "embedded woven textures"
+
+
 def _ignore(facts: Mapping[str, Any]) -> Path | None:
     return Path(facts["ignore"]) if "ignore" in facts else None
 
@@ -238,8 +305,8 @@ def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     if not has_masks(test_samples(dataset)):
         warnings.append("no metrics: this data has no ground-truth masks")
     return {
-        "data": str(dataset.root.resolve()),
-        "dataset": dataset.name if job.data is not None else "embedded woven textures",
+        "data": str(dataset.root),
+        "dataset": _dataset_name(job, dataset),
         "layout": dataset.layout,
         "fingerprint": dataset_fingerprint(dataset),
         "preset": job.preset,
@@ -255,6 +322,7 @@ def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "train_images": len(dataset.train),
         "warnings": warnings,
-        **({"ignore": str(job.ignore.resolve())} if job.ignore is not None else {}),
+        **({"ignore": os.path.abspath(job.ignore)} if job.ignore is not None else {}),
+        **({"weights": str(job.weights.resolve())} if job.weights is not None else {}),
         **({"compare": job.compare} if job.compare is not None else {}),
     }

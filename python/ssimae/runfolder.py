@@ -53,14 +53,28 @@ class RunFolder:
         """Return where the map of one image lies below `reconstructions` or `residuals`."""
         return folder / defect / f"{name}.tiff"
 
-    def prepare(self, *, force: bool) -> None:
+    def prepare(self, *, force: bool, reads: Iterable[Path] = ()) -> None:
         """Make the folder, or make sure that an earlier run in it may go.
+
+        Parameters
+        ----------
+        force : bool
+            Whether an earlier run may be overwritten.
+        reads : iterable of Path
+            What the new run reads; it must not lie in the folder, nor the folder in a run that it reads.
 
         Raises
         ------
         OSError
             If the folder exists and is not empty without `force`, is not a run, or cannot be written.
+        ValueError
+            If it holds something of `reads`.
         """
+        own = self.root.resolve()
+        for source in reads:
+            place = source.resolve()
+            if own in (place, *place.parents) or (place in own.parents and (place / "config.toml").exists()):
+                raise ValueError(f"{self.root}: is or holds what this run reads ({source}); choose another --out")
         if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
             if not force:
                 raise FileExistsError(

@@ -23,6 +23,7 @@ from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.images import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
 from ssimae.layouts import GOOD
+from ssimae.masks import load_mask
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.residual import inspect_image
@@ -36,6 +37,9 @@ PREDICTION_COLUMNS = (
     "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
     "reason",
 )  # fmt: skip
+SKIPPED = "skipped"
+"""Verdict of images that could not be read."""
+
 REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
 
 
@@ -51,9 +55,9 @@ def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -
     return arrange_good(images, ignored, settings)
 
 
-def held_out_names(dataset: Dataset, good: GoodImages) -> list[str]:
-    """Return the names of the good images that are held out, wholly or in a band."""
-    return [] if good.split.kind == "none" else [dataset.train[index].name for index, _ in good.split.held_out]
+def threshold_names(dataset: Dataset, good: GoodImages) -> list[str]:
+    """Return the names, below the data folder, of the good images that thresholds are set on, wholly or in a band."""
+    return [dataset.train[index].relative_to(dataset.root).as_posix() for index, _ in good.split.held_out]
 
 
 def train_stage(
@@ -83,6 +87,14 @@ def train_stage(
     return training
 
 
+def adopt_stage(folder: RunFolder, source: RunFolder, settings: Settings) -> None:
+    """Take the trained network of another run, to inspect with other settings; its log comes along."""
+    saved = load_model(source.model)
+    if source.log.exists():
+        write_bytes(folder.log, source.log.read_bytes())
+    save_model(folder.model, replace(saved, settings=settings, thresholds=None))
+
+
 def _training_name(settings: Settings) -> str:
     return f"training {settings.loss.upper()}-AE"
 
@@ -92,7 +104,7 @@ def threshold_stage(
 ) -> tuple[SavedModel, Thresholds]:
     """Inspect the held-out good images and write ``thresholds.json``; the model file then carries them too.
 
-    `names` are those of the held-out images, for a word on one that sets the thresholds alone.
+    `names` are those of the images they are set on, for a word on one that sets the thresholds alone.
     """
     saved = load_model(folder.model)
     model = saved.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -172,7 +184,7 @@ def predict_stage(
             )
             task.update(count)
     for path, reason in skipped:
-        predictions.append((path.stem, "", str(path), "", "", "", "", "", "skipped", "", "", reason))
+        predictions.append((path.stem, "", str(path), "", "", "", "", "", SKIPPED, "", "", reason))
     _write_csv(folder.regions, REGION_COLUMNS, regions)
     _write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
     return verdicts
@@ -181,17 +193,24 @@ def predict_stage(
 def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Progress) -> Evaluation | None:
     """Compare stored residuals with the ground truth; write ``metrics.json`` and ``curves.npz``.
 
-    Returns None, and writes nothing, where the data has no masks.
+    Returns None, and writes nothing, where the data has no masks, or none that marks an inspected pixel.
     """
     if not has_masks(samples):
+        return None
+    known = {sample.defect for sample in samples if _shows_defect(sample)}
+    if not known:
+        logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
         return None
     good = [sample for sample in samples if sample.defect == GOOD]
     defects = sorted({sample.defect for sample in samples} - {GOOD})
     with progress.task("evaluating", 1 + len(defects)) as task:
         evaluation = evaluate_samples(folder, samples)
-        by_defect = {}
+        by_defect: dict[str, dict[str, float | int | None]] = {}
         for count, defect in enumerate(defects, 1):
             task.update(count)
+            if defect not in known:
+                by_defect[defect] = {"auroc": None, "au_pro": None, "n_regions": 0}
+                continue
             # Every defect against the same good images, so that the rows can be compared.
             part = evaluate_samples(folder, [*good, *(sample for sample in samples if sample.defect == defect)])
             by_defect[defect] = {"auroc": part.auroc, "au_pro": part.aupro, "n_regions": part.n_regions}
@@ -201,6 +220,15 @@ def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Pro
     np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]
     write_bytes(folder.curves, buffer.getvalue())
     return evaluation
+
+
+def _shows_defect(sample: Sample) -> bool:
+    """Return whether the ground truth of a sample marks a pixel that is inspected."""
+    if sample.mask is None:
+        return False
+    truth = load_mask(sample, None)
+    ignored = read_ignored(sample, truth.shape)
+    return bool(truth.any() if ignored is None else (truth & ~ignored).any())
 
 
 def evaluate_samples(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation:

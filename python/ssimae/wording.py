@@ -67,7 +67,7 @@ def verdict_sentence(assessments: Sequence[Assessment]) -> str:
 def truth_notes(results: ModelResults) -> list[str]:
     """Return what the reader must know of the test images before reading numbers."""
     defects = {inspection.defect for inspection in results.inspections}
-    notes = []
+    notes = [f"Not inspected: {image} ({reason})." for image, reason in results.skipped]
     if TRAINING in defects:
         notes.append("This data has no test images: the good images themselves were inspected.")
     if UNLABELLED in defects:
@@ -105,7 +105,7 @@ def threshold_sentences(results: ModelResults) -> list[str]:
             f"{share(results.settings.threshold_fpr)} above “defective”"
         )
     sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels): {rule}.")
-    note = outlier_note(thresholds, results.facts.get("held_out_images", []))
+    note = outlier_note(thresholds, results.facts.get("threshold_images", []))
     if note is not None:
         sentences.append(f"{note[:1].upper()}{note[1:]}.")
     if not thresholds.held_out:
@@ -120,7 +120,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
         ("Trained on", _trained_on(results)),
         ("Held out", _held_out(results)),
         ("Not inspected", f"what {run['ignore']} masks" if "ignore" in run else "nothing: whole images are inspected"),
-        ("Training", training_sentence(results)),
+        ("Training", training_sentence(results) + (f", in {run['weights']}" if "weights" in run else "")),
         ("Precision", str(run.get("precision", "not recorded"))),
         ("Device", str(run.get("device", "not recorded"))),
         ("Settings", _preset(results)),
@@ -184,7 +184,7 @@ def _held_out(results: ModelResults) -> str:
 
 
 def _preset(results: ModelResults) -> str:
-    quick = ", quick (a tenth of the patches, one-cycle learning rate)" if results.facts.get("quick") else ""
+    quick = ", quick" if results.facts.get("quick") else ""
     return f"preset {results.facts.get('preset', 'default')}{quick}; all of them below"
 
 
