@@ -173,8 +173,8 @@ def _run_model(
     if not folder.model.exists() and job.weights is not None:
         source = _trained(job.weights, settings.loss)
         _, trained = source.read_config()
-        kept = {name: trained[name] for name in ("warnings", "plateau", "precision") if name in trained}
-        folder.write_config(settings, {**facts, **kept})
+        names = ("warnings", "plateau", "precision")
+        folder.write_config(settings, facts | {name: trained[name] for name in names if name in trained})
         adopt_stage(folder, source, settings)
     elif not folder.model.exists():
         training = train_stage(folder, good, settings, device=device, progress=progress)
