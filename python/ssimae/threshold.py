@@ -15,7 +15,10 @@ from ssimae.regions import label_regions, region_statistics
 Verdict = Literal["good", "review", "defective"]
 
 OUTLIER = 1.25
-"""A good image is pointed out if its level exceeds that of all others by more than this factor."""
+"""A good image stands alone if its level exceeds that of all others by more than this factor."""
+
+FEWEST_LEVELS = 3
+"""Among fewer good images none can be told to stand alone."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def set_thresholds(
     -----
     Rule ``area`` (after MVTec AD, Bergmann et al., CVPR 2019): `review` is the lowest level above which no good image
     shows a region of that many pixels; with n good images, about one good image in n + 1 will still show one.
-    `defective` lies as far above it as it lies above the middle of the good images' own levels.
+    `defective` lies as far above it as it lies above the middle of the good images' own levels. A single good image
+    whose level exceeds those of all others by more than a quarter does not raise `review`, only `defective`: it would
+    be looked at, and hides no defect of other images.
 
     Rule ``fpr``: the shares `review_fpr` and `threshold_fpr` of the good pixels lie above the two levels. Neighbouring
     pixels are not independent, so a share is refused when fewer than one window's worth of pixels lies above it.
@@ -116,8 +121,8 @@ def set_thresholds(
     min_area = settings.smallest_region
     if settings.threshold_rule == "area":
         levels = tuple(area_level(residual, min_area) for residual in residuals)
-        review = max(levels)
-        defective = review + (review - float(np.median(levels)))
+        review = highest_common(levels)
+        defective = max(review + (review - float(np.median(levels))), *levels)
     else:
         levels = ()
         pooled = np.sort(np.concatenate(inspected))
@@ -146,20 +151,22 @@ def set_thresholds(
     )
 
 
-def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
-    """Return what to do about the one good image, among those of these names, that sets the thresholds alone.
+def highest_common(levels: Sequence[float]) -> float:
+    """Return the highest level of good images, or the second highest where one of at least three stands alone."""
+    *_, second, highest = sorted([-np.inf, *levels])
+    return second if len(levels) >= FEWEST_LEVELS and highest > OUTLIER * second else highest
 
-    None where none does.
-    """
-    if len(names) != len(thresholds.good_levels) or len(names) < 2:
-        return None
-    (second, _), (highest, name) = sorted(zip(thresholds.good_levels, names, strict=True))[-2:]
-    if highest <= OUTLIER * second:
+
+def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
+    """Return what to do about the one good image, among those of these names, that stands alone; None for none."""
+    levels = thresholds.good_levels
+    if len(names) != len(levels) or not levels or highest_common(levels) == max(levels):
         return None
     return (
-        f"the good image {name} sets the thresholds alone: its residual exceeds {highest:.3g} on a whole region, that "
-        f"of the others at most {second:.3g}. If it shows a defect there, take it out of the good images; if that part "
-        "need not be inspected, mask it (--ignore)"
+        f"the good image {names[levels.index(max(levels))]} stands alone: its residual exceeds {max(levels):.3g} on a "
+        f"whole region, that of the others at most {highest_common(levels):.3g}. It did not raise the threshold for "
+        "review. If it shows a defect there, take it out of the good images; if that part need not be inspected, mask "
+        "it (--ignore)"
     )
 
 

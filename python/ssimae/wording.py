@@ -94,9 +94,10 @@ def threshold_sentences(results: ModelResults) -> list[str]:
         source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
     else:
         source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
+    note = outlier_note(thresholds, results.facts.get("threshold_images", []))
     if thresholds.rule == "area":
         rule = (
-            f"the level above which none of them shows such a place. By chance, about one new good image in "
+            f"the level above which none of them{' but one' if note else ''} shows such a place. By chance, about one new good image in "
             f"{thresholds.images + 1} will still show one"
         )
     else:
@@ -105,7 +106,6 @@ def threshold_sentences(results: ModelResults) -> list[str]:
             f"{share(results.settings.threshold_fpr)} above “defective”"
         )
     sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels): {rule}.")
-    note = outlier_note(thresholds, results.facts.get("threshold_images", []))
     if note is not None:
         sentences.append(f"{note[:1].upper()}{note[1:]}.")
     if not thresholds.held_out:
