@@ -1,9 +1,9 @@
 //! The only file that knows Python: arrays to slices, core call without the GIL, errors to `ValueError`.
 
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3, PyReadonlyArray4,
-    PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArray3, PyReadwriteArray4, PyReadwriteArrayDyn,
-    PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3,
+    PyReadonlyArray4, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArray3, PyReadwriteArray4,
+    PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use crate::crops::{self, CropBox, Source};
 use crate::curves::{self, Request};
 use crate::overlap::Scores;
 use crate::regions::{self, Connectivity};
-use crate::ssim::{Border, PlaneShape, Ssim, Upstream};
+use crate::ssim::{Border, Extra, PlaneShape, Real, Ssim, Upstream};
 use crate::stitching;
 use crate::tiling::{self, ImageShape};
 
@@ -247,10 +247,10 @@ fn matrix(py: Python<'_>, values: Vec<f64>, columns: usize) -> PyResult<Matrix<'
 
 /// Window and constants of SSIM: taps, C1, C2, shift and border.
 #[derive(FromPyObject)]
-struct Window(Vec<f32>, f32, f32, f32, String);
+struct Window(Vec<f64>, f64, f64, f64, String);
 
 impl Window {
-    fn ssim(self) -> Result<Ssim, Error> {
+    fn ssim<T: Real>(self) -> Result<Ssim<T>, Error> {
         let border = match self.4.as_str() {
             "valid" => Border::Valid,
             "reflect" => Border::Reflect,
@@ -258,7 +258,8 @@ impl Window {
             "zero" => Border::Zero,
             other => return Err(Error::Value(format!("unknown border {other}"))),
         };
-        Ok(Ssim { taps: self.0, c1: self.1, c2: self.2, shift: self.3, border })
+        let [c1, c2, shift] = [self.1, self.2, self.3].map(T::from_f64);
+        Ok(Ssim { taps: self.0.into_iter().map(T::from_f64).collect(), c1, c2, shift, border })
     }
 }
 
@@ -269,42 +270,84 @@ fn plane_shape(shape: &[usize]) -> Result<PlaneShape, Error> {
     }
 }
 
-/// Maps of 1 - SSIM of planes (..., H, W) into `out` (..., h, w).
+/// Maps of 1 - SSIM of planes (..., H, W), float32 or float64, plus `extra` (l1, l2), into `out` (..., h, w).
 #[pyfunction]
 fn ssim_loss_map(
-    py: Python<'_>,
-    x: PyReadonlyArrayDyn<'_, f32>,
-    y: PyReadonlyArrayDyn<'_, f32>,
+    x: &Bound<'_, PyAny>,
+    y: &Bound<'_, PyAny>,
     window: Window,
-    mut out: PyReadwriteArrayDyn<'_, f32>,
+    extra: (f64, f64),
+    out: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let (ssim, shape) = (window.ssim()?, plane_shape(x.shape())?);
-    let (x, y, out) = (x.as_slice()?, y.as_slice()?, out.as_slice_mut()?);
-    py.detach(|| ssim.map(x, y, shape, out))?;
-    Ok(())
+    fn map_of<'py, T: Real + Element>(
+        x: PyReadonlyArrayDyn<'py, T>,
+        [y, out]: [&Bound<'py, PyAny>; 2],
+        window: Window,
+        extra: (f64, f64),
+    ) -> PyResult<()> {
+        let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
+        let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
+        let mut out: PyReadwriteArrayDyn<'py, T> = out.extract()?;
+        let (x_slice, y_slice, out) = (x.as_slice()?, y.as_slice()?, out.as_slice_mut()?);
+        x.py().detach(|| ssim.map(x_slice, y_slice, shape, extra_of(extra), out))?;
+        Ok(())
+    }
+    match x.extract::<PyReadonlyArrayDyn<'_, f64>>() {
+        Ok(x) => map_of(x, [y, out], window, extra),
+        Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, [y, out], window, extra),
+    }
 }
 
-/// Sums of 1 - SSIM over each plane, and gradients of the upstream-weighted (or plain) sum, of x and y if asked for.
+/// Sums of the map times `upstream` (or of the plain map) over each plane, and their gradients by x and y if asked for.
 #[pyfunction]
+#[allow(clippy::too_many_arguments)]
 fn ssim_loss_sums<'py>(
-    py: Python<'py>,
-    x: PyReadonlyArrayDyn<'py, f32>,
-    y: PyReadonlyArrayDyn<'py, f32>,
+    x: &Bound<'py, PyAny>,
+    y: &Bound<'py, PyAny>,
     window: Window,
-    upstream: Option<PyReadonlyArrayDyn<'py, f32>>,
-    mut grad_x: Option<PyReadwriteArrayDyn<'py, f32>>,
-    mut grad_y: Option<PyReadwriteArrayDyn<'py, f32>>,
+    extra: (f64, f64),
+    upstream: Option<Bound<'py, PyAny>>,
+    grad_x: Option<Bound<'py, PyAny>>,
+    grad_y: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (ssim, shape) = (window.ssim()?, plane_shape(x.shape())?);
-    let (x, y) = (x.as_slice()?, y.as_slice()?);
-    let upstream = match &upstream {
-        Some(map) => Upstream::Map(map.as_slice()?),
-        None => Upstream::Constant(1.0),
-    };
-    let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
-    let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
-    let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, upstream, grad_x, grad_y))?;
-    Ok(sums.into_pyarray(py))
+    fn sums_of<'py, T: Real + Element>(
+        x: PyReadonlyArrayDyn<'py, T>,
+        y: &Bound<'py, PyAny>,
+        window: Window,
+        extra: (f64, f64),
+        [upstream, grad_x, grad_y]: &[Option<Bound<'py, PyAny>>; 3],
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let py = x.py();
+        let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
+        let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
+        let upstream: Option<PyReadonlyArrayDyn<'py, T>> = optional(upstream)?;
+        let mut grad_x: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_x)?;
+        let mut grad_y: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_y)?;
+        let (x, y) = (x.as_slice()?, y.as_slice()?);
+        let upstream = match &upstream {
+            Some(map) => Upstream::Map(map.as_slice()?),
+            None => Upstream::Constant(T::from_f64(1.0)),
+        };
+        let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
+        let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
+        let extra = extra_of(extra);
+        let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, extra, upstream, grad_x, grad_y))?;
+        Ok(sums.into_pyarray(py))
+    }
+    let options = [upstream, grad_x, grad_y];
+    match x.extract::<PyReadonlyArrayDyn<'py, f64>>() {
+        Ok(x) => sums_of(x, y, window, extra, &options),
+        Err(_) => sums_of(x.extract::<PyReadonlyArrayDyn<'py, f32>>()?, y, window, extra, &options),
+    }
+}
+
+/// Extracts what is not None.
+fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(given: &'a Option<Bound<'py, PyAny>>) -> PyResult<Option<A>> {
+    given.as_ref().map(|value| value.extract().map_err(Into::into)).transpose()
+}
+
+fn extra_of<T: Real>((l1, l2): (f64, f64)) -> Extra<T> {
+    Extra { l1: T::from_f64(l1), l2: T::from_f64(l2) }
 }
 
 /// Numerical core of ssimae; `ssimae` itself is the public interface.

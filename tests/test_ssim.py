@@ -162,6 +162,54 @@ def test_l1_and_l2_terms_are_added_to_each_pixel():
     )
 
 
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("reduction", ["mean", "image", "none"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_rust_equals_the_specification_in_float64(border, reduction, masked):
+    x, y = (part.double() for part in images((2, 3, 21, 34), 0.05))
+    mask = torch.rand(2, 1, 21, 34, generator=torch.Generator().manual_seed(1)) if masked else None
+    options = {"border": border, "reduction": reduction, "mask": mask, "l1_weight": 0.3, "l2_weight": 1.7}
+    want = loss_and_gradients(x, y, backend="torch", **options)
+    got = loss_and_gradients(x, y, backend="rust", **options)
+    for ours, theirs in zip(got, want, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_rust_passes_gradcheck_in_float64(border):
+    x, y = (part.double().requires_grad_() for part in images((1, 2, 8, 9), 0.2))
+    mask = torch.rand(1, 1, 8, 9, generator=torch.Generator().manual_seed(2)).double()
+    for reduction in ("mean", "image", "none"):
+        assert torch.autograd.gradcheck(
+            lambda x, y, reduction=reduction: ssimae.ssim_loss(
+                x, y, data_range=1.0, window_size=5, border=border, mask=mask, l2_weight=0.5,
+                reduction=reduction, backend="rust",
+            ),
+            (x, y), eps=1e-6, atol=1e-7,
+        )  # fmt: skip
+
+
+def test_masked_loss_is_one_sweep(monkeypatch):
+    calls = []
+    inner = operators._rust.ssim_loss_sums
+    monkeypatch.setattr(operators._rust, "ssim_loss_sums", lambda *args: calls.append(args) or inner(*args))
+    x, y = images((2, 1, 24, 24), 0.2)
+    mask = torch.rand(24, 24)
+    loss = ssimae.ssim_loss(x, y.requires_grad_(), data_range=1.0, mask=mask, l1_weight=0.1)
+    loss.backward()
+    assert len(calls) == 1
+    want = ssimae.ssim_loss(x, y.detach(), data_range=1.0, mask=mask, l1_weight=0.1, backend="torch")
+    assert float(loss) == pytest.approx(float(want), rel=1e-5)
+
+
+def test_a_mask_that_is_learnt_gets_its_gradient():
+    x, y = images((1, 1, 16, 16), 0.2)
+    masks = [torch.full((16, 16), 0.5).requires_grad_() for _ in range(2)]
+    for mask, backend in zip(masks, BACKENDS, strict=True):
+        ssimae.ssim_loss(x, y, data_range=1.0, mask=mask, backend=backend).backward()
+    torch.testing.assert_close(masks[0].grad, masks[1].grad, rtol=1e-4, atol=1e-8)
+
+
 def test_half_precision_is_computed_in_float32():
     x, y = (part.bfloat16() for part in images((1, 1, 20, 20), 0.2))
     got, want = (ssimae.ssim_loss(a, b, data_range=1.0) for a, b in ((x, y), (x.float(), y.float())))
@@ -179,7 +227,9 @@ def test_second_derivatives_are_right_or_refused(reduction):
         gradient.square().sum().backward()
     double = x.detach().double().requires_grad_()
     assert torch.autograd.gradgradcheck(
-        lambda x: ssimae.ssim_loss(x, y.double(), data_range=1.0, window_size=3)[None], (double,), atol=1e-6
+        lambda x: ssimae.ssim_loss(x, y.double(), data_range=1.0, window_size=3, backend="torch")[None],
+        (double,),
+        atol=1e-6,
     )
 
 
@@ -188,8 +238,11 @@ def test_second_derivatives_are_right_or_refused(reduction):
 def test_operators_pass_opcheck():
     x, y = images((1, 2, 16, 17), 0.2)
     window = ([0.2] * 5, 1e-4, 9e-4, 0.5, "reflect")
-    torch.library.opcheck(torch.ops.ssimae.loss_map.default, (x.requires_grad_(), y, *window))
-    torch.library.opcheck(torch.ops.ssimae.loss_sums.default, (x, y.requires_grad_(), *window, True, True))
+    extra = (0.25, 1.5)
+    torch.library.opcheck(torch.ops.ssimae.loss_map.default, (x.requires_grad_(), y, *window, *extra))
+    for weights in (None, torch.rand(x.shape)):
+        sums = (x, y.requires_grad_(), weights, *window, *extra, True, True)
+        torch.library.opcheck(torch.ops.ssimae.loss_sums.default, sums)
 
 
 def test_compiles_without_a_graph_break():
@@ -247,5 +300,5 @@ def test_bad_tensors_are_refused():
         ssimae.ssim_loss(x, y.double(), data_range=1.0)
     with pytest.raises(TypeError, match="floating"):
         ssimae.ssim_loss(x.to(torch.uint8), y, data_range=1.0)
-    with pytest.raises(ValueError, match="cannot serve: it computes in float32"):
-        ssimae.ssim_loss(x.double(), y.double(), data_range=1.0, backend="rust")
+    with pytest.raises(ValueError, match="cannot serve: it computes on the CPU, got a tensor on meta"):
+        ssimae.ssim_loss(x.to("meta"), y.to("meta"), data_range=1.0, backend="rust")

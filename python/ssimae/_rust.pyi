@@ -42,17 +42,19 @@ def measure_regions(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def ssim_loss_map(
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    x: NDArray[np.float32] | NDArray[np.float64],
+    y: NDArray[np.float32] | NDArray[np.float64],
     window: tuple[Sequence[float], float, float, float, str],
-    out: NDArray[np.float32],
+    extra: tuple[float, float],
+    out: NDArray[np.float32] | NDArray[np.float64],
 ) -> None: ...
 def ssim_loss_sums(
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    x: NDArray[np.float32] | NDArray[np.float64],
+    y: NDArray[np.float32] | NDArray[np.float64],
     window: tuple[Sequence[float], float, float, float, str],
-    upstream: NDArray[np.float32] | None,
-    grad_x: NDArray[np.float32] | None,
-    grad_y: NDArray[np.float32] | None,
+    extra: tuple[float, float],
+    upstream: NDArray[np.float32] | NDArray[np.float64] | None,
+    grad_x: NDArray[np.float32] | NDArray[np.float64] | None,
+    grad_y: NDArray[np.float32] | NDArray[np.float64] | None,
 ) -> NDArray[np.float64]: ...
 def stitch_patches(patches: NDArray[np.float32], stride: int, out: NDArray[np.float32]) -> None: ...

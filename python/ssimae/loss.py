@@ -91,8 +91,8 @@ def ssim_loss(
     reduction : {"mean", "none", "image"}
         The mean as a scalar, the map (N, C, h, w), or the mean of each image, (N,).
     backend : {"auto", "torch", "rust", "triton"}
-        `auto` takes Rust for float32 on the CPU, Triton on a GPU, and else plain torch, which alone has second
-        derivatives.
+        `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for what they cannot do. Plain torch alone has
+        second derivatives, and windows with masks inside.
     l1_weight, l2_weight : float
         Weights of |x - y| and (x - y)^2 added to each pixel of the map.
 
@@ -129,15 +129,27 @@ def ssim_loss(
     weights = None if mask is None else _as_weights(mask, x)
     inside = weights if mask_mode == "window" else None
     chosen = _choose(backend, x, window_mask=inside is not None)
-    if chosen == "rust" and weights is None and reduction != "none" and not (l1_weight or l2_weight):
-        height, width = _map_size(x, form)
-        means = operators.loss_sums(x, y, form) / (height * width)
-        return (means.mean() if reduction == "mean" else means.mean(dim=1)).to(x.dtype)
-    losses = loss_map(x, y, form, inside) if chosen == "torch" else operators.loss_map(x, y, form)
-    if l1_weight or l2_weight:
-        d = _crop(x - y, form)
-        losses = losses + l1_weight * d.abs() + l2_weight * d.square()
-    return _reduce(losses, None if weights is None else _crop(weights, form), reduction)
+    cropped = None if weights is None else _crop(weights, form)
+    if chosen == "rust" and reduction != "none" and (cropped is None or not cropped.requires_grad):
+        sums = operators.loss_sums(x, y, form, weights=cropped, l1=l1_weight, l2=l2_weight)
+        counts = _counts(sums, cropped, _map_size(x, form))
+        means = sums.sum() / counts.sum() if reduction == "mean" else sums.sum(dim=1) / counts.sum(dim=1)
+        return means.to(x.dtype)
+    if chosen == "torch":
+        losses = loss_map(x, y, form, inside)
+        if l1_weight or l2_weight:
+            d = _crop(x - y, form)
+            losses = losses + l1_weight * d.abs() + l2_weight * d.square()
+    else:
+        losses = operators.loss_map(x, y, form, l1=l1_weight, l2=l2_weight)
+    return _reduce(losses, cropped, reduction)
+
+
+def _counts(sums: Tensor, weights: Tensor | None, size: tuple[int, int]) -> Tensor:
+    """Return by what the sum of each plane is divided, (N, C) float64: its pixels, or their weights."""
+    if weights is None:
+        return torch.full_like(sums, float(size[0] * size[1]))
+    return weights.sum(dim=(2, 3), dtype=torch.float64)
 
 
 def _checked(x: Tensor, y: Tensor, window_size: int) -> tuple[Tensor, Tensor]:

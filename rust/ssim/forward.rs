@@ -1,7 +1,8 @@
 //! Blurred moments row by row, and the map of 1 - SSIM.
 
 use super::lanes::{LANES, Lanes, Work, accumulate, whole_lanes};
-use super::{Border, PlaneShape, Ssim};
+use super::real::Real;
+use super::{Border, Extra, PlaneShape, Ssim};
 
 /// Columns before the first one of a row that will be blurred sideways; at least the largest radius.
 const MARGIN: usize = 16;
@@ -10,32 +11,32 @@ const MARGIN: usize = 16;
 pub const MOMENTS: usize = 4;
 
 /// Streams the blurred moments of one plane, output row by output row.
-pub struct Moments<'a> {
-    ssim: &'a Ssim,
-    x: &'a [f32],
-    y: &'a [f32],
+pub struct Moments<'a, T> {
+    ssim: &'a Ssim<T>,
+    x: &'a [T],
+    y: &'a [T],
     shape: PlaneShape,
     /// Padded input row that comes next into the ring.
     next: isize,
     stride: usize,
-    ring: Vec<f32>,
+    ring: Vec<T>,
     /// Vertically blurred row with its margins, for each moment.
-    columns: [Vec<f32>; MOMENTS],
+    columns: [Vec<T>; MOMENTS],
 }
 
-impl<'a> Moments<'a> {
+impl<'a, T: Real> Moments<'a, T> {
     /// Starts so that `first_row` of the map is the first row that can be asked for.
     #[inline(always)]
     pub fn new<const FMA: bool>(
-        ssim: &'a Ssim,
-        x: &'a [f32],
-        y: &'a [f32],
+        ssim: &'a Ssim<T>,
+        x: &'a [T],
+        y: &'a [T],
         shape: PlaneShape,
         first_row: usize,
     ) -> Self {
         let stride = whole_lanes(shape.width);
-        let columns = std::array::from_fn(|_| vec![0.0; MARGIN + stride + MARGIN + LANES]);
-        let ring = vec![0.0; ssim.taps.len() * MOMENTS * stride];
+        let columns = std::array::from_fn(|_| vec![T::default(); MARGIN + stride + MARGIN + LANES]);
+        let ring = vec![T::default(); ssim.taps.len() * MOMENTS * stride];
         let first =
             first_row as isize - if ssim.border == Border::Valid { 0 } else { ssim.radius() as isize };
         let mut moments = Self { ssim, x, y, shape, next: first, stride, ring, columns };
@@ -52,11 +53,11 @@ impl<'a> Moments<'a> {
         let side = self.ssim.taps.len();
         let oldest = (self.next - side as isize).rem_euclid(side as isize) as usize;
         for start in (0..self.stride).step_by(LANES) {
-            let mut sums: [Lanes; MOMENTS] = [[0.0; LANES]; MOMENTS];
+            let mut sums: [Lanes<T>; MOMENTS] = [[T::default(); LANES]; MOMENTS];
             for (tap, &weight) in self.ssim.taps.iter().enumerate() {
                 let slot = if oldest + tap < side { oldest + tap } else { oldest + tap - side };
                 for (moment, sum) in sums.iter_mut().enumerate() {
-                    accumulate::<FMA>(
+                    accumulate::<T, FMA>(
                         sum,
                         weight,
                         &self.ring,
@@ -73,12 +74,12 @@ impl<'a> Moments<'a> {
 
     /// Returns the moments of sixteen columns of the current row, from column `start`.
     #[inline(always)]
-    pub fn at<const FMA: bool>(&self, start: usize) -> [Lanes; MOMENTS] {
+    pub fn at<const FMA: bool>(&self, start: usize) -> [Lanes<T>; MOMENTS] {
         let first = MARGIN + start - if self.ssim.border == Border::Valid { 0 } else { self.ssim.radius() };
-        let mut sums = [[0.0; LANES]; MOMENTS];
+        let mut sums = [[T::default(); LANES]; MOMENTS];
         for (tap, &weight) in self.ssim.taps.iter().enumerate() {
             for (sum, column) in sums.iter_mut().zip(&self.columns) {
-                accumulate::<FMA>(sum, weight, column, first + tap);
+                accumulate::<T, FMA>(sum, weight, column, first + tap);
             }
         }
         sums
@@ -106,8 +107,8 @@ impl<'a> Moments<'a> {
             }
             None => {
                 first.fill(-shift);
-                second.fill(0.0);
-                third.fill(0.0);
+                second.fill(T::default());
+                third.fill(T::default());
                 fourth.fill(shift * shift);
             }
         }
@@ -121,7 +122,7 @@ impl<'a> Moments<'a> {
         if border == Border::Valid {
             return;
         }
-        let outside = [-shift, 0.0, 0.0, shift * shift];
+        let outside = [-shift, T::default(), T::default(), shift * shift];
         for (column, outside) in self.columns.iter_mut().zip(outside) {
             for step in 1..=self.ssim.radius() {
                 let left =
@@ -137,33 +138,37 @@ impl<'a> Moments<'a> {
 }
 
 /// Rows of a map of 1 - SSIM.
-pub struct Map<'a> {
+pub struct Map<'a, T> {
     /// Window and constants.
-    pub ssim: &'a Ssim,
+    pub ssim: &'a Ssim<T>,
     /// Plane of the first input.
-    pub x: &'a [f32],
+    pub x: &'a [T],
     /// Plane of the second input.
-    pub y: &'a [f32],
+    pub y: &'a [T],
     /// Shape of both.
     pub shape: PlaneShape,
     /// Row of the map that `rows` starts with.
     pub first_row: usize,
     /// Whole rows of the map to fill.
-    pub rows: &'a mut [f32],
+    pub rows: &'a mut [T],
+    /// What is added to each pixel.
+    pub extra: Extra<T>,
 }
 
-impl Work for Map<'_> {
+impl<T: Real> Work for Map<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let lost = if self.ssim.border == Border::Valid { self.ssim.taps.len() - 1 } else { 0 };
         let mut moments = Moments::new::<FMA>(self.ssim, self.x, self.y, self.shape, self.first_row);
-        for line in self.rows.chunks_exact_mut(self.shape.width - lost) {
+        for (row, line) in self.rows.chunks_exact_mut(self.shape.width - lost).enumerate() {
             moments.advance::<FMA>();
+            let first = (self.first_row + row + lost / 2) * self.shape.width + lost / 2;
             for (index, part) in line.chunks_mut(LANES).enumerate() {
                 let losses = loss_of(self.ssim, &moments.at::<FMA>(index * LANES));
                 part.copy_from_slice(&losses[..part.len()]);
+                self.extra.add(part, &self.x[first + index * LANES..], &self.y[first + index * LANES..]);
             }
         }
     }
@@ -171,13 +176,14 @@ impl Work for Map<'_> {
 
 /// Returns 1 - SSIM = l + q - l q, each factor's complement on its own, so that nothing near 1 is subtracted from 1.
 #[inline(always)]
-fn loss_of(ssim: &Ssim, moments: &[Lanes; MOMENTS]) -> Lanes {
-    let mut losses = [0.0; LANES];
+fn loss_of<T: Real>(ssim: &Ssim<T>, moments: &[Lanes<T>; MOMENTS]) -> Lanes<T> {
+    let two = T::from_f64(2.0);
+    let mut losses = [T::default(); LANES];
     for lane in 0..LANES {
         let [ux, du, square, product] = moments.map(|moment| moment[lane]);
         let uy = ux - du;
-        let a1 = 2.0 * (ux + ssim.shift) * (uy + ssim.shift) + ssim.c1;
-        let a2 = 2.0 * (product - ux * uy) + ssim.c2;
+        let a1 = two * (ux + ssim.shift) * (uy + ssim.shift) + ssim.c1;
+        let a2 = two * (product - ux * uy) + ssim.c2;
         let dv = square - du * du;
         let l = du * du / (a1 + du * du);
         let q = dv / (a2 + dv);

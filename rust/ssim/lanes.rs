@@ -1,10 +1,12 @@
 //! Sixteen columns at a time, compiled for what the processor has.
 
-/// Columns that are computed together: one AVX-512 register, two of AVX2.
+use super::real::Real;
+
+/// Columns that are computed together: in float32 one AVX-512 register, two of AVX2; in float64 twice as many.
 pub const LANES: usize = 16;
 
 /// Sixteen neighbouring values.
-pub type Lanes = [f32; LANES];
+pub type Lanes<T> = [T; LANES];
 
 /// Returns a length rounded up to whole lanes.
 pub fn whole_lanes(length: usize) -> usize {
@@ -60,15 +62,15 @@ pub fn dispatch<W: Work>(work: W) -> W::Output {
 
 /// Returns a * b + c, fused where that is one instruction.
 #[inline(always)]
-pub fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub fn multiply_add<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Adds `weight * values[start..start + 16]` to an accumulator.
 #[inline(always)]
-pub fn accumulate<const FMA: bool>(sum: &mut Lanes, weight: f32, values: &[f32], start: usize) {
+pub fn accumulate<T: Real, const FMA: bool>(sum: &mut Lanes<T>, weight: T, values: &[T], start: usize) {
     let values = &values[start..start + LANES];
     for lane in 0..LANES {
-        sum[lane] = multiply_add::<FMA>(weight, values[lane], sum[lane]);
+        sum[lane] = multiply_add::<T, FMA>(weight, values[lane], sum[lane]);
     }
 }

@@ -1,4 +1,4 @@
-//! Windowed 1 - SSIM and its gradient on planes of float32, in the form without cancellation.
+//! Windowed 1 - SSIM and its gradient on planes of float32 or float64, in the form without cancellation.
 //!
 //! With d = x - y, x' = x - s, y' = y - s and G the window, four planes are blurred: x', d, d^2, x'y'. The gradient blurs
 //! three more (four for both inputs) with the adjoint of G. Rows stream through a ring of K rows, so that a plane is
@@ -7,12 +7,14 @@
 mod backward;
 mod forward;
 mod lanes;
+mod real;
 
 use rayon::prelude::*;
 
 use crate::Error;
 use crate::tiling::check_len;
 use backward::Adjoint;
+pub use real::Real;
 
 /// Largest window side.
 pub const MAX_TAPS: usize = 31;
@@ -51,15 +53,15 @@ impl Border {
 
 /// Window and constants.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ssim {
+pub struct Ssim<T> {
     /// Window along one side: odd, symmetric, summing to 1.
-    pub taps: Vec<f32>,
+    pub taps: Vec<T>,
     /// C1 of Wang et al. 2004.
-    pub c1: f32,
+    pub c1: T,
     /// C2 of Wang et al. 2004.
-    pub c2: f32,
+    pub c2: T,
     /// Constant subtracted from both inputs before moments are taken, such as half the data range.
-    pub shift: f32,
+    pub shift: T,
     /// What lies past the border.
     pub border: Border,
 }
@@ -79,16 +81,61 @@ impl PlaneShape {
     }
 }
 
-/// What a gradient is taken of.
+/// What is summed, and what a gradient is taken of.
 #[derive(Debug, Clone, Copy)]
-pub enum Upstream<'a> {
+pub enum Upstream<'a, T> {
     /// The sum of the map times a constant.
-    Constant(f32),
+    Constant(T),
     /// The sum of the map times these weights, one plane after the other.
-    Map(&'a [f32]),
+    Map(&'a [T]),
 }
 
-impl Ssim {
+/// What is added to each pixel of the map besides 1 - SSIM: weights of |x - y| and (x - y)^2.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extra<T> {
+    /// Weight of |x - y|.
+    pub l1: T,
+    /// Weight of (x - y)^2.
+    pub l2: T,
+}
+
+impl<T: Real> Extra<T> {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { l1: T::default(), l2: T::default() }
+    }
+
+    fn is_none(self) -> bool {
+        self == Self::none()
+    }
+
+    /// Adds the term to a part of the map; `x` and `y` start at its first pixel.
+    #[inline(always)]
+    fn add(self, losses: &mut [T], x: &[T], y: &[T]) {
+        if !self.is_none() {
+            for ((loss, &x), &y) in losses.iter_mut().zip(x).zip(y) {
+                let d = x - y;
+                *loss += self.l1 * d.abs() + self.l2 * (d * d);
+            }
+        }
+    }
+
+    /// Returns the derivative of the term by x, for d = x - y; 0 where d is.
+    #[inline(always)]
+    fn slope(self, d: T) -> T {
+        let zero = T::default();
+        let sign = if d > zero {
+            self.l1
+        } else if d < zero {
+            -self.l1
+        } else {
+            zero
+        };
+        sign + T::from_f64(2.0) * self.l2 * d
+    }
+}
+
+impl<T: Real> Ssim<T> {
     fn radius(&self) -> usize {
         self.taps.len() / 2
     }
@@ -112,11 +159,18 @@ impl Ssim {
         Ok(PlaneShape { height: shape.height - lost, width: shape.width - lost })
     }
 
-    /// Computes the maps of 1 - SSIM of stacked planes.
+    /// Computes the maps of 1 - SSIM, plus an extra term, of stacked planes.
     ///
     /// # Errors
     /// If the window does not fit, or a slice does not have the length of its shape.
-    pub fn map(&self, x: &[f32], y: &[f32], shape: PlaneShape, map: &mut [f32]) -> Result<(), Error> {
+    pub fn map(
+        &self,
+        x: &[T],
+        y: &[T],
+        shape: PlaneShape,
+        extra: Extra<T>,
+        map: &mut [T],
+    ) -> Result<(), Error> {
         let map_shape = self.map_shape(shape)?;
         let planes = count_planes(x, y, shape)?;
         check_len("map", planes * map_shape.len(), map.len())?;
@@ -131,24 +185,27 @@ impl Ssim {
                     shape,
                     first_row: block * BLOCK_ROWS,
                     rows,
+                    extra,
                 });
             });
         });
         Ok(())
     }
 
-    /// Computes the sum of 1 - SSIM over each plane, and the gradients asked for, in one sweep.
+    /// Computes, for each plane, the sum of the map times the upstream gradient, and the gradients asked for of that sum,
+    /// in one sweep.
     ///
     /// # Errors
     /// If the window does not fit, or a slice does not have the length of its shape.
     pub fn sums_and_gradients(
         &self,
-        x: &[f32],
-        y: &[f32],
+        x: &[T],
+        y: &[T],
         shape: PlaneShape,
-        upstream: Upstream<'_>,
-        grad_x: Option<&mut [f32]>,
-        grad_y: Option<&mut [f32]>,
+        extra: Extra<T>,
+        upstream: Upstream<'_, T>,
+        grad_x: Option<&mut [T]>,
+        grad_y: Option<&mut [T]>,
     ) -> Result<Vec<f64>, Error> {
         let map_shape = self.map_shape(shape)?;
         let planes = count_planes(x, y, shape)?;
@@ -176,6 +233,7 @@ impl Ssim {
                     x: &x[plane.clone()],
                     y: &y[plane],
                     upstream,
+                    extra,
                     grad_x,
                     grad_y,
                     scratch,
@@ -185,7 +243,7 @@ impl Ssim {
     }
 }
 
-fn count_planes(x: &[f32], y: &[f32], shape: PlaneShape) -> Result<usize, Error> {
+fn count_planes<T>(x: &[T], y: &[T], shape: PlaneShape) -> Result<usize, Error> {
     check_len("y", x.len(), y.len())?;
     let planes = x.len() / shape.len().max(1);
     check_len("x", planes * shape.len(), x.len())?;
@@ -193,12 +251,12 @@ fn count_planes(x: &[f32], y: &[f32], shape: PlaneShape) -> Result<usize, Error>
 }
 
 /// Returns one part of a gradient for each plane, or None for each where it is not wanted.
-fn split<'a>(
-    gradient: Option<&'a mut [f32]>,
+fn split<'a, T>(
+    gradient: Option<&'a mut [T]>,
     what: &'static str,
     planes: usize,
     shape: PlaneShape,
-) -> Result<Vec<Option<&'a mut [f32]>>, Error> {
+) -> Result<Vec<Option<&'a mut [T]>>, Error> {
     let Some(gradient) = gradient else { return Ok((0..planes).map(|_| None).collect()) };
     check_len(what, planes * shape.len(), gradient.len())?;
     Ok(gradient.chunks_mut(shape.len().max(1)).map(Some).collect())
