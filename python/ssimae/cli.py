@@ -62,7 +62,7 @@ class _RunFlags:
     preset: Literal["default", "woven", "nanofibre", "texture", "paper-nanofibre", "paper-texture"] = "default"
     """Named settings; the flags below change single ones."""
     quick: bool = False
-    """A tenth of the paper's patches with a one-cycle learning rate."""
+    """20 epochs, a tenth of the paper's patches, with small batches and a higher learning rate: for a first look."""
     config: Path | None = None
     """TOML file with a table [settings], such as the config.toml of a run; flags change single ones."""
     out: Path | None = None

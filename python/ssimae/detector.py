@@ -66,7 +66,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
-    >>> detector = Detector(epochs=20, schedule="one-cycle", lr=1e-3).fit(good_images)  # doctest: +SKIP
+    >>> detector = Detector(epochs=20, batch_size=64, lr=1e-3).fit(good_images)  # doctest: +SKIP
     >>> detector.inspect("part.png").verdict  # doctest: +SKIP
     'good'
     """
