@@ -331,7 +331,7 @@ fn ssim_loss_sums<'py>(
         let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
         let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
         let extra = extra_of(extra);
-        let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, extra, upstream, grad_x, grad_y))?;
+        let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, extra, upstream, [grad_x, grad_y]))?;
         Ok(sums.into_pyarray(py))
     }
     let options = [upstream, grad_x, grad_y];

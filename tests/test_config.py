@@ -46,7 +46,9 @@ def test_paper_presets_are_the_letter_of_the_paper(name: str, own: dict[str, obj
 
 @pytest.mark.parametrize(("name", "latent_dim"), [("nanofibre", 500), ("texture", 100), ("default", 100)])
 def test_other_presets_are_the_defaults_but_for_what_they_name(name: str, latent_dim: int) -> None:
-    own = {"nanofibre": {"residual_smoothing": 10.0}, "texture": {"zoom": 0.15}, "default": {}}[name]
+    own = {"nanofibre": {"margin": 30, "residual_smoothing": 10.0}, "texture": {"margin": 30, "zoom": 0.15}}.get(
+        name, {}
+    )
     assert preset(name) == dataclasses.replace(Settings(), latent_dim=latent_dim, **own)
 
 

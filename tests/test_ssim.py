@@ -199,7 +199,7 @@ def test_masked_loss_is_one_sweep(monkeypatch):
     loss.backward()
     assert len(calls) == 1
     want = ssimae.ssim_loss(x, y.detach(), data_range=1.0, mask=mask, l1_weight=0.1, backend="torch")
-    assert float(loss) == pytest.approx(float(want), rel=1e-5)
+    assert loss.item() == pytest.approx(want.item(), rel=1e-5)
 
 
 def test_a_mask_that_is_learnt_gets_its_gradient():

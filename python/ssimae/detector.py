@@ -96,7 +96,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         constants: Literal["standard", "literal"] = "standard",
         border: Literal["reflect", "symmetric", "zero"] = "reflect",
         stride: int = 30,
-        margin: int = 30,
+        margin: int = 0,
         residual_window: Literal["gaussian", "uniform"] = "uniform",
         residual_window_size: int = 11,
         residual_average: bool = False,

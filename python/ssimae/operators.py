@@ -60,9 +60,15 @@ def _map_shape(x: Tensor, taps: Sequence[float], border: str) -> tuple[int, int,
     return x.shape[0], x.shape[1], x.shape[2] - lost, x.shape[3] - lost
 
 
-def _array(tensor: Tensor | None) -> NDArray[Any] | None:
-    """Return a contiguous tensor's memory as an array, or None for an empty one: what is not asked for."""
-    return None if tensor is None or tensor.numel() == 0 else tensor.detach().numpy()
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """Return a contiguous tensor's memory as an array."""
+    array: NDArray[Any] = tensor.detach().numpy()
+    return array
+
+
+def _optional(tensor: Tensor | None) -> NDArray[Any] | None:
+    """Return an array, or None for what is not there or, being empty, not asked for."""
+    return None if tensor is None or tensor.numel() == 0 else _array(tensor)
 
 
 def _empty_gradients(x: Tensor, grad_of_x: bool, grad_of_y: bool) -> tuple[Tensor, Tensor]:
@@ -91,7 +97,7 @@ def _loss_sums(
     weights = None if weights is None else weights.contiguous()
     grads = _empty_gradients(x, grad_of_x, grad_of_y)
     window = (taps, c1, c2, shift, border)
-    sums = _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _array(weights), *map(_array, grads))
+    sums = _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _optional(weights), *map(_optional, grads))
     return torch.from_numpy(sums).view(x.shape[:2]), *grads
 
 
@@ -182,7 +188,7 @@ def _loss_map_backward(
         return grad_x, grad_y
     x, y, upstream = x.contiguous(), y.contiguous(), grad.contiguous()
     window = (taps, c1, c2, shift, border)
-    _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _array(upstream), *map(_array, grads))
+    _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _optional(upstream), *map(_optional, grads))
     return grads
 
 

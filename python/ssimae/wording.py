@@ -97,8 +97,8 @@ def threshold_sentences(results: ModelResults) -> list[str]:
     note = outlier_note(thresholds, results.facts.get("threshold_images", []))
     if thresholds.rule == "area":
         rule = (
-            f"the level above which none of them{' but one' if note else ''} shows such a place. By chance, about one new good image in "
-            f"{thresholds.images + 1} will still show one"
+            f"the level above which none of them{' but one' if note else ''} shows such a place. By chance, about one "
+            f"new good image in {thresholds.images + 1} will still show one"
         )
     else:
         rule = (

@@ -193,7 +193,7 @@ impl<T: Real> Ssim<T> {
     }
 
     /// Computes, for each plane, the sum of the map times the upstream gradient, and the gradients asked for of that sum,
-    /// in one sweep.
+    /// by x and by y, in one sweep.
     ///
     /// # Errors
     /// If the window does not fit, or a slice does not have the length of its shape.
@@ -204,8 +204,7 @@ impl<T: Real> Ssim<T> {
         shape: PlaneShape,
         extra: Extra<T>,
         upstream: Upstream<'_, T>,
-        grad_x: Option<&mut [T]>,
-        grad_y: Option<&mut [T]>,
+        gradients: [Option<&mut [T]>; 2],
     ) -> Result<Vec<f64>, Error> {
         let map_shape = self.map_shape(shape)?;
         let planes = count_planes(x, y, shape)?;
@@ -213,6 +212,7 @@ impl<T: Real> Ssim<T> {
             check_len("upstream gradient", planes * map_shape.len(), weights.len())?;
         }
         let adjoint = Adjoint::new(self, shape, map_shape);
+        let [grad_x, grad_y] = gradients;
         let grad_x = split(grad_x, "gradient of x", planes, shape)?;
         let grad_y = split(grad_y, "gradient of y", planes, shape)?;
         Ok(grad_x

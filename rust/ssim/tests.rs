@@ -63,8 +63,7 @@ fn sums_and_gradients_are_those_of_the_textbook_formula() {
                 SHAPE,
                 Extra::none(),
                 upstream,
-                Some(&mut grad_x),
-                Some(&mut grad_y),
+                [Some(&mut grad_x), Some(&mut grad_y)],
             );
             let want = oracle(&ssim, &x64, &y64);
             assert!(sums.is_ok_and(|sums| (sums[0] - want).abs() < 1e-4 * want), "{border:?} {side}");
@@ -99,7 +98,7 @@ fn map_sums_to_the_sum_and_identical_inputs_give_zero() {
     let mut map = vec![f32::NAN; x.len()];
     assert_eq!(ssim.map(&x, &y, SHAPE, Extra::none(), &mut map), Ok(()));
     let total: f64 = map.iter().map(|&value| f64::from(value)).sum();
-    let sums = ssim.sums_and_gradients(&x, &y, SHAPE, Extra::none(), Upstream::Constant(1.0), None, None);
+    let sums = ssim.sums_and_gradients(&x, &y, SHAPE, Extra::none(), Upstream::Constant(1.0), [None, None]);
     assert!(sums.is_ok_and(|sums| (sums[0] - total).abs() < 1e-6 * total));
     let mut gradient = vec![f32::NAN; x.len()];
     let sums = ssim.sums_and_gradients(
@@ -108,8 +107,7 @@ fn map_sums_to_the_sum_and_identical_inputs_give_zero() {
         SHAPE,
         Extra::none(),
         Upstream::Constant(1.0),
-        Some(&mut gradient),
-        None,
+        [Some(&mut gradient), None],
     );
     assert_eq!(sums, Ok(vec![0.0]));
     assert!(gradient.iter().all(|&value| value == 0.0));
@@ -154,7 +152,7 @@ fn double_precision_with_weights_and_extra_terms_is_exact_to_rounding() {
         let (mut grad_x, mut grad_y) = (vec![f64::NAN; x.len()], vec![f64::NAN; x.len()]);
         let upstream = Upstream::Map(&weights);
         let sums =
-            ssim.sums_and_gradients(&x, &y, SHAPE, extra, upstream, Some(&mut grad_x), Some(&mut grad_y));
+            ssim.sums_and_gradients(&x, &y, SHAPE, extra, upstream, [Some(&mut grad_x), Some(&mut grad_y)]);
         let want = weighted(&x, &y);
         assert!(sums.is_ok_and(|sums| (sums[0] - want).abs() < 1e-12 * want), "{border:?}");
         for place in [0, 3, SHAPE.width + 1, SHAPE.len() / 2, SHAPE.len() - 1] {
