@@ -245,3 +245,14 @@ def test_what_a_run_reads_is_not_overwritten(data, tmp_path, capsys):
     assert (out / "model.safetensors").read_bytes() == before
     assert "cannot be given with --resume" in refused(capsys, "run", "--resume", out, "--data", data)
     assert "is the loss of the first model" in refused(capsys, "run", "--data", data, "--compare", "ssim")
+
+
+def test_results_beside_the_images_are_not_trained_on(data, tmp_path):
+    photos = data / "train/good"
+    first = photos / "runs" / "first"
+    assert run("--data", photos, "--out", first, *SETTINGS) == 0
+    assert len(list(first.rglob("*.tiff"))) > 0
+    assert run("--data", photos, "--out", photos / "runs" / "second", *SETTINGS) == 0
+    assert run("--resume", first) == 0  # nor have the images changed
+    names = {row["name"] for row in table(photos / "runs" / "second" / "predictions.csv")}
+    assert names == {"a", "b", "c", "d"}

@@ -233,7 +233,10 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield a folder and all below it, in natural order; each real folder once, so that links in a loop end."""
+    """Yield a folder and all below it, in natural order; each real folder once, so that links in a loop end.
+
+    Results of earlier runs are passed over: their reconstructions are no photographs.
+    """
     seen = set()
     stack = [root]
     while stack:
@@ -243,7 +246,11 @@ def _walk(root: Path) -> Iterator[Path]:
             continue
         seen.add((status.st_dev, status.st_ino))
         yield folder
-        stack += reversed(_folders(folder))
+        stack += reversed([inner for inner in _folders(folder) if not _holds_results(inner)])
+
+
+def _holds_results(folder: Path) -> bool:
+    return (folder / "config.toml").is_file() and (folder / "residuals").is_dir()
 
 
 def _refuse_images_outside(folder: Path, *, allowed: tuple[str, ...]) -> None:
