@@ -204,14 +204,14 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
     given = [name for name in ("resume", "weights", "config") if getattr(known, name) is not None]
     if len(given) > 1:
         raise ValueError(f"`--{given[0]}` and `--{given[1]}` exclude each other: both set everything")
+    if given and given[0] != "resume" and (known.preset is not None or known.quick):
+        raise ValueError(f"`--{given[0]}` and `--preset` or `--quick` exclude each other: both set everything")
     if known.weights is not None:
-        if known.preset is not None or known.quick:
-            raise ValueError("`--weights` and `--preset` or `--quick` exclude each other: both set everything")
         base, facts = runs.read_facts(RunFolder(known.weights))
         default = _RunFlags(
             settings=base,
             data=Path(facts["data"]),
-            ignore=Path(facts["ignore"]) if "ignore" in facts else None,
+            ignore=runs.ignore_of(facts),
             preset=facts["preset"],
             quick=facts["quick"],
             compare=facts.get("compare", "none"),
@@ -220,8 +220,6 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
     if known.resume is not None:
         base, _ = runs.read_facts(RunFolder(known.resume))
     elif known.config is not None:
-        if known.preset is not None or known.quick:
-            raise ValueError("`--config` and `--preset` or `--quick` exclude each other: both set everything")
         base, _ = read_config(known.config)
     else:
         # Without data the embedded textures are meant, and their preset is sized to finish in minutes.

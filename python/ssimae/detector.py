@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -224,17 +224,12 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         :meth:`inspect` tells the three verdicts apart. `ignore` is as for :meth:`fit`.
         """
-        verdicts = [
-            self.inspect(image, ignore=mask).verdict for image, mask in zip(X, _one_each(ignore, len(X)), strict=True)
-        ]
-        return np.array([-1 if verdict == "defective" else 1 for verdict in verdicts], dtype=np.int64)
+        found = self._inspect_each(X, ignore)
+        return np.array([-1 if prediction.verdict == "defective" else 1 for prediction in found], dtype=np.int64)
 
     def score_samples(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
         """Return the negative highest residual of each image, (n,) float64: higher is more normal."""
-        scores = [
-            -self.inspect(image, ignore=mask).score for image, mask in zip(X, _one_each(ignore, len(X)), strict=True)
-        ]
-        return np.array(scores, dtype=np.float64)
+        return np.array([-prediction.score for prediction in self._inspect_each(X, ignore)], dtype=np.float64)
 
     def decision_function(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
         """Return :meth:`score_samples` shifted so that 0 is the threshold `defective`."""
@@ -269,6 +264,11 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         model = saved.model.to(device=resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         detector.model_, detector.thresholds_ = model, saved.thresholds
         return detector
+
+    def _inspect_each(self, X: Sequence[ImageLike], ignore: Ignore) -> Iterator[Prediction]:
+        """Yield what :meth:`inspect` says of each image, one held at a time."""
+        for image, mask in zip(X, _one_each(ignore, len(X)), strict=True):
+            yield self.inspect(image, ignore=mask)
 
     def _settings(self) -> Settings:
         parameters = self.get_params(deep=False)

@@ -115,7 +115,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
     with folder.locked():
         job = Job(
             data=Path(facts["data"]),
-            ignore=_ignore(facts),
+            ignore=ignore_of(facts),
             settings=settings,
             compare=facts.get("compare"),
             weights=Path(facts["weights"]) if "weights" in facts else None,
@@ -207,7 +207,7 @@ def evaluate(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     """
     folder = RunFolder(out)
     settings, facts = read_facts(folder)
-    samples = test_samples(open_dataset(facts["data"], ignore=_ignore(facts)))
+    samples = test_samples(open_dataset(facts["data"], ignore=ignore_of(facts)))
     if not has_masks(samples):
         raise ValueError(f"{facts['data']}: no ground-truth masks, so there are no metrics")
     parts: dict[str, RunFolder] = {settings.loss: folder}
@@ -295,7 +295,8 @@ def _dataset_name(job: Job, dataset: Dataset) -> str:
     return dataset.name if job.data is not None else "embedded woven textures"
 
 
-def _ignore(facts: Mapping[str, Any]) -> Path | None:
+def ignore_of(facts: Mapping[str, Any]) -> Path | None:
+    """Return the ignore mask of a run, or the folder of them, or None."""
     return Path(facts["ignore"]) if "ignore" in facts else None
 
 
