@@ -13,7 +13,7 @@ use crate::crops::{self, CropBox, Source};
 use crate::curves::{self, Request};
 use crate::overlap::Scores;
 use crate::regions::{self, Connectivity};
-use crate::ssim::{Border, Extra, PlaneShape, Real, Ssim, Upstream};
+use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
 use crate::stitching;
 use crate::tiling::{self, ImageShape};
 
@@ -245,9 +245,9 @@ fn matrix(py: Python<'_>, values: Vec<f64>, columns: usize) -> PyResult<Matrix<'
     values.into_pyarray(py).reshape([rows, columns])
 }
 
-/// Window and constants of SSIM: taps, C1, C2, shift and border.
+/// Window and constants of SSIM: taps, C1, C2, shift, border, and the weights of the l1 and l2 terms.
 #[derive(FromPyObject)]
-struct Window(Vec<f64>, f64, f64, f64, String);
+struct Window(Vec<f64>, f64, f64, f64, String, f64, f64);
 
 impl Window {
     fn ssim<T: Real>(self) -> Result<Ssim<T>, Error> {
@@ -258,8 +258,9 @@ impl Window {
             "zero" => Border::Zero,
             other => return Err(Error::Value(format!("unknown border {other}"))),
         };
-        let [c1, c2, shift] = [self.1, self.2, self.3].map(T::from_f64);
-        Ok(Ssim { taps: self.0.into_iter().map(T::from_f64).collect(), c1, c2, shift, border })
+        let taps: Vec<T> = self.0.into_iter().map(T::from_f64).collect();
+        let constants = [self.1, self.2, self.3].map(T::from_f64);
+        Ok(Ssim::new(&taps, constants, border)?.with_extra(T::from_f64(self.5), T::from_f64(self.6)))
     }
 }
 
@@ -270,43 +271,46 @@ fn plane_shape(shape: &[usize]) -> Result<PlaneShape, Error> {
     }
 }
 
-/// Maps of 1 - SSIM of planes (..., H, W), float32 or float64, plus `extra` (l1, l2), into `out` (..., h, w).
+/// Maps of 1 - SSIM of planes (..., H, W), float32 or float64, into `out` (..., h, w); `mask` (H, W) or one for each.
 #[pyfunction]
 fn ssim_loss_map(
     x: &Bound<'_, PyAny>,
     y: &Bound<'_, PyAny>,
     window: Window,
-    extra: (f64, f64),
+    mask: Option<Bound<'_, PyAny>>,
     out: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     fn map_of<'py, T: Real + Element>(
         x: PyReadonlyArrayDyn<'py, T>,
         [y, out]: [&Bound<'py, PyAny>; 2],
         window: Window,
-        extra: (f64, f64),
+        mask: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
         let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
+        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(&mask)?;
         let mut out: PyReadwriteArrayDyn<'py, T> = out.extract()?;
-        let (x_slice, y_slice, out) = (x.as_slice()?, y.as_slice()?, out.as_slice_mut()?);
-        x.py().detach(|| ssim.map(x_slice, y_slice, shape, extra_of(extra), out))?;
+        let mask = mask.as_ref().map(|mask| mask.as_slice()).transpose()?;
+        let (inputs, out) = (Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape }, out.as_slice_mut()?);
+        x.py().detach(|| ssim.map(inputs, out))?;
         Ok(())
     }
     match x.extract::<PyReadonlyArrayDyn<'_, f64>>() {
-        Ok(x) => map_of(x, [y, out], window, extra),
-        Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, [y, out], window, extra),
+        Ok(x) => map_of(x, [y, out], window, mask),
+        Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, [y, out], window, mask),
     }
 }
 
-/// Sums of the map times `upstream` (or of the plain map) over each plane, and their gradients by x and y if asked for.
+/// Sums of the map times `scale` and `weights` (1 if None) over each plane, and their gradients by x and y if asked for.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
 fn ssim_loss_sums<'py>(
     x: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
     window: Window,
-    extra: (f64, f64),
-    upstream: Option<Bound<'py, PyAny>>,
+    mask: Option<Bound<'py, PyAny>>,
+    weights: Option<Bound<'py, PyAny>>,
+    scale: f64,
     grad_x: Option<Bound<'py, PyAny>>,
     grad_y: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
@@ -314,40 +318,34 @@ fn ssim_loss_sums<'py>(
         x: PyReadonlyArrayDyn<'py, T>,
         y: &Bound<'py, PyAny>,
         window: Window,
-        extra: (f64, f64),
-        [upstream, grad_x, grad_y]: &[Option<Bound<'py, PyAny>>; 3],
+        scale: f64,
+        [mask, weights, grad_x, grad_y]: &[Option<Bound<'py, PyAny>>; 4],
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let py = x.py();
         let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
         let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
-        let upstream: Option<PyReadonlyArrayDyn<'py, T>> = optional(upstream)?;
+        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(mask)?;
+        let weights: Option<PyReadonlyArrayDyn<'py, T>> = optional(weights)?;
         let mut grad_x: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_x)?;
         let mut grad_y: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_y)?;
-        let (x, y) = (x.as_slice()?, y.as_slice()?);
-        let upstream = match &upstream {
-            Some(map) => Upstream::Map(map.as_slice()?),
-            None => Upstream::Constant(T::from_f64(1.0)),
-        };
+        let mask = mask.as_ref().map(|mask| mask.as_slice()).transpose()?;
+        let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
+        let inputs = Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape };
         let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
         let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
-        let extra = extra_of(extra);
-        let sums = py.detach(|| ssim.sums_and_gradients(x, y, shape, extra, upstream, [grad_x, grad_y]))?;
+        let sums = py.detach(|| ssim.sums_and_gradients(inputs, weights, scale, [grad_x, grad_y]))?;
         Ok(sums.into_pyarray(py))
     }
-    let options = [upstream, grad_x, grad_y];
+    let options = [mask, weights, grad_x, grad_y];
     match x.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        Ok(x) => sums_of(x, y, window, extra, &options),
-        Err(_) => sums_of(x.extract::<PyReadonlyArrayDyn<'py, f32>>()?, y, window, extra, &options),
+        Ok(x) => sums_of(x, y, window, scale, &options),
+        Err(_) => sums_of(x.extract::<PyReadonlyArrayDyn<'py, f32>>()?, y, window, scale, &options),
     }
 }
 
 /// Extracts what is not None.
 fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(given: &'a Option<Bound<'py, PyAny>>) -> PyResult<Option<A>> {
     given.as_ref().map(|value| value.extract().map_err(Into::into)).transpose()
-}
-
-fn extra_of<T: Real>((l1, l2): (f64, f64)) -> Extra<T> {
-    Extra { l1: T::from_f64(l1), l2: T::from_f64(l2) }
 }
 
 /// Numerical core of ssimae; `ssimae` itself is the public interface.

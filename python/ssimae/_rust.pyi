@@ -4,6 +4,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+_Real = NDArray[np.float32] | NDArray[np.float64]
+_Window = tuple[Sequence[float], float, float, float, str, float, float]
+
 __all__ = [
     "ScoreAccumulator",
     "extract_patches",
@@ -42,19 +45,16 @@ def measure_regions(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def ssim_loss_map(
-    x: NDArray[np.float32] | NDArray[np.float64],
-    y: NDArray[np.float32] | NDArray[np.float64],
-    window: tuple[Sequence[float], float, float, float, str],
-    extra: tuple[float, float],
-    out: NDArray[np.float32] | NDArray[np.float64],
+    x: _Real, y: _Real, window: _Window, mask: _Real | None, out: _Real
 ) -> None: ...
 def ssim_loss_sums(
-    x: NDArray[np.float32] | NDArray[np.float64],
-    y: NDArray[np.float32] | NDArray[np.float64],
-    window: tuple[Sequence[float], float, float, float, str],
-    extra: tuple[float, float],
-    upstream: NDArray[np.float32] | NDArray[np.float64] | None,
-    grad_x: NDArray[np.float32] | NDArray[np.float64] | None,
-    grad_y: NDArray[np.float32] | NDArray[np.float64] | None,
+    x: _Real,
+    y: _Real,
+    window: _Window,
+    mask: _Real | None,
+    weights: _Real | None,
+    scale: float,
+    grad_x: _Real | None,
+    grad_y: _Real | None,
 ) -> NDArray[np.float64]: ...
 def stitch_patches(patches: NDArray[np.float32], stride: int, out: NDArray[np.float32]) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -69,8 +69,9 @@ def ssim_loss(
 
     Parameters
     ----------
-    x, y : Tensor of shape (N, C, H, W), float32 or float64
-        Images, usually in [0, `data_range`]; bfloat16 and float16 are computed in float32.
+    x, y : Tensor of shape (N, C, H, W), floating or uint8
+        Images, usually in [0, `data_range`]. A uint8 pixel stands for its value times `data_range` / 255. Computed in
+        float64 where one of them is, else in float32.
     data_range : float
         Difference between white and black, L; never guessed from the data.
     window_size : int
@@ -86,39 +87,35 @@ def ssim_loss(
         How windows go on past the rim: mirrored without or with the edge repeated, zeros, or not at all, which makes
         the map smaller by K - 1.
     mask : Tensor broadcastable to (N, C, H, W), bool or numbers of at least 0, or None
+        Each image must keep a pixel in the map; on a GPU, where that is not looked at, the mean is NaN if none does.
     mask_mode : {"weight", "window"}
         `weight`: the mask weighs the pixels of the map. `window`: besides, pixels of weight 0 enter no window.
     reduction : {"mean", "none", "image"}
         The mean as a scalar, the map (N, C, h, w), or the mean of each image, (N,).
     backend : {"auto", "torch", "rust", "triton"}
-        `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for what they cannot do. Plain torch alone has
-        second derivatives, and windows with masks inside.
+        `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for what they cannot do: second derivatives (which
+        they refuse) and the gradient of a mask inside the windows.
     l1_weight, l2_weight : float
         Weights of |x - y| and (x - y)^2 added to each pixel of the map.
 
     Returns
     -------
-    Tensor
+    Tensor, float32 or float64
         Scalar, (N,) or (N, C, h, w); exactly 0 for identical images, up to 2 for opposite ones. With reduction
         `none`, masked pixels are 0.
 
     Raises
     ------
     TypeError
-        If an input is no floating tensor, or they differ in type.
+        If an input is no floating or uint8 tensor.
     ValueError
-        If shapes differ or are empty, a parameter breaks its rule, the mask leaves nothing, or a backend asked for by
+        If shapes or devices differ, a shape is empty, a parameter breaks its rule, the mask leaves nothing, or a backend asked for by
         name cannot serve; the message says why.
 
     References
     ----------
     Wang, Bovik, Sheikh, Simoncelli 2004. Bergmann et al. 2019, sec. 3.1 (the loss) and eq. 4-7.
     """
-    form = make_window(
-        data_range=data_range, window_size=window_size, window=window, sigma=sigma, k1=k1, k2=k2, c1=c1, c2=c2,
-        border=border,
-    )  # fmt: skip
-    x, y = _checked(x, y, window_size)
     for name, value, allowed in (
         ("reduction", reduction, ("mean", "none", "image")),
         ("mask_mode", mask_mode, ("weight", "window")),
@@ -126,90 +123,117 @@ def ssim_loss(
     ):
         if value not in allowed:
             raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}")
-    weights = None if mask is None else _as_weights(mask, x)
+    form = make_window(
+        data_range=data_range, window_size=window_size, window=window, sigma=sigma, k1=k1, k2=k2, c1=c1, c2=c2,
+        border=border,
+    )  # fmt: skip
+    _check(x, y, window_size)
+    dtype = torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
+    weights = None if mask is None else _as_weights(mask, x.shape, form, device=x.device, dtype=dtype)
     inside = weights if mask_mode == "window" else None
-    chosen = _choose(backend, x, window_mask=inside is not None)
     cropped = None if weights is None else _crop(weights, form)
-    if chosen == "rust" and reduction != "none" and (cropped is None or not cropped.requires_grad):
-        sums = operators.loss_sums(x, y, form, weights=cropped, l1=l1_weight, l2=l2_weight)
-        counts = _counts(sums, cropped, _map_size(x, form))
-        means = sums.sum() / counts.sum() if reduction == "mean" else sums.sum(dim=1) / counts.sum(dim=1)
-        return means.to(x.dtype)
+    chosen = _choose(backend, x, y, inside)
+    if chosen != "triton":
+        x, y = (_as_numbers(part, dtype, data_range) for part in (x, y))
     if chosen == "torch":
         losses = loss_map(x, y, form, inside)
         if l1_weight or l2_weight:
             d = _crop(x - y, form)
             losses = losses + l1_weight * d.abs() + l2_weight * d.square()
+        return _reduce(losses, cropped, reduction)
+    options: dict[str, Any] = {"mask": _stack(inside), "l1": l1_weight, "l2": l2_weight}
+    if reduction == "none" or (cropped is not None and cropped.requires_grad):
+        return _reduce(operators.loss_map(x, y, form, **options), cropped, reduction)
+    height, width = (side - 2 * _lost(form) for side in x.shape[2:])
+    of_one = x.shape[1] * height * width
+    if cropped is None:
+        scale = 1 / (of_one if reduction == "image" else of_one * x.shape[0])
+        sums = operators.loss_sums(x, y, form, scale=scale, **options)
     else:
-        losses = operators.loss_map(x, y, form, l1=l1_weight, l2=l2_weight)
-    return _reduce(losses, cropped, reduction)
+        shares = cropped / _total(cropped, x.shape, reduction)
+        sums = operators.loss_sums(x, y, form, weights=_stack(shares), **options)
+    return (sums.sum(dim=1) if reduction == "image" else sums.sum()).to(dtype)
 
 
-def _counts(sums: Tensor, weights: Tensor | None, size: tuple[int, int]) -> Tensor:
-    """Return by what the sum of each plane is divided, (N, C) float64: its pixels, or their weights."""
-    if weights is None:
-        return torch.full_like(sums, float(size[0] * size[1]))
-    return weights.sum(dim=(2, 3), dtype=torch.float64)
-
-
-def _checked(x: Tensor, y: Tensor, window_size: int) -> tuple[Tensor, Tensor]:
+def _check(x: Tensor, y: Tensor, window_size: int) -> None:
     for name, tensor in (("x", x), ("y", y)):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        if not isinstance(tensor, Tensor) or not (tensor.is_floating_point() or tensor.dtype == torch.uint8):
             found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(f"`{name}` must be a floating torch tensor, got {found}")
+            raise TypeError(f"`{name}` must be a floating or uint8 torch tensor, got {found}")
         if tensor.ndim != 4 or 0 in tensor.shape:
             raise ValueError(f"`{name}` must have shape (N, C, H, W), none of them 0, got {tuple(tensor.shape)}")
     if x.shape != y.shape:
         raise ValueError(f"`x` and `y` must have the same shape, got {tuple(x.shape)} and {tuple(y.shape)}")
-    if x.dtype != y.dtype or x.device != y.device:
-        raise TypeError(f"`x` and `y` must be alike, got {x.dtype} on {x.device} and {y.dtype} on {y.device}")
+    if x.device != y.device:
+        raise ValueError(f"`x` and `y` must be on the same device, got {x.device} and {y.device}")
     if window_size > min(x.shape[2:]):
         raise ValueError(f"`window_size` {window_size} is larger than the image of {x.shape[2]} x {x.shape[3]}")
-    return (x.float(), y.float()) if x.dtype in (torch.bfloat16, torch.float16) else (x, y)
 
 
-def _as_weights(mask: Tensor, x: Tensor) -> Tensor:
+def _as_numbers(image: Tensor, dtype: torch.dtype, data_range: float) -> Tensor:
+    return image.to(dtype) * (data_range / 255) if image.dtype == torch.uint8 else image.to(dtype)
+
+
+def _as_weights(
+    mask: Tensor, shape: torch.Size, form: Window, *, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """Return the weights of pixels, (1, 1, H, W) where all planes share them, else (N, C, H, W)."""
+    shared = mask.ndim <= 4 and all(side == 1 for side in mask.shape[:-2])
     try:
-        weights = mask.to(device=x.device, dtype=x.dtype).expand(x.shape)
+        weights = mask.to(device, dtype).expand((1, 1, *shape[2:]) if shared else shape)
     except RuntimeError as error:
-        raise ValueError(f"`mask` must broadcast to {tuple(x.shape)}, got {tuple(mask.shape)}") from error
-    if bool((weights < 0).any()) or not bool(weights.sum(dim=(1, 2, 3)).gt(0).all()):
-        raise ValueError("`mask` must be at least 0 everywhere, and leave pixels in every image")
+        raise ValueError(f"`mask` must broadcast to {tuple(shape)}, got {tuple(mask.shape)}") from error
+    # Looking at values would make a GPU wait, break captured graphs and compiled ones.
+    if device.type == "cpu" and not torch.compiler.is_compiling():
+        left = _crop(weights, form).sum(dim=(1, 2, 3))
+        if bool((weights < 0).any()) or not bool(left.gt(0).all()):
+            raise ValueError("`mask` must be at least 0 everywhere, and leave pixels in every image")
     return weights
 
 
-def _choose(backend: Backend, x: Tensor, *, window_mask: bool) -> str:
+def _choose(backend: Backend, x: Tensor, y: Tensor, inside: Tensor | None) -> str:
     if backend == "torch":
         return "torch"
+    learnt = "the gradient of masks inside the windows is computed by backend 'torch' alone"
+    asked = ("rust" if x.device.type == "cpu" else "triton") if backend == "auto" else backend
+    needs_torch = inside is not None and inside.requires_grad
+    reason = learnt if needs_torch else operators.decline(asked, x, y)
+    if reason is None:
+        return asked
     if backend == "auto":
-        fast = "rust" if x.device.type == "cpu" else "triton"
-        return "torch" if operators.decline(fast, x, window_mask=window_mask) else fast
-    reason = operators.decline(backend, x, window_mask=window_mask)
-    if reason is not None:
-        raise ValueError(f"`backend` {backend!r} cannot serve: {reason}")
-    return backend
+        return "torch"
+    raise ValueError(f"`backend` {backend!r} cannot serve: {reason}")
 
 
-def _map_size(x: Tensor, form: Window) -> tuple[int, int]:
-    lost = 2 * form.radius if form.border == "valid" else 0
-    return x.shape[2] - lost, x.shape[3] - lost
+def _lost(form: Window) -> int:
+    """Return how many pixels the map loses on each side of the image."""
+    return form.radius if form.border == "valid" else 0
 
 
 def _crop(plane: Tensor, form: Window) -> Tensor:
-    """Return the pixels of a plane (N, C, H, W) that the map has."""
-    height, width = _map_size(plane, form)
-    lost = form.radius if form.border == "valid" else 0
-    return plane[:, :, lost : lost + height, lost : lost + width]
+    """Return the pixels of a plane (..., H, W) that the map has."""
+    lost = _lost(form)
+    return plane[..., lost : plane.shape[-2] - lost, lost : plane.shape[-1] - lost]
+
+
+def _stack(weights: Tensor | None) -> Tensor | None:
+    """Return weights (1, 1, H, W) or (N, C, H, W) as a stack of planes, the form that kernels take."""
+    return None if weights is None else weights.reshape(-1, *weights.shape[2:])
+
+
+def _total(weights: Tensor, shape: torch.Size, reduction: Reduction) -> Tensor:
+    """Return what all weights of a map sum to, as a scalar, or those of each image, (N or 1, 1, 1, 1)."""
+    times = shape[1] // weights.shape[1]
+    if reduction == "image":
+        return times * weights.sum(dim=(1, 2, 3), keepdim=True)
+    return times * (shape[0] // weights.shape[0]) * weights.sum()
 
 
 def _reduce(losses: Tensor, weights: Tensor | None, reduction: Reduction) -> Tensor:
-    if weights is None:
-        if reduction == "none":
-            return losses
-        return losses.mean() if reduction == "mean" else losses.mean(dim=(1, 2, 3))
-    weighted = losses * weights
+    weighted = losses if weights is None else losses * weights
     if reduction == "none":
         return weighted
-    if reduction == "mean":
-        return weighted.sum() / weights.sum()
-    return weighted.sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3))
+    if weights is None:
+        return losses.mean() if reduction == "mean" else losses.mean(dim=(1, 2, 3))
+    total = _total(weights, losses.shape, reduction)
+    return weighted.sum() / total if reduction == "mean" else weighted.sum(dim=(1, 2, 3)) / total.flatten()

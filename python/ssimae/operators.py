@@ -9,23 +9,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssimae import _rust, kernels
+from ssimae import kernels
 from ssimae.ssim import Window
 
+try:
+    from ssimae import _rust
+except ImportError:  # Kernels and specification work without it, on a machine where nothing was built.
+    _rust = None  # type: ignore[assignment]
 
-def loss_sums(x: Tensor, y: Tensor, window: Window, *, weights: Tensor | None, l1: float, l2: float) -> Tensor:
-    """Return the sums over each plane of 1 - SSIM plus an extra term, (N, C) float64, from Rust.
 
-    Gradients come from the same sweep.
+def loss_sums(
+    x: Tensor,
+    y: Tensor,
+    window: Window,
+    *,
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    scale: float = 1.0,
+) -> Tensor:
+    """Return the sums over each plane of 1 - SSIM plus an extra term, (N, C) float64.
+
+    Gradients come from the same sweep (Rust) or launch (Triton).
 
     Parameters
     ----------
-    x, y : Tensor of shape (N, C, H, W), float32 or float64, on the CPU
+    x, y : Tensor of shape (N, C, H, W)
+        float32 or float64, alike, on the CPU; on a GPU what :func:`ssimae.kernels.available` allows.
     window : Window
-    weights : Tensor of the map's shape (N, C, h, w), of the same type, or None
+    mask : Tensor of shape (1, H, W) or (N C, H, W), in the type that is computed in, or None
+        Weights of the pixels inside windows; no gradient is computed for it.
+    weights : Tensor of the map's shape (1, h, w) or (N C, h, w), of the same type, or None
         Weight of each pixel of the map; no gradient is computed for it.
     l1, l2 : float
         Weights of |x - y| and (x - y)^2.
+    scale : float
+        What sums and gradients are multiplied with.
 
     Notes
     -----
@@ -33,26 +53,23 @@ def loss_sums(x: Tensor, y: Tensor, window: Window, *, weights: Tensor | None, l
     """
     wanted = torch.is_grad_enabled()
     wanted_of = (wanted and x.requires_grad, wanted and y.requires_grad)
-    sums: Tensor = _loss_sums(x, y, weights, *_options(window), l1, l2, *wanted_of)[0]
+    sums: Tensor = _loss_sums(x, y, mask, weights, *_options(window, l1, l2), scale, *wanted_of)[0]
     return sums
 
 
-def loss_map(x: Tensor, y: Tensor, window: Window, *, l1: float, l2: float) -> Tensor:
-    """Return the map of 1 - SSIM plus an extra term, (N, C, h, w): Rust for tensors on the CPU, Triton elsewhere.
+def loss_map(
+    x: Tensor, y: Tensor, window: Window, *, mask: Tensor | None = None, l1: float = 0.0, l2: float = 0.0
+) -> Tensor:
+    """Return the map of 1 - SSIM plus an extra term, (N, C, h, w), in the type that is computed in.
 
-    Differentiable once, as :func:`loss_sums` is.
+    Parameters and derivatives are those of :func:`loss_sums`.
     """
-    on_cpu = x.device.type == "cpu"
-    result: Tensor = _loss_map(x, y, *_options(window), *((l1, l2) if on_cpu else (0.0, 0.0)))
-    if on_cpu or not (l1 or l2):
-        return result
-    lost = (x.shape[2] - result.shape[2]) // 2
-    d = (x - y)[:, :, lost : lost + result.shape[2], lost : lost + result.shape[3]]
-    return result + l1 * d.abs() + l2 * d.square()
+    result: Tensor = _loss_map(x, y, mask, *_options(window, l1, l2))
+    return result
 
 
-def _options(window: Window) -> tuple[list[float], float, float, float, str]:
-    return list(window.taps), window.c1, window.c2, window.shift, window.border
+def _options(window: Window, l1: float, l2: float) -> tuple[list[float], float, float, float, str, float, float]:
+    return list(window.taps), window.c1, window.c2, window.shift, window.border, l1, l2
 
 
 def _map_shape(x: Tensor, taps: Sequence[float], border: str) -> tuple[int, int, int, int]:
@@ -60,28 +77,36 @@ def _map_shape(x: Tensor, taps: Sequence[float], border: str) -> tuple[int, int,
     return x.shape[0], x.shape[1], x.shape[2] - lost, x.shape[3] - lost
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
-    """Return a contiguous tensor's memory as an array."""
-    array: NDArray[Any] = tensor.detach().numpy()
+def _map_dtype(x: Tensor, y: Tensor) -> torch.dtype:
+    return torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
+
+
+def _array(tensor: Tensor | None) -> NDArray[Any] | None:
+    """Return the memory of a tensor as an array; None for what is not there or, being empty, not asked for."""
+    if tensor is None or tensor.numel() == 0:
+        return None
+    array: NDArray[Any] = tensor.detach().contiguous().numpy()
     return array
 
 
-def _optional(tensor: Tensor | None) -> NDArray[Any] | None:
-    """Return an array, or None for what is not there or, being empty, not asked for."""
-    return None if tensor is None or tensor.numel() == 0 else _array(tensor)
-
-
-def _empty_gradients(x: Tensor, grad_of_x: bool, grad_of_y: bool) -> tuple[Tensor, Tensor]:
+def _empty_gradients(x: Tensor, y: Tensor, grad_of_x: bool, grad_of_y: bool) -> tuple[Tensor, Tensor]:
     """Return room for the gradients that are wanted; empty tensors for the others."""
-    shapes = (x.shape if wanted else (0,) for wanted in (grad_of_x, grad_of_y))
-    grad_x, grad_y = (x.new_empty(shape) for shape in shapes)
+    pairs = ((x, grad_of_x), (y, grad_of_y))
+    grad_x, grad_y = (part.new_empty(part.shape if wanted else (0,)) for part, wanted in pairs)
     return grad_x, grad_y
 
 
-@torch.library.custom_op("ssimae::loss_sums", mutates_args=(), device_types="cpu")
+def _or_empty(found: Sequence[Tensor | None], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    empty = _empty_gradients(x, y, False, False)
+    grad_x, grad_y = (other if part is None else part for part, other in zip(found, empty, strict=True))
+    return grad_x, grad_y
+
+
+@torch.library.custom_op("ssimae::loss_sums", mutates_args=())
 def _loss_sums(
     x: Tensor,
     y: Tensor,
+    mask: Tensor | None,
     weights: Tensor | None,
     taps: Sequence[float],
     c1: float,
@@ -90,35 +115,67 @@ def _loss_sums(
     border: str,
     l1: float,
     l2: float,
+    scale: float,
     grad_of_x: bool,
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if x.device.type != "cpu":
+        sums, *grads = kernels.ssim_loss_sums(
+            x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y,
+            scale=scale, weights=weights, mask=mask, l1=l1, l2=l2,
+        )  # fmt: skip
+        return sums, *_or_empty(grads, x, y)
     x, y = x.contiguous(), y.contiguous()
-    weights = None if weights is None else weights.contiguous()
-    grads = _empty_gradients(x, grad_of_x, grad_of_y)
-    window = (taps, c1, c2, shift, border)
-    sums = _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _optional(weights), *map(_optional, grads))
-    return torch.from_numpy(sums).view(x.shape[:2]), *grads
+    grad_x, grad_y = _empty_gradients(x, y, grad_of_x, grad_of_y)
+    window, grads = (taps, c1, c2, shift, border, l1, l2), map(_array, (grad_x, grad_y))
+    sums = torch.from_numpy(
+        _rust.ssim_loss_sums(x.detach().numpy(), y.detach().numpy(), window, _array(mask), _array(weights), scale, *grads)
+    )
+    return sums.view(x.shape[:2]), grad_x, grad_y
 
 
 @_loss_sums.register_fake
-def _(x: Tensor, y: Tensor, weights: Tensor | None, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(x.shape[:2], dtype=torch.float64), *_empty_gradients(x, *options[-2:])
+def _(x: Tensor, y: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return x.new_empty(x.shape[:2], dtype=torch.float64), *_empty_gradients(x, y, *options[-2:])
 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     _, grad_x, grad_y = output
     ctx.mark_non_differentiable(grad_x, grad_y)
-    ctx.save_for_backward(grad_x, grad_y, *inputs[:2])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(grad_x, grad_y, *inputs[:4])
+    ctx.options = inputs[4:-2]
+    ctx.given_away = False
 
 
-def _scale_gradients(ctx: Any, grad_sums: Tensor, *_: Any) -> tuple[Any, ...]:
-    *grads_ahead, x, y = ctx.saved_tensors
-    grads = (
-        _Once.apply(grad_sums, grad, x, y) if needed else None
-        for grad, needed in zip(grads_ahead, ctx.needs_input_grad[:2], strict=True)
-    )
-    return *grads, *(None,) * 10
+def _scale_gradients(ctx: Any, grad_sums: Tensor | None, *_: Any) -> tuple[Any, ...]:
+    if grad_sums is None:
+        return (None,) * 14
+    *grads, x, y, mask, weights = ctx.saved_tensors
+    needed = ctx.needs_input_grad[:2]
+    if torch.is_grad_enabled():
+        scaled = [_Once.apply(grad_sums, grad, x, y) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
+    elif type(grad_sums) is not Tensor:  # It is being traced, and has no values.
+        scaled = [_scaled(grad, grad_sums) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
+    else:
+        # The gradients become the caller's, who may change them; if they are asked for again, they are computed again.
+        # `data` leaves them without the version counter that would forbid it.
+        if ctx.given_away:
+            grads = _loss_sums(x, y, mask, weights, *ctx.options, *needed)[1:]
+        ctx.given_away = True
+        scaled = [_scale(grad.data, grad_sums) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
+    return *scaled, *(None,) * 12
+
+
+def _scaled(grad: Tensor, factors: Tensor) -> Tensor:
+    return factors.to(grad.dtype)[:, :, None, None] * grad
+
+
+def _scale(grad: Tensor, factors: Tensor) -> Tensor:
+    """Multiply each plane of a gradient with a factor, without passing over it where all are 1, as they mostly are."""
+    if grad.device.type != "cpu":
+        return kernels.scale_planes(grad, factors)
+    return grad if bool((factors == 1).all()) else grad.mul_(factors.to(grad.dtype)[:, :, None, None])
 
 
 class _Once(torch.autograd.Function):
@@ -126,7 +183,7 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, grad_sums: Tensor, grad: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return grad_sums.to(grad.dtype)[:, :, None, None] * grad
+        return _scaled(grad, grad_sums)
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
@@ -142,6 +199,7 @@ _loss_sums.register_autograd(_scale_gradients, setup_context=_keep_gradients)
 def _loss_map(
     x: Tensor,
     y: Tensor,
+    mask: Tensor | None,
     taps: Sequence[float],
     c1: float,
     c2: float,
@@ -151,19 +209,18 @@ def _loss_map(
     l2: float,
 ) -> Tensor:
     if x.device.type != "cpu":
-        result: Tensor = kernels.ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border)
+        result: Tensor = kernels.ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border, mask=mask, l1=l1, l2=l2)
         return result
     x, y = x.contiguous(), y.contiguous()
     out = torch.empty(_map_shape(x, taps, border), dtype=x.dtype)
-    _rust.ssim_loss_map(_array(x), _array(y), (taps, c1, c2, shift, border), (l1, l2), _array(out))
+    window = (taps, c1, c2, shift, border, l1, l2)
+    _rust.ssim_loss_map(x.detach().numpy(), y.detach().numpy(), window, _array(mask), out.numpy())
     return out
 
 
 @_loss_map.register_fake
-def _(
-    x: Tensor, y: Tensor, taps: Sequence[float], c1: float, c2: float, shift: float, border: str, *_: float
-) -> Tensor:
-    return x.new_empty(_map_shape(x, taps, border), dtype=x.dtype)
+def _(x: Tensor, y: Tensor, mask: Tensor | None, taps: Sequence[float], *others: Any) -> Tensor:
+    return x.new_empty(_map_shape(x, taps, others[3]), dtype=_map_dtype(x, y))
 
 
 @torch.library.custom_op("ssimae::loss_map_backward", mutates_args=())
@@ -171,6 +228,7 @@ def _loss_map_backward(
     grad: Tensor,
     x: Tensor,
     y: Tensor,
+    mask: Tensor | None,
     taps: Sequence[float],
     c1: float,
     c2: float,
@@ -181,32 +239,33 @@ def _loss_map_backward(
     grad_of_x: bool,
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor]:
-    grads = _empty_gradients(x, grad_of_x, grad_of_y)
     if x.device.type != "cpu":
-        found = kernels.ssim_loss_map_backward(grad, x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y)
-        grad_x, grad_y = (empty if part is None else part for part, empty in zip(found, grads, strict=True))
-        return grad_x, grad_y
-    x, y, upstream = x.contiguous(), y.contiguous(), grad.contiguous()
-    window = (taps, c1, c2, shift, border)
-    _rust.ssim_loss_sums(_array(x), _array(y), window, (l1, l2), _optional(upstream), *map(_optional, grads))
-    return grads
+        found = kernels.ssim_loss_map_backward(
+            grad, x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y, mask=mask, l1=l1, l2=l2
+        )
+        return _or_empty(found, x, y)
+    # A map of one plane would be taken for that of all: it is one plane of as many inputs, too.
+    found = _loss_sums(
+        x, y, mask, grad.reshape(-1, *grad.shape[2:]), taps, c1, c2, shift, border, l1, l2, 1.0, grad_of_x, grad_of_y
+    )
+    return found[1], found[2]
 
 
 @_loss_map_backward.register_fake
 def _(grad: Tensor, x: Tensor, y: Tensor, *options: Any) -> tuple[Tensor, Tensor]:
-    return _empty_gradients(x, *options[-2:])
+    return _empty_gradients(x, y, *options[-2:])
 
 
 def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:2])
-    ctx.options = inputs[2:]
+    ctx.save_for_backward(*inputs[:3])
+    ctx.options = inputs[3:]
 
 
 def _map_gradients(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     needed = ctx.needs_input_grad[:2]
     found = _loss_map_backward(grad, *ctx.saved_tensors, *ctx.options, *needed)
     grads = (part if wanted else None for part, wanted in zip(found, needed, strict=True))
-    return *grads, *(None,) * 7
+    return *grads, *(None,) * 8
 
 
 def _refuse_twice(ctx: Any, *_: Any) -> tuple[Any, ...]:
@@ -217,17 +276,15 @@ _loss_map.register_autograd(_map_gradients, setup_context=_keep_inputs)
 _loss_map_backward.register_autograd(_refuse_twice)
 
 
-def decline(backend: str, x: Tensor, *, window_mask: bool) -> str | None:
+def decline(backend: str, x: Tensor, y: Tensor) -> str | None:
     """Return why a backend (`rust` or `triton`) cannot serve these tensors, or None."""
-    if window_mask:
-        return "masks inside the windows are computed by backend 'torch' alone"
-    return _DECLINE[backend](x)
+    return _DECLINE[backend](x) or _DECLINE[backend](y)
 
 
 def _decline_rust(x: Tensor) -> str | None:
-    if x.device.type != "cpu":
-        return f"it computes on the CPU, got a tensor on {x.device}"
-    return None if x.dtype in (torch.float32, torch.float64) else f"it computes in float32 or float64, got {x.dtype}"
+    if _rust is None:
+        return "the compiled library is not there; build it with `maturin develop --release`"
+    return None if x.device.type == "cpu" else f"it computes on the CPU, got a tensor on {x.device}"
 
 
 def _decline_triton(x: Tensor) -> str | None:

@@ -9,28 +9,52 @@ fn inputs() -> (Vec<f32>, Vec<f32>) {
     ((0..SHAPE.len()).map(|i| wave(i, 31)).collect(), (0..SHAPE.len()).map(|i| wave(i, 53)).collect())
 }
 
-fn ssim(border: Border, side: usize) -> Ssim<f32> {
-    Ssim { taps: vec![1.0 / side as f32; side], c1: 1e-4, c2: 9e-4, shift: 0.5, border }
+/// Taps that fall off from the middle, or are all the same.
+fn taps(side: usize, equal: bool) -> Vec<f64> {
+    let weights: Vec<f64> =
+        (0..side).map(|tap| if equal { 1.0 } else { 1.0 + tap.min(side - 1 - tap) as f64 }).collect();
+    let total: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / total).collect()
 }
 
-/// Sum of 1 - SSIM in float64 by the textbook formula, window by window.
-fn oracle(ssim: &Ssim<f32>, x: &[f64], y: &[f64]) -> f64 {
-    let radius = if ssim.border == Border::Valid { 0 } else { ssim.radius() as isize };
-    let Ok(map) = ssim.map_shape(SHAPE) else { panic!("refused") };
-    let at = |plane: &[f64], row: isize, column: isize| {
-        let row = ssim.border.source(row, SHAPE.height);
-        let column = ssim.border.source(column, SHAPE.width);
-        row.zip(column).map_or(0.0, |(row, column)| plane[row * SHAPE.width + column])
+fn ssim<T: Real>(border: Border, side: usize, equal: bool) -> Ssim<T> {
+    let taps: Vec<T> = taps(side, equal).into_iter().map(T::from_f64).collect();
+    match Ssim::new(&taps, [1e-4, 9e-4, 0.5].map(T::from_f64), border) {
+        Ok(ssim) => ssim,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn pair<'a, T>(x: &'a [T], y: &'a [T]) -> Inputs<'a, T> {
+    Inputs { x, y, mask: None, shape: SHAPE }
+}
+
+/// Weights of pixels inside windows, 0 for a whole corner among others.
+fn mask() -> Vec<f64> {
+    (0..SHAPE.len())
+        .map(|i| if i % SHAPE.width < 8 && i / SHAPE.width < 8 { 0.0 } else { ((i * 7) % 5) as f64 / 2.0 })
+        .collect()
+}
+
+/// The map of 1 - SSIM in float64 by the textbook formula, window by window.
+fn oracle(border: Border, taps: &[f64], x: &[f64], y: &[f64], mask: Option<&[f64]>) -> Vec<f64> {
+    let radius = taps.len() as isize / 2;
+    let lost = if border == Border::Valid { radius } else { 0 };
+    let at = |plane: &[f64], row: isize, column: isize, outside: f64| {
+        let (row, column) = (border.source(row, SHAPE.height), border.source(column, SHAPE.width));
+        row.zip(column).map_or(outside, |(row, column)| plane[row * SHAPE.width + column])
     };
-    let mut total = 0.0;
-    for row in 0..map.height as isize {
-        for column in 0..map.width as isize {
-            let [mut mx, mut my, mut xx, mut yy, mut xy] = [0.0; 5];
-            for (i, &vertical) in ssim.taps.iter().enumerate() {
-                for (j, &horizontal) in ssim.taps.iter().enumerate() {
-                    let weight = f64::from(vertical) * f64::from(horizontal);
+    let mut map = Vec::new();
+    for row in lost..SHAPE.height as isize - lost {
+        for column in lost..SHAPE.width as isize - lost {
+            let [mut total, mut mx, mut my, mut xx, mut yy, mut xy] = [0.0; 6];
+            for (i, &vertical) in taps.iter().enumerate() {
+                for (j, &horizontal) in taps.iter().enumerate() {
                     let (row, column) = (row + i as isize - radius, column + j as isize - radius);
-                    let (a, b) = (at(x, row, column), at(y, row, column));
+                    let share = mask.map_or(1.0, |mask| at(mask, row, column, 1.0));
+                    let weight = vertical * horizontal * share;
+                    let (a, b) = (at(x, row, column, 0.0), at(y, row, column, 0.0));
+                    total += weight;
                     mx += weight * a;
                     my += weight * b;
                     xx += weight * a * a;
@@ -38,53 +62,60 @@ fn oracle(ssim: &Ssim<f32>, x: &[f64], y: &[f64]) -> f64 {
                     xy += weight * a * b;
                 }
             }
-            let (c1, c2) = (f64::from(ssim.c1), f64::from(ssim.c2));
-            let numerator = (2.0 * mx * my + c1) * (2.0 * (xy - mx * my) + c2);
-            let denominator = (mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2);
-            total += 1.0 - numerator / denominator;
+            if total <= 0.0 {
+                map.push(0.0);
+                continue;
+            }
+            let [mx, my, xx, yy, xy] = [mx, my, xx, yy, xy].map(|moment| moment / total);
+            let numerator = (2.0 * mx * my + 1e-4) * (2.0 * (xy - mx * my) + 9e-4);
+            let denominator = (mx * mx + my * my + 1e-4) * (xx - mx * mx + yy - my * my + 9e-4);
+            map.push(1.0 - numerator / denominator);
         }
     }
-    total
+    map
+}
+
+const BORDERS: [Border; 4] = [Border::Valid, Border::Reflect, Border::Symmetric, Border::Zero];
+
+fn inputs64() -> (Vec<f64>, Vec<f64>) {
+    let (x, y) = inputs();
+    (x.iter().map(|&v| f64::from(v)).collect(), y.iter().map(|&v| f64::from(v)).collect())
 }
 
 #[test]
-fn sums_and_gradients_are_those_of_the_textbook_formula() {
-    let (x, y) = inputs();
-    let (x64, y64): (Vec<f64>, Vec<f64>) =
-        (x.iter().map(|&v| f64::from(v)).collect(), y.iter().map(|&v| f64::from(v)).collect());
-    for border in [Border::Valid, Border::Reflect, Border::Symmetric, Border::Zero] {
-        for side in [1, 5, 11, 13] {
-            let ssim = ssim(border, side);
-            let (mut grad_x, mut grad_y) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
-            let upstream = Upstream::Constant(1.0);
-            let sums = ssim.sums_and_gradients(
-                &x,
-                &y,
-                SHAPE,
-                Extra::none(),
-                upstream,
-                [Some(&mut grad_x), Some(&mut grad_y)],
-            );
-            let want = oracle(&ssim, &x64, &y64);
-            assert!(sums.is_ok_and(|sums| (sums[0] - want).abs() < 1e-4 * want), "{border:?} {side}");
-            for place in [0, 7, SHAPE.len() / 2, SHAPE.len() - 1] {
-                for (gradient, which) in [(&grad_x, 0), (&grad_y, 1)] {
-                    let step = 1e-5;
-                    let moved = |sign: f64| {
-                        let (mut x, mut y) = (x64.clone(), y64.clone());
-                        if which == 0 {
-                            x[place] += sign * step
-                        } else {
-                            y[place] += sign * step
-                        }
-                        oracle(&ssim, &x, &y)
-                    };
-                    let want = (moved(1.0) - moved(-1.0)) / (2.0 * step);
-                    let got = f64::from(gradient[place]);
-                    assert!(
-                        (got - want).abs() < 2e-3 * (1.0 + want.abs()),
-                        "{border:?} {side} {place}: {got} {want}"
-                    );
+fn maps_sums_and_gradients_are_those_of_the_textbook_formula() {
+    let (x, y) = inputs64();
+    let (all, none) = (mask(), None);
+    for border in BORDERS {
+        for (side, equal) in [(1, true), (3, true), (5, false), (11, true), (11, false), (13, true), (13, false)] {
+            for mask in [none, Some(&all[..])] {
+                let ssim: Ssim<f64> = ssim(border, side, equal);
+                let inputs = Inputs { mask, ..pair(&x, &y) };
+                let taps = taps(side, equal);
+                let want = oracle(border, &taps, &x, &y, mask);
+                let mut map = vec![f64::NAN; want.len()];
+                assert_eq!(ssim.map(inputs, &mut map), Ok(()));
+                for (got, want) in map.iter().zip(&want) {
+                    assert!((got - want).abs() < 1e-11, "{border:?} {side} {equal}: {got} {want}");
+                }
+                let (mut grad_x, mut grad_y) = (vec![f64::NAN; x.len()], vec![f64::NAN; x.len()]);
+                let sums = ssim.sums_and_gradients(inputs, None, 2.0, [Some(&mut grad_x), Some(&mut grad_y)]);
+                let total: f64 = want.iter().sum();
+                assert!(sums.is_ok_and(|sums| (sums[0] - 2.0 * total).abs() < 1e-10 * (1.0 + total)));
+                for place in [0, 7, SHAPE.width + 1, SHAPE.len() / 2, SHAPE.len() - 1] {
+                    for (gradient, which) in [(&grad_x, 0), (&grad_y, 1)] {
+                        let moved = |step: f64| {
+                            let mut images = [x.clone(), y.clone()];
+                            images[which][place] += step;
+                            oracle(border, &taps, &images[0], &images[1], mask).iter().sum::<f64>()
+                        };
+                        let want = 2.0 * (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                        assert!(
+                            (gradient[place] - want).abs() < 1e-6 * (1.0 + want.abs()),
+                            "{border:?} {side} {equal} {place}: {} {want}",
+                            gradient[place]
+                        );
+                    }
                 }
             }
         }
@@ -92,86 +123,111 @@ fn sums_and_gradients_are_those_of_the_textbook_formula() {
 }
 
 #[test]
-fn map_sums_to_the_sum_and_identical_inputs_give_zero() {
+fn gradients_of_one_input_are_those_of_both() {
     let (x, y) = inputs();
-    let ssim = ssim(Border::Reflect, 7);
-    let mut map = vec![f32::NAN; x.len()];
-    assert_eq!(ssim.map(&x, &y, SHAPE, Extra::none(), &mut map), Ok(()));
-    let total: f64 = map.iter().map(|&value| f64::from(value)).sum();
-    let sums = ssim.sums_and_gradients(&x, &y, SHAPE, Extra::none(), Upstream::Constant(1.0), [None, None]);
-    assert!(sums.is_ok_and(|sums| (sums[0] - total).abs() < 1e-6 * total));
-    let mut gradient = vec![f32::NAN; x.len()];
-    let sums = ssim.sums_and_gradients(
-        &x,
-        &x,
-        SHAPE,
-        Extra::none(),
-        Upstream::Constant(1.0),
-        [Some(&mut gradient), None],
-    );
-    assert_eq!(sums, Ok(vec![0.0]));
-    assert!(gradient.iter().all(|&value| value == 0.0));
+    let ssim: Ssim<f32> = ssim(Border::Reflect, 7, false);
+    let gradients = |of: [bool; 2]| {
+        let mut grads = of.map(|wanted| wanted.then(|| vec![f32::NAN; x.len()]));
+        let sums = ssim.sums_and_gradients(pair(&x, &y), None, 1.0, grads.each_mut().map(Option::as_deref_mut));
+        (sums, grads)
+    };
+    let (sums, both) = gradients([true, true]);
+    for of in [[true, false], [false, true]] {
+        let (own, grads) = gradients(of);
+        assert_eq!(own, sums);
+        for ((grad, both), wanted) in grads.iter().zip(&both).zip(of) {
+            assert_eq!(grad.is_some(), wanted);
+            assert!(grad.is_none() || grad == both);
+        }
+    }
+}
+
+#[test]
+fn identical_inputs_give_exactly_zero() {
+    let (x, _) = inputs();
+    for equal in [true, false] {
+        let ssim: Ssim<f32> = ssim(Border::Reflect, 7, equal);
+        let (mut map, mut gradient) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+        assert_eq!(ssim.map(pair(&x, &x), &mut map), Ok(()));
+        assert_eq!(ssim.sums_and_gradients(pair(&x, &x), None, 1.0, [Some(&mut gradient), None]), Ok(vec![0.0]));
+        assert!(map.iter().chain(&gradient).all(|&value| value == 0.0));
+    }
 }
 
 #[test]
 fn windows_that_do_not_fit_are_refused() {
-    assert!(ssim(Border::Reflect, 15).map_shape(SHAPE).is_err());
-    assert!(ssim(Border::Reflect, 4).map_shape(SHAPE).is_err());
-    assert!(ssim(Border::Valid, 5).map(&[0.0; 20], &[0.0; 20], SHAPE, Extra::none(), &mut []).is_err());
+    assert!(ssim::<f32>(Border::Reflect, 15, true).map_shape(SHAPE).is_err());
+    assert!(Ssim::new(&[0.25_f32; 4], [1e-4, 9e-4, 0.5], Border::Reflect).is_err());
+    let short = Inputs { x: &[0.0_f32; 20], y: &[0.0; 20], mask: None, shape: SHAPE };
+    assert!(ssim(Border::Valid, 5, true).map(short, &mut []).is_err());
 }
 
 #[test]
-fn double_precision_with_weights_and_extra_terms_is_exact_to_rounding() {
-    let (x, y) = inputs();
-    let (x, y): (Vec<f64>, Vec<f64>) =
-        (x.iter().map(|&v| f64::from(v)).collect(), y.iter().map(|&v| f64::from(v)).collect());
-    let extra = Extra { l1: 0.25, l2: 1.5 };
-    for border in [Border::Valid, Border::Reflect, Border::Symmetric, Border::Zero] {
-        let ssim = Ssim { taps: vec![0.2, 0.6, 0.2], c1: 1e-4, c2: 9e-4, shift: 0.5, border };
-        let Ok(map_shape) = ssim.map_shape(SHAPE) else { panic!("refused") };
-        let weights: Vec<f64> = (0..map_shape.len()).map(|i| ((i * 7) % 5) as f64).collect();
-        let weighted = |x: &[f64], y: &[f64]| {
-            let mut map = vec![f64::NAN; map_shape.len()];
-            assert_eq!(ssim.map(x, y, SHAPE, extra, &mut map), Ok(()));
-            map.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f64>()
+fn parts_of_an_image_fit_together() {
+    // More than one block of rows and strip of columns, neither a whole number of registers.
+    let shape = PlaneShape { height: 301, width: 1037 };
+    let wave = |step: usize| (0..shape.len()).map(|i| ((i * step) % 997) as f64 / 996.0).collect::<Vec<_>>();
+    let (x, y, weights) = (wave(31), wave(53), wave(17));
+    for border in BORDERS {
+        let ssim: Ssim<f64> = ssim(border, 5, false).with_extra(0.3, 0.7);
+        let inputs = Inputs { x: &x, y: &y, mask: None, shape };
+        let Ok(map_shape) = ssim.map_shape(shape) else { panic!("refused") };
+        let weights = &weights[..map_shape.len()];
+        let mut map = vec![f64::NAN; map_shape.len()];
+        assert_eq!(ssim.map(inputs, &mut map), Ok(()));
+        let want: f64 = map.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+        let mut whole = vec![f64::NAN; x.len()];
+        let sums = ssim.sums_and_gradients(inputs, Some(weights), 1.0, [None, Some(&mut whole)]);
+        assert!(sums.is_ok_and(|sums| (sums[0] - want).abs() < 1e-12 * want));
+        // The same pixels in an image of their own, far from the border of either: equal to the last bit.
+        let (top, left, side) = (97, 480, PlaneShape { height: 90, width: 120 });
+        let cut = |plane: &[f64], width: usize| -> Vec<f64> {
+            (0..side.height)
+                .flat_map(|row| plane[(top + row) * width + left..][..side.width].to_vec())
+                .collect()
         };
-        let plain = {
-            let mut map = vec![f64::NAN; map_shape.len()];
-            assert_eq!(ssim.map(&x, &y, SHAPE, Extra::none(), &mut map), Ok(()));
-            map
-        };
-        // The extra term stands at the pixel itself, whatever the border takes off.
-        let lost = (SHAPE.height - map_shape.height) / 2;
-        let mut with = vec![f64::NAN; map_shape.len()];
-        assert_eq!(ssim.map(&x, &y, SHAPE, extra, &mut with), Ok(()));
-        for (place, (with, plain)) in with.iter().zip(&plain).enumerate() {
-            let (row, column) = (place / map_shape.width + lost, place % map_shape.width + lost);
-            let d = x[row * SHAPE.width + column] - y[row * SHAPE.width + column];
-            assert!((with - plain - 0.25 * d.abs() - 1.5 * d * d).abs() < 1e-14);
+        let lost = (shape.width - map_shape.width) / 2;
+        let mut own_weights = vec![0.0; x.len()];
+        for row in 0..map_shape.height {
+            let line = &weights[row * map_shape.width..][..map_shape.width];
+            own_weights[(row + lost) * shape.width + lost..][..map_shape.width].copy_from_slice(line);
         }
-        let (mut grad_x, mut grad_y) = (vec![f64::NAN; x.len()], vec![f64::NAN; x.len()]);
-        let upstream = Upstream::Map(&weights);
-        let sums =
-            ssim.sums_and_gradients(&x, &y, SHAPE, extra, upstream, [Some(&mut grad_x), Some(&mut grad_y)]);
-        let want = weighted(&x, &y);
-        assert!(sums.is_ok_and(|sums| (sums[0] - want).abs() < 1e-12 * want), "{border:?}");
-        for place in [0, 3, SHAPE.width + 1, SHAPE.len() / 2, SHAPE.len() - 1] {
-            for (gradient, which) in [(&grad_x, 0), (&grad_y, 1)] {
-                let moved = |step: f64| {
-                    let (mut x, mut y) = (x.clone(), y.clone());
-                    if which == 0 {
-                        x[place] += step
-                    } else {
-                        y[place] += step
-                    }
-                    weighted(&x, &y)
-                };
-                let want = (moved(1e-6) - moved(-1e-6)) / 2e-6;
-                assert!(
-                    (gradient[place] - want).abs() < 1e-6 * (1.0 + want.abs()),
-                    "{border:?} {place} {want}"
-                );
-            }
+        let (x, y, mut weights) = (cut(&x, shape.width), cut(&y, shape.width), cut(&own_weights, shape.width));
+        if lost > 0 {
+            let inner = |row: usize| row * side.width + lost..(row + 1) * side.width - lost;
+            weights = (lost..side.height - lost).flat_map(|row| weights[inner(row)].to_vec()).collect();
+        }
+        let mut part = vec![f64::NAN; x.len()];
+        let inputs = Inputs { x: &x, y: &y, mask: None, shape: side };
+        assert!(ssim.sums_and_gradients(inputs, Some(&weights), 1.0, [None, Some(&mut part)]).is_ok());
+        for row in 8..side.height - 8 {
+            let line = &part[row * side.width..][8..side.width - 8];
+            assert_eq!(line, &whole[(top + row) * shape.width + left..][8..side.width - 8], "{border:?} {row}");
+        }
+    }
+}
+
+#[test]
+fn extra_terms_stand_at_the_pixel_itself() {
+    let (x, y) = inputs64();
+    for border in BORDERS {
+        let plain: Ssim<f64> = ssim(border, 3, false);
+        let extra = plain.clone().with_extra(0.25, 1.5);
+        let Ok(map_shape) = plain.map_shape(SHAPE) else { panic!("refused") };
+        let (mut without, mut with) = (vec![f64::NAN; map_shape.len()], vec![f64::NAN; map_shape.len()]);
+        assert_eq!(plain.map(pair(&x, &y), &mut without), Ok(()));
+        assert_eq!(extra.map(pair(&x, &y), &mut with), Ok(()));
+        let (mut grad, mut grad_with) = (vec![f64::NAN; x.len()], vec![f64::NAN; x.len()]);
+        assert!(plain.sums_and_gradients(pair(&x, &y), None, 1.0, [Some(&mut grad), None]).is_ok());
+        assert!(extra.sums_and_gradients(pair(&x, &y), None, 1.0, [Some(&mut grad_with), None]).is_ok());
+        let lost = (SHAPE.height - map_shape.height) / 2;
+        for (place, (with, without)) in with.iter().zip(&without).enumerate() {
+            let (row, column) = (place / map_shape.width + lost, place % map_shape.width + lost);
+            let place = row * SHAPE.width + column;
+            let d = x[place] - y[place];
+            assert!((with - without - 0.25 * d.abs() - 1.5 * d * d).abs() < 1e-14);
+            let slope = if d == 0.0 { 0.0 } else { 0.25 * d.signum() + 3.0 * d };
+            assert!((grad_with[place] - grad[place] - slope).abs() < 1e-12, "{border:?} {place}");
         }
     }
 }

@@ -1,0 +1,30 @@
+//! The map of 1 - SSIM.
+
+use std::ops::Range;
+
+use super::moments::{Moments, Planes};
+use super::simd::{Arch, Buffer, Real, whole_lanes};
+use super::terms::{Terms, add_extra};
+use super::{Ssim, strips};
+
+/// Writes `rows` of the map (counted as rows of the plane) into `out`, which holds those rows whole.
+pub fn write_rows<T: Real>(ssim: &Ssim<T>, planes: Planes<'_, T>, rows: Range<usize>, out: &mut [T]) {
+    let arch = Arch::new();
+    let columns = ssim.inside(planes.shape.width);
+    for strip in strips(columns.clone()) {
+        let mut moments = Moments::new(ssim, arch, planes, &strip, rows.start);
+        let (stride, mut losses) = (moments.stride, Buffer::<T>::new(whole_lanes(strip.len())));
+        for (row, line) in rows.clone().zip(out.chunks_exact_mut(columns.len())) {
+            let (constants, moments) = (ssim.constants, moments.advance());
+            arch.dispatch(Terms { constants, moments, stride, losses: &mut losses, slopes: None });
+            let losses = &mut losses[..strip.len()];
+            if ssim.has_extra() {
+                let start = row * planes.shape.width;
+                let part = start + strip.start..start + strip.end;
+                let (x, y) = (&planes.x[part.clone()], &planes.y[part]);
+                add_extra([ssim.l1, ssim.l2], x, y, losses);
+            }
+            line[strip.start - columns.start..strip.end - columns.start].copy_from_slice(losses);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Blurred moments of two planes, row by row: x', d, d^2, x'y', and the mask if there is one.
+
+use std::ops::Range;
+
+use super::blur::{Line, Ring};
+use super::simd::{Arch, Buffer, Lanes, Real, Simd, WithSimd, whole_lanes};
+use super::{Border, PlaneShape, Ssim};
+
+/// Moments without a mask; the mask's own blur comes after them.
+pub const MOMENTS: usize = 4;
+
+/// One plane of both inputs, and what of it enters windows.
+#[derive(Clone, Copy)]
+pub struct Planes<'a, T> {
+    /// First input.
+    pub x: &'a [T],
+    /// Second input.
+    pub y: &'a [T],
+    /// Weights of the pixels inside windows.
+    pub mask: Option<&'a [T]>,
+    /// Shape of all.
+    pub shape: PlaneShape,
+}
+
+/// Streams the moments of windows round one column range, row after row.
+pub struct Moments<'a, T> {
+    ssim: &'a Ssim<T>,
+    arch: Arch,
+    planes: Planes<'a, T>,
+    /// Columns that the windows read, as far as they lie in the plane.
+    read: Range<usize>,
+    /// Where the first window begins, counted from the window's radius before those columns.
+    first: usize,
+    /// Row that comes next into the ring; below 0 and from the height on, what lies past the border.
+    next: isize,
+    /// One row of x, y and the mask, continued past the border.
+    padded: Vec<Buffer<T>>,
+    ring: Ring<T>,
+    lines: [Line<T>; 2],
+    /// Moments of two rows, each moment [`Moments::stride`] columns.
+    rows: [Buffer<T>; 2],
+    /// Row of the two that is the current one.
+    current: usize,
+    /// From one moment to the next.
+    pub stride: usize,
+}
+
+impl<'a, T: Real> Moments<'a, T> {
+    /// Starts so that the first row that [`Moments::advance`] gives is that of the windows round `first_row`; the windows
+    /// of a row are those round `columns`.
+    pub fn new(
+        ssim: &'a Ssim<T>,
+        arch: Arch,
+        planes: Planes<'a, T>,
+        columns: &Range<usize>,
+        first_row: usize,
+    ) -> Self {
+        let radius = ssim.window.radius();
+        let count = MOMENTS + usize::from(planes.mask.is_some());
+        let read = columns.start.saturating_sub(radius)..(columns.end + radius).min(planes.shape.width);
+        // Windows of the last whole register must not reach into the next plane: their moments stay those of an image.
+        let first = columns.start - read.start;
+        let stride = whole_lanes((read.len() + 2 * radius).max(first + whole_lanes(columns.len()) + 2 * radius));
+        let mut moments = Self {
+            ssim,
+            arch,
+            planes,
+            first,
+            read,
+            next: first_row as isize - radius as isize,
+            padded: (0..if planes.mask.is_some() { 3 } else { 2 }).map(|_| Buffer::new(stride)).collect(),
+            ring: Ring::new(&ssim.window, count * stride),
+            lines: [(); 2].map(|()| Line::new(&ssim.window, count * stride)),
+            rows: [(); 2].map(|()| Buffer::new(count * stride)),
+            current: 1,
+            stride,
+        };
+        for _ in 1..ssim.window.side() {
+            moments.push_row();
+        }
+        moments
+    }
+
+    /// Moves on to the windows round the next row, and returns their moments.
+    pub fn advance(&mut self) -> &[T] {
+        self.current = 1 - self.current;
+        if self.current == 0 {
+            self.push_row();
+            self.push_row();
+            let (arch, window) = (self.arch, &self.ssim.window);
+            self.ring.blur_two(arch, window, self.lines.each_mut().map(Line::columns));
+            for (line, row) in self.lines.iter_mut().zip(&mut self.rows) {
+                line.blur(arch, window, self.first, row);
+            }
+        }
+        &self.rows[self.current]
+    }
+
+    fn push_row(&mut self) {
+        let (border, radius, shape) = (self.ssim.border, self.ssim.window.radius(), self.planes.shape);
+        // Rows are made two at a time: the last one may be past what any window reads.
+        let reach = (shape.height + radius) as isize;
+        let source = if self.next < reach { border.source(self.next, shape.height) } else { None };
+        self.next += 1;
+        let planes = [Some(self.planes.x), Some(self.planes.y), self.planes.mask];
+        for (index, (padded, plane)) in self.padded.iter_mut().zip(planes.into_iter().flatten()).enumerate() {
+            // Past the border `zero` lie black pixels, which enter windows like any other.
+            let outside = T::from_f64(if index == 2 { 1.0 } else { 0.0 });
+            let Some(row) = source else {
+                padded.fill(outside);
+                continue;
+            };
+            let start = row * shape.width;
+            let (end, read) = (radius + self.read.len(), &self.read);
+            padded[radius..end].copy_from_slice(&plane[start + read.start..start + read.end]);
+            if border == Border::Valid {
+                continue;
+            }
+            let skipped = usize::from(border == Border::Reflect);
+            for step in 0..radius {
+                if read.start == 0 {
+                    padded[radius - 1 - step] =
+                        if border == Border::Zero { outside } else { padded[radius + skipped + step] };
+                }
+                if read.end == shape.width {
+                    padded[end + step] =
+                        if border == Border::Zero { outside } else { padded[end - 1 - skipped - step] };
+                }
+            }
+        }
+        let (x, y, mask) = (&self.padded[0], &self.padded[1], self.padded.get(2).map(|mask| &mask[..]));
+        let shift = self.ssim.constants.shift;
+        self.ring.push(self.arch, |out| self.arch.dispatch(Products { x, y, mask, shift, out }));
+    }
+}
+
+/// What is blurred of one row: x', d, d^2, x'y', times the mask, and the mask.
+struct Products<'a, T> {
+    x: &'a [T],
+    y: &'a [T],
+    mask: Option<&'a [T]>,
+    shift: T,
+    out: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Products<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.mask {
+            None => self.products::<S, false>(simd),
+            Some(_) => self.products::<S, true>(simd),
+        }
+    }
+}
+
+impl<T: Real> Products<'_, T> {
+    #[inline(always)]
+    fn products<S: Simd, const MASKED: bool>(self, simd: S) {
+        let length = self.x.len();
+        let (x, y) = (T::vectors::<S>(self.x), T::vectors::<S>(self.y));
+        let (mask, y) = (&T::vectors::<S>(self.mask.unwrap_or(self.x))[..x.len()], &y[..x.len()]);
+        let (shifted, rest) = self.out.split_at_mut(length);
+        let (differences, rest) = rest.split_at_mut(length);
+        let (squares, rest) = rest.split_at_mut(length);
+        let (products, weights) = rest.split_at_mut(length);
+        let shifted = &mut T::vectors_mut::<S>(shifted)[..x.len()];
+        let differences = &mut T::vectors_mut::<S>(differences)[..x.len()];
+        let squares = &mut T::vectors_mut::<S>(squares)[..x.len()];
+        let products = &mut T::vectors_mut::<S>(products)[..x.len()];
+        let weights = T::vectors_mut::<S>(weights);
+        let shift = Lanes::<S, T>::splat(simd, self.shift);
+        for place in 0..x.len() {
+            let (x, y) = (Lanes::<S, T>(simd, x[place]), Lanes(simd, y[place]));
+            let (d, x) = (x - y, x - shift);
+            let (square, product) = (d * d, x * (x - d));
+            if MASKED {
+                let weight = Lanes(simd, mask[place]);
+                shifted[place] = (weight * x).1;
+                differences[place] = (weight * d).1;
+                squares[place] = (weight * square).1;
+                products[place] = (weight * product).1;
+                weights[place] = weight.1;
+            } else {
+                shifted[place] = x.1;
+                differences[place] = d.1;
+                squares[place] = square.1;
+                products[place] = product.1;
+            }
+        }
+    }
+}

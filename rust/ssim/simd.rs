@@ -1,0 +1,204 @@
+//! Arithmetic on whole registers of float32 or float64, with the instructions that pulp finds on the processor.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Deref, DerefMut, Div, Mul, Neg, Range, Sub};
+
+pub use pulp::{Arch, Simd, WithSimd};
+
+/// Numbers that the widest register holds. Lengths of rows are rounded up to it, so that no loop has a remainder.
+pub const LANES: usize = 16;
+
+/// Bytes that a processor reads at once.
+const CACHE_LINE: usize = 64;
+
+/// Returns a length rounded up to whole registers.
+pub fn whole_lanes(length: usize) -> usize {
+    length.next_multiple_of(LANES)
+}
+
+/// Numbers that begin with a cache line, so that no register of a row of whole lanes lies across two.
+pub struct Buffer<T> {
+    numbers: Vec<T>,
+    part: Range<usize>,
+}
+
+impl<T: Real> Buffer<T> {
+    /// Makes room for `length` zeros.
+    pub fn new(length: usize) -> Self {
+        let numbers = vec![T::default(); length + CACHE_LINE / size_of::<T>()];
+        let first = numbers.as_ptr().align_offset(CACHE_LINE);
+        Self { numbers, part: first..first + length }
+    }
+}
+
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.numbers[self.part.clone()]
+    }
+}
+
+impl<T> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.numbers[self.part.clone()]
+    }
+}
+
+/// float32 or float64.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Neg<Output = Self>
+{
+    /// A register of these numbers.
+    type Vector<S: Simd>: Copy;
+
+    /// The nearest number of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The same number as float64.
+    fn to_f64(self) -> f64;
+    /// Magnitude.
+    fn abs(self) -> Self;
+    /// A row as registers; its length is a multiple of [`LANES`].
+    fn vectors<S: Simd>(row: &[Self]) -> &[Self::Vector<S>];
+    /// A row as registers to write to.
+    fn vectors_mut<S: Simd>(row: &mut [Self]) -> &mut [Self::Vector<S>];
+    /// The same number in all lanes.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    /// a + b.
+    fn add_lanes<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a - b.
+    fn sub_lanes<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a b.
+    fn mul_lanes<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a / b.
+    fn div_lanes<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a b + c, rounded once where that is one instruction.
+    fn mul_add_lanes<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+    /// 1 / a, or 0 where a is not above 0.
+    fn inverse_or_zero<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+macro_rules! real {
+    ($type:ident, $vector:ident, $as:ident, $as_mut:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+     $mul_add:ident, $greater:ident, $select:ident) => {
+        impl Real for $type {
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$type>::abs(self)
+            }
+            #[inline(always)]
+            fn vectors<S: Simd>(row: &[Self]) -> &[S::$vector] {
+                S::$as(row).0
+            }
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(row: &mut [Self]) -> &mut [S::$vector] {
+                S::$as_mut(row).0
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+            #[inline(always)]
+            fn add_lanes<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn sub_lanes<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn mul_lanes<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn div_lanes<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$div(a, b)
+            }
+            #[inline(always)]
+            fn mul_add_lanes<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$mul_add(a, b, c)
+            }
+            #[inline(always)]
+            fn inverse_or_zero<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
+                let (zero, one) = (simd.$splat(0.0), simd.$splat(1.0));
+                simd.$select(simd.$greater(a, zero), simd.$div(one, a), zero)
+            }
+        }
+    };
+}
+
+real!(
+    f32, f32s, as_simd_f32s, as_mut_simd_f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, div_f32s,
+    mul_add_e_f32s, greater_than_f32s, select_f32s
+);
+real!(
+    f64, f64s, as_simd_f64s, as_mut_simd_f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, div_f64s,
+    mul_add_e_f64s, greater_than_f64s, select_f64s
+);
+
+/// A register with the usual operators.
+pub struct Lanes<S: Simd, T: Real>(pub S, pub T::Vector<S>);
+
+impl<S: Simd, T: Real> Clone for Lanes<S, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Simd, T: Real> Copy for Lanes<S, T> {}
+
+impl<S: Simd, T: Real> Lanes<S, T> {
+    /// The same number in all lanes.
+    #[inline(always)]
+    pub fn splat(simd: S, value: T) -> Self {
+        Self(simd, T::splat(simd, value))
+    }
+
+    /// 1 / self, or 0 where that is not above 0.
+    #[inline(always)]
+    pub fn inverse_or_zero(self) -> Self {
+        Self(self.0, T::inverse_or_zero(self.0, self.1))
+    }
+}
+
+macro_rules! operator {
+    ($trait:ident, $method:ident, $lanes:ident) => {
+        impl<S: Simd, T: Real> $trait for Lanes<S, T> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0, T::$lanes(self.0, self.1, other.1))
+            }
+        }
+    };
+}
+
+operator!(Add, add, add_lanes);
+operator!(Sub, sub, sub_lanes);
+operator!(Mul, mul, mul_lanes);
+operator!(Div, div, div_lanes);
