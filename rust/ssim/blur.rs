@@ -125,8 +125,10 @@ impl<T: Real> Ring<T> {
         self.pushed += 1;
     }
 
-    /// Writes the window over the rows before the last one, and over the last rows: both at once read each row once.
-    pub fn blur_two(&self, arch: Arch, window: &Window<T>, outs: [&mut [T]; 2]) {
+    /// Writes the window over the rows before the last one, and after it that over the last rows: both at once read each
+    /// row once.
+    pub fn blur_two(&self, arch: Arch, window: &Window<T>, out: &mut [T]) {
+        let outs = out.split_at_mut(self.length).into();
         let oldest = self.pushed - 1 - self.side;
         let row = |step: usize| &self.rows[self.place(oldest + step)];
         if let Window::Symmetric(weights) = window {

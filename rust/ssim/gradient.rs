@@ -121,8 +121,8 @@ impl<'a, T: Real> Sweep<'a, T> {
         let start = whole_lanes(place);
         let slope_stride = whole_lanes((start + length).max(start - place + spread + 2 * radius));
         let mut ring = Ring::new(&ssim.window, planes * slope_stride);
-        let mut lines = [(); 2].map(|()| Line::new(&ssim.window, planes * slope_stride));
-        let mut blurred = Buffer::<T>::new(planes * slope_stride);
+        let mut line = Line::new(&ssim.window, 2 * planes * slope_stride);
+        let mut blurred = Buffer::<T>::new(2 * planes * slope_stride);
         let mut sum = Total::default();
         for first in (first_row - radius as isize..end_row + radius as isize).step_by(2) {
             for row in [first, first + 1] {
@@ -151,13 +151,13 @@ impl<'a, T: Real> Sweep<'a, T> {
             if first + 1 < first_row {
                 continue;
             }
-            ring.blur_two(arch, &ssim.window, lines.each_mut().map(Line::columns));
-            for (row, line) in [first, first + 1].into_iter().zip(&mut lines) {
+            ring.blur_two(arch, &ssim.window, line.columns());
+            line.blur(arch, &ssim.window, start - place, &mut blurred);
+            for (row, blurred) in (first..).zip(blurred.chunks_exact_mut(planes * slope_stride)) {
                 if row < first_row || row >= end_row {
                     continue;
                 }
                 let Some(target) = ssim.border.source(row, shape.height) else { continue };
-                line.blur(arch, &ssim.window, start - place, &mut blurred);
                 for plane in blurred.chunks_exact_mut(slope_stride) {
                     fold(ssim.border, plane, before, strip.len(), after);
                 }

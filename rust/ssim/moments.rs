@@ -36,9 +36,10 @@ pub struct Moments<'a, T> {
     /// One row of x, y and the mask, continued past the border.
     padded: Vec<Buffer<T>>,
     ring: Ring<T>,
-    lines: [Line<T>; 2],
+    /// Two rows, one after the other.
+    line: Line<T>,
     /// Moments of two rows, each moment [`Moments::stride`] columns.
-    rows: [Buffer<T>; 2],
+    rows: Buffer<T>,
     /// Row of the two that is the current one.
     current: usize,
     /// From one moment to the next.
@@ -70,8 +71,8 @@ impl<'a, T: Real> Moments<'a, T> {
             next: first_row as isize - radius as isize,
             padded: (0..if planes.mask.is_some() { 3 } else { 2 }).map(|_| Buffer::new(stride)).collect(),
             ring: Ring::new(&ssim.window, count * stride),
-            lines: [(); 2].map(|()| Line::new(&ssim.window, count * stride)),
-            rows: [(); 2].map(|()| Buffer::new(count * stride)),
+            line: Line::new(&ssim.window, 2 * count * stride),
+            rows: Buffer::new(2 * count * stride),
             current: 1,
             stride,
         };
@@ -88,12 +89,11 @@ impl<'a, T: Real> Moments<'a, T> {
             self.push_row();
             self.push_row();
             let (arch, window) = (self.arch, &self.ssim.window);
-            self.ring.blur_two(arch, window, self.lines.each_mut().map(Line::columns));
-            for (line, row) in self.lines.iter_mut().zip(&mut self.rows) {
-                line.blur(arch, window, self.first, row);
-            }
+            self.ring.blur_two(arch, window, self.line.columns());
+            self.line.blur(arch, window, self.first, &mut self.rows);
         }
-        &self.rows[self.current]
+        let length = self.rows.len() / 2;
+        &self.rows[self.current * length..][..length]
     }
 
     fn push_row(&mut self) {
