@@ -1,6 +1,9 @@
 """Interleaved benchmarks: each round times ours and a rival one after the other, and the ratios of pairs are shown."""
 
+import ctypes
 import os
+import platform
+import resource
 import statistics
 import time
 
@@ -24,6 +27,20 @@ def pytest_collection_modifyitems(config, items):
     left_out = [] if timed else [item for item in items if item.get_closest_marker("timed")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def kept_memory():
+    """Let the C library keep what is freed, as it does or not by what ran before; returns whether it could be told.
+
+    Fresh pages for every large temporary can cost a package more than its arithmetic, and whether it gets them
+    depends on the order of the tests. Kept memory is the same for all of them, and the kinder state to all but us.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_max = -1, -4  # of malloc.h
+    mallopt = ctypes.CDLL(None).mallopt
+    return mallopt(trim_threshold, -1) == 1 and mallopt(mmap_max, 0) == 1
 
 
 @pytest.fixture
@@ -50,7 +67,8 @@ def beside(benchmark, request):
     """
 
     def run(ours, theirs, *, group, name, pixels, target=None, packages=(), labels=("ours", "theirs"), **info):
-        ours_s, before = [], []
+        ours_s, before, spent = [], [], []
+        kept = not benchmark.disabled and request.getfixturevalue("kept_memory")
 
         def time_ours():
             start = time.perf_counter()
@@ -61,8 +79,10 @@ def beside(benchmark, request):
             before.append(len(before) % 2 == 0)
             if before[-1]:
                 time_ours()
+            spent.append(resource.getrusage(resource.RUSAGE_SELF))
 
         def tear_down():
+            spent[-1] = difference(resource.getrusage(resource.RUSAGE_SELF), spent[-1])
             if not before[-1]:
                 time_ours()
 
@@ -74,10 +94,10 @@ def beside(benchmark, request):
         rounds = min(max(rounds, ROUNDS[0]), ROUNDS[1])
         ours_s.clear()
         benchmark.group = group
-        benchmark.extra_info.update(describe(packages), pixels=pixels, target=target, **info)
+        benchmark.extra_info.update(describe(packages), pixels=pixels, target=target, kept_memory=kept, **info)
         benchmark.pedantic(theirs, setup=set_up, teardown=tear_down, rounds=rounds)
         if not benchmark.disabled:
-            row = compare(ours_s, benchmark.stats.stats.data, pixels)
+            row = compare(ours_s, benchmark.stats.stats.data, pixels) | {"spent": spent}
             benchmark.extra_info.update(row)
             row |= {"group": group, "name": name, "target": target, "labels": labels}
             request.config.stash.setdefault(TABLE, []).append(row)
@@ -103,6 +123,12 @@ def beside_memory(benchmark, request):
         request.config.stash.setdefault(TABLE, []).append(row)
 
     return record
+
+
+def difference(after, before):
+    """Return what a call took from the system besides time; many switches mean that others took the processor."""
+    names = {"user_s": "ru_utime", "system_s": "ru_stime", "page_faults": "ru_minflt", "switched_out": "ru_nivcsw"}
+    return {name: getattr(after, field) - getattr(before, field) for name, field in names.items()}
 
 
 def compare(ours_s, theirs_s, pixels):
