@@ -100,6 +100,7 @@ def beside(benchmark, request):
             row = compare(ours_s, benchmark.stats.stats.data, pixels) | {"spent": spent}
             benchmark.extra_info.update(row)
             row |= {"group": group, "name": name, "target": target, "labels": labels}
+            row["load"] = benchmark.extra_info["load"]
             request.config.stash.setdefault(TABLE, []).append(row)
         return answers
 
@@ -162,6 +163,12 @@ def pytest_terminal_summary(terminalreporter, config):
         about = describe()
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
         terminalreporter.line(f"\n{about['processor']}, {about['threads']} threads; {versions}")
+        load = max(row.get("load", 0.0) for row in rows)
+        if load > about["threads"] + 0.5:
+            terminalreporter.line(
+                f"DISTURBED: load {load:.1f} for {about['threads']} threads. Packages on OpenMP suffer more than ours, "
+                "also in pairs: these ratios flatter ours, and meet no target."
+            )
 
 
 def line(row):

@@ -9,10 +9,11 @@ import torch
 
 
 def describe(packages=()):
-    """Return processor, threads and versions."""
+    """Return processor, threads, versions, and how many processes wanted to run in the last minute."""
     return {
         "processor": processor(),
         "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
         "rayon_threads": int(os.environ["RAYON_NUM_THREADS"]),
         "versions": {name: version(name) for name in ("ssimae", "torch", "numpy", *packages)},
     }
