@@ -29,12 +29,17 @@ wheel: $(VENV)/installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
 	bash tests/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
 
-bench: $(VENV)/installed
+bench: $(VENV)/rivals
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
 $(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -e '.[test]'
+	touch $@
+
+# Other packages that the benchmarks compare with; the tests do without them.
+$(VENV)/rivals: $(VENV)/installed
+	$(BIN)/pip install --quiet -e '.[test,bench]'
 	touch $@
 
 tools:
