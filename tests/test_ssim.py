@@ -241,8 +241,8 @@ def test_operators_pass_opcheck():
     weights = torch.rand(2, 16, 17)
     for mask in (None, weights[:1]):
         torch.library.opcheck(torch.ops.ssimae.loss_map.default, (x.requires_grad_(), y, mask, *window))
-        for given in (None, weights):
-            sums = (x, y.requires_grad_(), mask, given, *window, 0.5, True, True)
+        for weighing in (None, weights):
+            sums = (x, y.requires_grad_(), mask, weighing, *window, 0.5, True, True)
             torch.library.opcheck(torch.ops.ssimae.loss_sums.default, sums)
 
 

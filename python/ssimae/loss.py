@@ -93,8 +93,8 @@ def ssim_loss(
     reduction : {"mean", "none", "image"}
         The mean as a scalar, the map (N, C, h, w), or the mean of each image, (N,).
     backend : {"auto", "torch", "rust", "triton"}
-        `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for what they cannot do: second derivatives (which
-        they refuse) and the gradient of a mask inside the windows.
+        `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for the gradient of a mask inside the windows.
+        Only plain torch has second derivatives; the others refuse them.
     l1_weight, l2_weight : float
         Weights of |x - y| and (x - y)^2 added to each pixel of the map.
 
@@ -109,8 +109,48 @@ def ssim_loss(
     TypeError
         If an input is no floating or uint8 tensor.
     ValueError
-        If shapes or devices differ, a shape is empty, a parameter breaks its rule, the mask leaves nothing, or a backend asked for by
-        name cannot serve; the message says why.
+        If shapes or devices differ, a shape is empty, a parameter breaks its rule, the mask leaves nothing, or a
+        backend asked for by name cannot serve; the message says why.
+
+    Notes
+    -----
+    Other packages mean other things by SSIM. These settings give their numbers, to rounding; options not
+    named keep the defaults of either side. K is the window's side, L the data range. Tested in float32 and
+    float64, with the gradients of those that have them; TensorFlow's row alone is read from its source.
+
+    ==========================================  ===========================================================
+    their call                                  settings here
+    ==========================================  ===========================================================
+    scikit-image ``structural_similarity``      ``window="uniform", window_size=7, border="valid", c2=S``
+    ... ``win_size=K``                          the same with ``window_size=K``
+    ... ``gaussian_weights=True, sigma=s``      ``sigma=s, window_size=W, border="valid", c2=S``
+    ... ``use_sample_covariance=False``         the same without ``c2``
+    ... ``full=True``, its map                  the same with ``border="symmetric", reduction="none"``
+    ... ``gradient=True``                       the gradient by y with ``border="symmetric"``; right only
+                                                if ``use_sample_covariance=False``
+    ... ``channel_axis=``                       channels are C
+    pytorch-msssim ``ssim``                     ``border="valid"``; ``win_size, win_sigma, K`` are
+                                                ``window_size, sigma, (k1, k2)``; its L is 255 by default
+    ... ``size_average=False``                  ``reduction="image"``
+    torchmetrics (functional), ``sigma=s``      ``sigma=s, window_size=W``; its ``kernel_size`` is ignored
+    ... ``gaussian_kernel=False``               ``window="uniform", window_size=kernel_size``
+    ... ``reduction="none"``                    ``reduction="image"``
+    ... ``return_full_image=True``, its map     ``reduction="none"``
+    kornia ``metrics.ssim(.., K, eps=0.0)``     ``window_size=K, reduction="none"``; its sigma is 1.5
+    ... ``padding="valid"``                     the same with ``border="valid"``
+    kornia ``losses.ssim_loss(.., eps=0.0)``    half of ``ssim_loss(window_size=K)``
+    piq ``ssim(downsample=False)``              ``border="valid"``
+    piq ``ssim``                                the same, of both images after
+                                                ``avg_pool2d(., max(1, round(min(H, W) / 256)))``
+    frame-analytics ``ssim``                    ``border="valid"``
+    ... ``reduction="none"``                    ``border="valid", reduction="image"``
+    ... ``return_map=True``                     ``border="valid", reduction="none"``
+    TensorFlow ``tf.image.ssim``                ``border="valid", reduction="image"``
+    ==========================================  ===========================================================
+
+    W = 2 int(3.5 s + 0.5) + 1. S = (k2 L)^2 (1 - 1 / K^2), K = W if Gaussian: covariances over K^2 - 1
+    instead of K^2 are a smaller C2. kornia's default ``eps=1e-12`` lowers black pixels by 1e-5 at L = 1.
+    pytorch-msssim has a float32 window: in float64 it agrees to 1e-6, and exactly if given ours as ``win``.
 
     References
     ----------
@@ -174,9 +214,7 @@ def _as_numbers(image: Tensor, dtype: torch.dtype, data_range: float) -> Tensor:
     return image.to(dtype) * (data_range / 255) if image.dtype == torch.uint8 else image.to(dtype)
 
 
-def _as_weights(
-    mask: Tensor, shape: torch.Size, form: Window, *, device: torch.device, dtype: torch.dtype
-) -> Tensor:
+def _as_weights(mask: Tensor, shape: torch.Size, form: Window, *, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the weights of pixels, (1, 1, H, W) where all planes share them, else (N, C, H, W)."""
     shared = mask.ndim <= 4 and all(side == 1 for side in mask.shape[:-2])
     try:

@@ -127,11 +127,10 @@ def _loss_sums(
         return sums, *_or_empty(grads, x, y)
     x, y = x.contiguous(), y.contiguous()
     grad_x, grad_y = _empty_gradients(x, y, grad_of_x, grad_of_y)
-    window, grads = (taps, c1, c2, shift, border, l1, l2), map(_array, (grad_x, grad_y))
-    sums = torch.from_numpy(
-        _rust.ssim_loss_sums(x.detach().numpy(), y.detach().numpy(), window, _array(mask), _array(weights), scale, *grads)
-    )
-    return sums.view(x.shape[:2]), grad_x, grad_y
+    window = (taps, c1, c2, shift, border, l1, l2)
+    images, others, grads = (x.detach().numpy(), y.detach().numpy()), (mask, weights), (grad_x, grad_y)
+    sums = _rust.ssim_loss_sums(*images, window, *map(_array, others), scale, *map(_array, grads))
+    return torch.from_numpy(sums).view(x.shape[:2]), grad_x, grad_y
 
 
 @_loss_sums.register_fake
@@ -153,18 +152,21 @@ def _scale_gradients(ctx: Any, grad_sums: Tensor | None, *_: Any) -> tuple[Any, 
         return (None,) * 14
     *grads, x, y, mask, weights = ctx.saved_tensors
     needed = ctx.needs_input_grad[:2]
-    if torch.is_grad_enabled():
-        scaled = [_Once.apply(grad_sums, grad, x, y) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
-    elif type(grad_sums) is not Tensor:  # It is being traced, and has no values.
-        scaled = [_scaled(grad, grad_sums) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
-    else:
+    traced = type(grad_sums) is not Tensor  # It has no values then.
+    if not (traced or torch.is_grad_enabled()):
         # The gradients become the caller's, who may change them; if they are asked for again, they are computed again.
-        # `data` leaves them without the version counter that would forbid it.
         if ctx.given_away:
             grads = _loss_sums(x, y, mask, weights, *ctx.options, *needed)[1:]
         ctx.given_away = True
-        scaled = [_scale(grad.data, grad_sums) if wanted else None for grad, wanted in zip(grads, needed, strict=True)]
-    return *scaled, *(None,) * 12
+
+    def scaled(grad: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            once: Tensor = _Once.apply(grad_sums, grad, x, y)
+            return once
+        # `data` has no version counter that would forbid a change.
+        return _scaled(grad, grad_sums) if traced else _scale(grad.data, grad_sums)
+
+    return *(scaled(grad) if wanted else None for grad, wanted in zip(grads, needed, strict=True)), *(None,) * 12
 
 
 def _scaled(grad: Tensor, factors: Tensor) -> Tensor:

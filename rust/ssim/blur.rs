@@ -1,5 +1,7 @@
 //! The window along one side: weighted sums of rows of columns, vertically from a ring of rows, sideways in one row.
 
+use std::ops::Range;
+
 use super::MAX_TAPS;
 use super::simd::{Arch, Buffer, LANES, Real, Simd, WithSimd};
 
@@ -106,7 +108,7 @@ impl<T: Real> Ring<T> {
 
     /// Where a row lies. Between two is one register more, so that the rows of a window are in different sets of the
     /// cache.
-    fn place(&self, row: usize) -> std::ops::Range<usize> {
+    fn place(&self, row: usize) -> Range<usize> {
         let start = row % (self.side + 1) * (self.length + LANES);
         start..start + self.length
     }
@@ -174,10 +176,19 @@ impl<T: Real> Line<T> {
         let (columns, length) = (&self.columns, self.length);
         if let Some(quads) = &mut self.quads {
             let rows = [0, 1, 2, 3].map(|step| &columns[step..][..length + 2 * LANES]);
-            arch.dispatch(Sum { rows: &rows, scale: T::from_f64(1.0), out: &mut quads[..length + 2 * LANES] });
+            arch.dispatch(Sum {
+                rows: &rows,
+                scale: T::from_f64(1.0),
+                out: &mut quads[..length + 2 * LANES],
+            });
         }
         let quads = self.quads.as_deref().unwrap_or_default();
-        window.blur(arch, |step| &columns[first + step..][..length], |step| &quads[first + step..][..length], out);
+        window.blur(
+            arch,
+            |step| &columns[first + step..][..length],
+            |step| &quads[first + step..][..length],
+            out,
+        );
     }
 }
 
@@ -243,7 +254,8 @@ fn add_pairs<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
     out: &mut [T],
 ) {
     let out = T::vectors_mut::<S>(out);
-    let (mut left, mut right): ([&[T::Vector<S>]; COUNT], [&[T::Vector<S>]; COUNT]) = ([&[]; COUNT], [&[]; COUNT]);
+    let mut left: [&[T::Vector<S>]; COUNT] = [&[]; COUNT];
+    let mut right = left;
     let mut splats = [T::splat(simd, T::default()); COUNT];
     for pair in 0..COUNT {
         left[pair] = &T::vectors::<S>(rows[pair])[..out.len()];
@@ -277,7 +289,8 @@ fn add_pairs_two<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
 ) {
     let (one, two) = (T::vectors_mut::<S>(one), T::vectors_mut::<S>(two));
     let two = &mut two[..one.len()];
-    let (mut left, mut right): ([&[T::Vector<S>]; COUNT], [&[T::Vector<S>]; COUNT]) = ([&[]; COUNT], [&[]; COUNT]);
+    let mut left: [&[T::Vector<S>]; COUNT] = [&[]; COUNT];
+    let mut right = left;
     let mut splats = [T::splat(simd, T::default()); COUNT];
     for pair in 0..COUNT {
         left[pair] = &T::vectors::<S>(rows[pair])[..one.len()];
@@ -288,14 +301,12 @@ fn add_pairs_two<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
     let inner = &T::vectors::<S>(rows[COUNT])[..one.len()];
     let outer = &T::vectors::<S>(rows[rows.len() - 1 - COUNT])[..one.len()];
     let middle = rows.len() / 2 - 1;
-    let middles = [&T::vectors::<S>(rows[middle])[..one.len()], &T::vectors::<S>(rows[middle + 1])[..one.len()]];
+    let middles =
+        [&T::vectors::<S>(rows[middle])[..one.len()], &T::vectors::<S>(rows[middle + 1])[..one.len()]];
     let weight = T::splat(simd, weights[weights.len() - 1]);
     for place in 0..one.len() {
         let mut sums = if FIRST {
-            [
-                T::mul_lanes(simd, weight, middles[0][place]),
-                T::mul_lanes(simd, weight, middles[1][place]),
-            ]
+            [T::mul_lanes(simd, weight, middles[0][place]), T::mul_lanes(simd, weight, middles[1][place])]
         } else {
             [one[place], two[place]]
         };

@@ -41,7 +41,9 @@ impl<'a, T: Real> Sweep<'a, T> {
                 grad[..end].fill(T::default());
             }
         }
-        strips(0..width).map(|strip| if wanted { self.sweep_strip(strip) } else { self.sum_strip(strip) }).sum()
+        strips(0..width)
+            .map(|strip| if wanted { self.sweep_strip(strip) } else { self.sum_strip(strip) })
+            .sum()
     }
 
     /// Returns the rows of the map in a range of rows of the plane.
@@ -161,7 +163,8 @@ impl<'a, T: Real> Sweep<'a, T> {
                 for plane in blurred.chunks_exact_mut(slope_stride) {
                     fold(ssim.border, plane, before, strip.len(), after);
                 }
-                let gathers = row != target as isize || (self.rows.start == 0 && target <= radius && past > 0);
+                let gathers =
+                    row != target as isize || (self.rows.start == 0 && target <= radius && past > 0);
                 self.combine(arch, target, &strip, &blurred[before..], slope_stride, gathers);
                 if row == target as isize && own_rows.contains(&target) && ssim.has_extra() {
                     self.add_extra_gradient(target, &own_columns);
@@ -190,11 +193,33 @@ impl<'a, T: Real> Sweep<'a, T> {
         let (e, c) = (term(0), term(1));
         if let Some(grad) = self.grad_x.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine { own: x, from: x, to: y, e, c, mean: term(2), mask, shift, grad, gathers });
+            arch.dispatch(Combine {
+                own: x,
+                from: x,
+                to: y,
+                e,
+                c,
+                mean: term(2),
+                mask,
+                shift,
+                grad,
+                gathers,
+            });
         }
         if let Some(grad) = self.grad_y.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine { own: y, from: y, to: x, e, c, mean: term(mean_y), mask, shift, grad, gathers });
+            arch.dispatch(Combine {
+                own: y,
+                from: y,
+                to: x,
+                e,
+                c,
+                mean: term(mean_y),
+                mask,
+                shift,
+                grad,
+                gathers,
+            });
         }
     }
 
@@ -343,7 +368,8 @@ impl<T: Real> Combine<'_, T> {
             *grad = if GATHERS { (Lanes(simd, *grad) + term).1 } else { term.1 };
         }
         for column in whole..length {
-            let term = (own[column] - self.shift) * e[column] - (from[column] - to[column]) * c[column] + mean[column];
+            let term = (own[column] - self.shift) * e[column] - (from[column] - to[column]) * c[column]
+                + mean[column];
             let term = if MASKED { mask[column] * term } else { term };
             self.grad[column] = if GATHERS { self.grad[column] + term } else { term };
         }

@@ -61,7 +61,8 @@ impl<'a, T: Real> Moments<'a, T> {
         let read = columns.start.saturating_sub(radius)..(columns.end + radius).min(planes.shape.width);
         // Windows of the last whole register must not reach into the next plane: their moments stay those of an image.
         let first = columns.start - read.start;
-        let stride = whole_lanes((read.len() + 2 * radius).max(first + whole_lanes(columns.len()) + 2 * radius));
+        let stride =
+            whole_lanes((read.len() + 2 * radius).max(first + whole_lanes(columns.len()) + 2 * radius));
         let mut moments = Self {
             ssim,
             arch,

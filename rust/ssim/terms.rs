@@ -84,7 +84,11 @@ struct Parts<S: Simd, T: Real> {
 impl<T: Real> Terms<'_, T> {
     /// Returns the rows of moments; the last one is the mask's, or any where there is none.
     #[inline(always)]
-    fn rows<S: Simd, const MASKED: bool>(moments: &[T], stride: usize, length: usize) -> [&[T::Vector<S>]; MOMENTS + 1] {
+    fn rows<S: Simd, const MASKED: bool>(
+        moments: &[T],
+        stride: usize,
+        length: usize,
+    ) -> [&[T::Vector<S>]; MOMENTS + 1] {
         let mut rows: [&[T::Vector<S>]; MOMENTS + 1] = [&[]; MOMENTS + 1];
         for (index, row) in rows.iter_mut().enumerate() {
             let index = if index < MOMENTS || MASKED { index } else { 0 };
@@ -101,7 +105,8 @@ impl<T: Real> Terms<'_, T> {
         place: usize,
     ) -> Parts<S, T> {
         let splat = Lanes::<S, T>::splat;
-        let (c1, c2, shift) = (splat(simd, constants.c1), splat(simd, constants.c2), splat(simd, constants.shift));
+        let (c1, c2, shift) =
+            (splat(simd, constants.c1), splat(simd, constants.c2), splat(simd, constants.shift));
         let share = if MASKED {
             Lanes(simd, rows[MOMENTS][place]).inverse_or_zero()
         } else {

@@ -87,7 +87,9 @@ fn maps_sums_and_gradients_are_those_of_the_textbook_formula() {
     let (x, y) = inputs64();
     let (all, none) = (mask(), None);
     for border in BORDERS {
-        for (side, equal) in [(1, true), (3, true), (5, false), (11, true), (11, false), (13, true), (13, false)] {
+        for (side, equal) in
+            [(1, true), (3, true), (5, false), (11, true), (11, false), (13, true), (13, false)]
+        {
             for mask in [none, Some(&all[..])] {
                 let ssim: Ssim<f64> = ssim(border, side, equal);
                 let inputs = Inputs { mask, ..pair(&x, &y) };
@@ -128,7 +130,8 @@ fn gradients_of_one_input_are_those_of_both() {
     let ssim: Ssim<f32> = ssim(Border::Reflect, 7, false);
     let gradients = |of: [bool; 2]| {
         let mut grads = of.map(|wanted| wanted.then(|| vec![f32::NAN; x.len()]));
-        let sums = ssim.sums_and_gradients(pair(&x, &y), None, 1.0, grads.each_mut().map(Option::as_deref_mut));
+        let sums =
+            ssim.sums_and_gradients(pair(&x, &y), None, 1.0, grads.each_mut().map(Option::as_deref_mut));
         (sums, grads)
     };
     let (sums, both) = gradients([true, true]);
@@ -149,7 +152,10 @@ fn identical_inputs_give_exactly_zero() {
         let ssim: Ssim<f32> = ssim(Border::Reflect, 7, equal);
         let (mut map, mut gradient) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
         assert_eq!(ssim.map(pair(&x, &x), &mut map), Ok(()));
-        assert_eq!(ssim.sums_and_gradients(pair(&x, &x), None, 1.0, [Some(&mut gradient), None]), Ok(vec![0.0]));
+        assert_eq!(
+            ssim.sums_and_gradients(pair(&x, &x), None, 1.0, [Some(&mut gradient), None]),
+            Ok(vec![0.0])
+        );
         assert!(map.iter().chain(&gradient).all(|&value| value == 0.0));
     }
 }
@@ -192,7 +198,8 @@ fn parts_of_an_image_fit_together() {
             let line = &weights[row * map_shape.width..][..map_shape.width];
             own_weights[(row + lost) * shape.width + lost..][..map_shape.width].copy_from_slice(line);
         }
-        let (x, y, mut weights) = (cut(&x, shape.width), cut(&y, shape.width), cut(&own_weights, shape.width));
+        let (x, y, mut weights) =
+            (cut(&x, shape.width), cut(&y, shape.width), cut(&own_weights, shape.width));
         if lost > 0 {
             let inner = |row: usize| row * side.width + lost..(row + 1) * side.width - lost;
             weights = (lost..side.height - lost).flat_map(|row| weights[inner(row)].to_vec()).collect();
@@ -202,7 +209,11 @@ fn parts_of_an_image_fit_together() {
         assert!(ssim.sums_and_gradients(inputs, Some(&weights), 1.0, [None, Some(&mut part)]).is_ok());
         for row in 8..side.height - 8 {
             let line = &part[row * side.width..][8..side.width - 8];
-            assert_eq!(line, &whole[(top + row) * shape.width + left..][8..side.width - 8], "{border:?} {row}");
+            assert_eq!(
+                line,
+                &whole[(top + row) * shape.width + left..][8..side.width - 8],
+                "{border:?} {row}"
+            );
         }
     }
 }

@@ -18,6 +18,9 @@ torch.set_num_threads(int(os.environ["RAYON_NUM_THREADS"]))
 BUDGET_S, ROUNDS = 2.0, (5, 60)
 """Time for the rounds of one benchmark, unless that makes them fewer or more than this."""
 
+SETTLE_S = 0.03
+"""Pause before each timed call: threads of OpenMP go on spinning for a while, on cores that the next call needs."""
+
 TABLE = pytest.StashKey[list]()
 
 
@@ -71,6 +74,7 @@ def beside(benchmark, request):
         kept = not benchmark.disabled and request.getfixturevalue("kept_memory")
 
         def time_ours():
+            time.sleep(SETTLE_S)
             start = time.perf_counter()
             ours()
             ours_s.append(time.perf_counter() - start)
@@ -79,6 +83,7 @@ def beside(benchmark, request):
             before.append(len(before) % 2 == 0)
             if before[-1]:
                 time_ours()
+            time.sleep(SETTLE_S)
             spent.append(resource.getrusage(resource.RUSAGE_SELF))
 
         def tear_down():
