@@ -1,76 +1,23 @@
-"""The map of 1 - SSIM and its gradient in Triton: separable passes over tiles, with scratch planes in between.
+"""The map of 1 - SSIM and its gradient in Triton: separable passes, with scratch planes in between.
 
-Forward: a vertical pass blurs the four products of the inputs, a horizontal pass blurs them again and takes the ratio.
-Backward: the same two passes up to the weights of the gradient, then their adjoints, vertical and horizontal. Nothing
+Forward: a vertical pass blurs the products of the inputs, a horizontal pass blurs them again and takes the ratio.
+Backward: the same two passes up to the weights of the gradient, then their adjoints, horizontal and vertical. Nothing
 is kept from the forward pass; no atomics, so equal inputs give equal bits.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .ssim_programs import (
-    _blur_products_kernel,
-    _gradient_kernel,
-    _loss_kernel,
-    _slopes_kernel,
-    _spread_kernel,
-    tl,
-    triton,
-)
+from .launching import card_of, launch_size
+from .lines import tl, triton
+from .ssim_programs import _blur_kernel, _blur_products_kernel, _gradient_kernel, _loss_kernel, _slopes_kernel
 
-_BLOCK_H, _BLOCK_W, _NUM_WARPS = 16, 64, 8
-_SCRATCH_PIXELS = 1 << 22
-"""Pixels whose scratch planes exist at a time (several images, or one however large): bounds memory, suits the L2."""
-
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-
-
-def _launch(kernel: Any, planes: int, height: int, width: int, *arguments: Any, **constants: Any) -> None:
-    grid = (planes * triton.cdiv(height, _BLOCK_H) * triton.cdiv(width, _BLOCK_W),)
-    # Asked for by name, fused multiply-add draws no warning about its changing default (Triton 3.9).
-    kernel[grid](
-        *arguments, **constants, BLOCK_H=_BLOCK_H, BLOCK_W=_BLOCK_W, num_warps=_NUM_WARPS, enable_fp_fusion=True
-    )
-
-
-@functools.cache
-def _weights_on_device(taps: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    # Kept for good, a few hundred bytes a window: captured CUDA graphs go on reading it, and none could copy it anew.
-    return torch.tensor(taps, dtype=dtype, device=device)
-
-
-def _accumulator(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
-def _constants(x: Tensor, taps: tuple[float, ...], border: str) -> dict[str, Any]:
-    accumulator = tl.float64 if x.dtype == torch.float64 else tl.float32
-    return {"RADIUS": len(taps) // 2, "BORDER": border, "ACC": accumulator}
-
-
-def _planes(x: Tensor) -> Tensor:
-    return x.reshape(-1, *x.shape[2:]).contiguous()
-
-
-def _chunks(planes: Tensor) -> Iterator[slice]:
-    count = max(1, _SCRATCH_PIXELS // (planes.shape[1] * planes.shape[2]))
-    return (slice(first, first + count) for first in range(0, planes.shape[0], count))
-
-
-def _blur_products(x: Tensor, y: Tensor, map_height: int, weights: Tensor, shift: float, **constants: Any) -> Tensor:
-    planes, height, width = x.shape
-    blurred = torch.empty((planes, 4, map_height, width), dtype=weights.dtype, device=x.device)
-    _launch(
-        _blur_products_kernel, planes, map_height, width,
-        x, y, blurred, height, width, map_height, weights, shift, **constants,
-    )  # fmt: skip
-    return blurred
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.uint8)
 
 
 def available(x: Tensor) -> str | None:
@@ -83,11 +30,11 @@ def available(x: Tensor) -> str | None:
     if triton is None:
         return "triton is not installed"
     if triton.knobs.runtime.interpret:
-        return None if x.dtype in (*_DTYPES, torch.float64) else f"needs a floating tensor, got {x.dtype}"
+        return None if x.dtype in (*_DTYPES, torch.float64) else f"needs a floating or uint8 tensor, got {x.dtype}"
     if x.device.type != "cuda":
         return f"needs a CUDA or ROCm device, got {x.device.type}"
     if x.dtype not in _DTYPES:
-        return f"needs float32, bfloat16 or float16, got {x.dtype}"
+        return f"needs float32, bfloat16, float16 or uint8, got {x.dtype}"
     capability = torch.cuda.get_device_capability(x.device)
     if torch.version.hip is None and capability < (8, 0):
         return f"needs compute capability 8.0 or higher, got {capability[0]}.{capability[1]}"
@@ -95,44 +42,54 @@ def available(x: Tensor) -> str | None:
 
 
 def ssim_loss_map(
-    x: Tensor, y: Tensor, taps: tuple[float, ...], c1: float, c2: float, shift: float, border: str
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    c1: float,
+    c2: float,
+    shift: float,
+    border: str,
+    *,
+    mask: Tensor | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
 ) -> Tensor:
-    """Return the map of 1 - SSIM.
+    """Return the map of 1 - SSIM, plus l1 |x - y| + l2 (x - y)^2.
 
     Parameters
     ----------
-    x, y : Tensor of shape (N, C, H, W), float32, bfloat16 or float16
-        Alike, on a device for which :func:`available` gives None, and no smaller than the window.
+    x, y : Tensor of shape (N, C, H, W), float32, bfloat16, float16 or uint8
+        On a device for which :func:`available` gives None for both, and no smaller than the window. Their types may
+        differ; uint8 stands for its value times 2 `shift` / 255.
     taps : tuple of float
-        Weights along one side of the window: K in number, K odd, summing to 1.
+        Weights along one side of the window: K in number, K odd, symmetric, summing to 1.
     c1, c2 : float
     shift : float
         Subtracted from both before moments are taken: half the data range.
     border : {"reflect", "symmetric", "zero", "valid"}
+    mask : Tensor of shape (1, H, W) or (N * C, H, W), at least 0, or None
+        Weights of the pixels inside each window: the moments are normalised by them, and the map is 0 where a window
+        holds none. Outside pixels of the border `zero` have weight 1.
+    l1, l2 : float
+        Weights of the extra terms, which the mask leaves alone.
 
     Returns
     -------
-    Tensor of shape (N, C, h, w), float32 (float64 for float64)
+    Tensor of shape (N, C, h, w), float32 (float64 if x or y is)
         h, w are H, W, or H - K + 1, W - K + 1 for the border `valid`.
 
     Notes
     -----
-    Each border and window size is compiled once. The first call with given taps also copies them to the device: let it
-    come before a CUDA graph is captured.
+    Each border, window size and combination of types and options is compiled once.
     """
-    lost = len(taps) - 1 if border == "valid" else 0
-    width, map_height, map_width = x.shape[3], x.shape[2] - lost, x.shape[3] - lost
-    loss = torch.empty((*x.shape[:2], map_height, map_width), dtype=_accumulator(x), device=x.device)
-    xs, ys, losses = _planes(x), _planes(y), loss.view(-1, map_height, map_width)
-    weights, constants = _weights_on_device(taps, loss.dtype, x.device), _constants(x, taps, border)
+    arguments = _arguments(x, y, taps, (c1, c2, shift), (l1, l2), border, mask)
+    map_size = (arguments["map_height"], arguments["map_width"])
+    loss = torch.empty((*x.shape[:2], *map_size), dtype=_accumulator(x, y), device=x.device)
+    arguments |= {"loss_ptr": loss.view(-1, *map_size)}
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
-        for chunk in _chunks(xs):
-            out = losses[chunk]
-            blurred = _blur_products(xs[chunk], ys[chunk], map_height, weights, shift, **constants)
-            _launch(
-                _loss_kernel, len(out), map_height, map_width,
-                blurred, out, width, map_height, map_width, weights, shift, c1, c2, **constants,
-            )  # fmt: skip
+        for chunk in _chunks(arguments):
+            blurred = _blur_products(chunk)
+            _launch(_loss_kernel, len(blurred), map_size[::-1], chunk | {"blurred_ptr": blurred})
             del blurred
     return loss
 
@@ -148,6 +105,10 @@ def ssim_loss_map_backward(
     border: str,
     need_x: bool,
     need_y: bool,
+    *,
+    mask: Tensor | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of both inputs, or None for one that is not needed, given that of the map.
 
@@ -159,39 +120,119 @@ def ssim_loss_map_backward(
     Returns
     -------
     tuple of two Tensors of shape (N, C, H, W), or None
-        In the type of x and y, contiguous.
+        Each in the type of its input, contiguous; None for uint8, which has no gradient.
     """
+    need_x, need_y = need_x and x.is_floating_point(), need_y and y.is_floating_point()
     if not need_x:
-        # SSIM is symmetric, so that one kernel serves either.
-        grad_y = ssim_loss_map_backward(grad, y, x, taps, c1, c2, shift, border, True, False)[0] if need_y else None
+        if not need_y:
+            return None, None
+        # The loss is symmetric, so that one kernel serves either.
+        grad_y = ssim_loss_map_backward(
+            grad, y, x, taps, c1, c2, shift, border, True, False, mask=mask, l1=l1, l2=l2
+        )[0]  # fmt: skip
         return None, grad_y
-    height, width = x.shape[2:]
-    map_height, map_width = grad.shape[2:]
+    arguments = _arguments(x, y, taps, (c1, c2, shift), (l1, l2), border, mask)
+    (height, width), (map_height, map_width) = x.shape[2:], grad.shape[2:]
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    grad_y = torch.empty(x.shape, dtype=x.dtype, device=x.device) if need_y else grad_x
-    grads, xs, ys = _planes(grad), _planes(x), _planes(y)
-    grad_xs, grad_ys = grad_x.view(-1, height, width), grad_y.view(-1, height, width)
-    weights, constants = _weights_on_device(taps, _accumulator(x), x.device), _constants(x, taps, border)
+    grad_y = torch.empty(y.shape, dtype=y.dtype, device=y.device) if need_y else grad_x
+    arguments |= {
+        "BOTH": need_y,
+        "grad_ptr": _planes(grad),
+        "grad_x_ptr": grad_x.view(-1, height, width),
+        "grad_y_ptr": grad_y.view(-1, height, width),
+    }
     terms = 4 if need_y else 3
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
-        for chunk in _chunks(xs):
-            g = grads[chunk]
-            blurred = _blur_products(xs[chunk], ys[chunk], map_height, weights, shift, **constants)
-            slopes = blurred.new_empty((len(g), terms, map_height, map_width))
+        for chunk in _chunks(arguments):
+            blurred = _blur_products(chunk)
+            planes = len(blurred)
+            slopes = blurred.new_empty((planes, terms, map_width, map_height))
             _launch(
-                _slopes_kernel, len(g), map_height, map_width,
-                g, blurred, slopes, width, map_height, map_width, weights, shift, c1, c2, **constants, BOTH=need_y,
-            )  # fmt: skip
+                _slopes_kernel, planes, (map_width, map_height), chunk | {"blurred_ptr": blurred, "slopes_ptr": slopes}
+            )
             del blurred
-            spread = slopes.new_empty((len(g), terms, height, map_width))
+            spread = slopes.new_empty((planes, terms, map_height, width))
             _launch(
-                _spread_kernel, len(g) * terms, height, map_width,
-                slopes, spread, height, map_height, map_width, weights, **constants,
-            )  # fmt: skip
-            _launch(
-                _gradient_kernel, len(g), height, width,
-                xs[chunk], ys[chunk], spread, grad_xs[chunk], grad_ys[chunk], height, width, map_width, weights, shift,
-                **constants, BOTH=need_y,
-            )  # fmt: skip
-            del slopes, spread
+                _blur_kernel, planes * terms, (width, map_height), chunk | {"slopes_ptr": slopes, "spread_ptr": spread}
+            )
+            del slopes
+            _launch(_gradient_kernel, planes, (height, width), chunk | {"spread_ptr": spread})
+            del spread
     return grad_x, grad_y if need_y else None
+
+
+def _accumulator(x: Tensor, y: Tensor) -> torch.dtype:
+    return torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
+
+
+def _planes(images: Tensor) -> Tensor:
+    return images.reshape(-1, *images.shape[2:]).contiguous()
+
+
+def _arguments(
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    constants: tuple[float, float, float],
+    extra: tuple[float, float],
+    border: str,
+    mask: Tensor | None,
+) -> dict[str, Any]:
+    """Return what the kernels take, by the names of their parameters; scratch and results are added by the callers."""
+    height, width = x.shape[2:]
+    lost = len(taps) - 1 if border == "valid" else 0
+    xs, ys = _planes(x), _planes(y)
+    if mask is not None:
+        # A mask of one plane serves all: the step from plane to plane is then 0.
+        mask = (mask.view(torch.uint8) if mask.dtype == torch.bool else mask).contiguous().expand(len(xs), -1, -1)
+    size = launch_size(len(xs), height, width, card_of(x.device))
+    return {
+        "x_ptr": xs,
+        "y_ptr": ys,
+        "mask_ptr": xs if mask is None else mask,
+        "mask_step": 0 if mask is None else mask.stride(0),
+        "height": height,
+        "width": width,
+        "map_height": height - lost,
+        "map_width": width - lost,
+        "taps": taps,
+        "constants": (*constants, 2 * constants[2] / 255, *extra),
+        "BORDER": border,
+        "UNIFORM": min(taps) == max(taps),
+        "MASKED": mask is not None,
+        "EXTRA": any(extra),
+        "ACC": tl.float64 if _accumulator(x, y) == torch.float64 else tl.float32,
+        "LINES": size.lines,
+        "LANES": size.lanes,
+        "planes": size.planes,
+    }
+
+
+def _chunks(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the arguments for some planes after the others, so that their scratch planes stay small."""
+    total, count = len(arguments["x_ptr"]), arguments["planes"]
+    for first in range(0, total, count):
+        yield {
+            name: value[first : first + count] if isinstance(value, Tensor) else value
+            for name, value in arguments.items()
+        }
+
+
+def _blur_products(arguments: dict[str, Any]) -> Tensor:
+    xs, map_height, width = arguments["x_ptr"], arguments["map_height"], arguments["width"]
+    dtype = torch.float64 if arguments["ACC"] == tl.float64 else torch.float32
+    products = 5 if arguments["MASKED"] else 4
+    blurred = torch.empty((len(xs), products, width, map_height), dtype=dtype, device=xs.device)
+    _launch(_blur_products_kernel, len(xs), (map_height, width), arguments | {"blurred_ptr": blurred})
+    return blurred
+
+
+def _launch(kernel: Any, planes: int, size: tuple[int, int], arguments: dict[str, Any]) -> None:
+    """Run a kernel for the outputs (planes, *size), of which the first axis is blurred."""
+    grid = (planes * triton.cdiv(size[0], arguments["LINES"]) * triton.cdiv(size[1], arguments["LANES"]),)
+    # Asked for by name, fused multiply-add draws no warning about its changing default (Triton 3.9).
+    kernel[grid](
+        **{name: arguments[name] for name in kernel.arg_names},
+        num_warps=1,
+        enable_fp_fusion=True,
+    )

@@ -1,336 +1,335 @@
-"""What runs on the GPU for 1 - SSIM and its gradient: one program a tile, separable passes, no atomics."""
+"""What runs on the GPU for the map of 1 - SSIM and its gradient: separable passes over turned planes, no atomics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # The kernels below then stay plain functions that nobody calls.
-    triton = tl = None
-
-__all__ = [
-    "_blur_products_kernel",
-    "_gradient_kernel",
-    "_loss_kernel",
-    "_slopes_kernel",
-    "_spread_kernel",
-    "tl",
-    "triton",
-]
-
-
-def _jit(function: Callable[..., Any]) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
-def _tile(height: tl.tensor, width: tl.tensor, BLOCK_H: tl.constexpr, BLOCK_W: tl.constexpr) -> Any:
-    # All programs lie on grid axis 0, which alone reaches beyond 65535; neighbours share their halo in the L2.
-    program = tl.program_id(0)
-    across = tl.cdiv(width, BLOCK_W)
-    down = tl.cdiv(height, BLOCK_H)
-    rows = program // across % down * BLOCK_H + tl.arange(0, BLOCK_H)[:, None]
-    cols = program % across * BLOCK_W + tl.arange(0, BLOCK_W)[None, :]
-    # Positions along an axis stay int32, which saves registers; what a row or plane is multiplied with is int64.
-    return (program // (across * down)).to(tl.int64), rows, cols
-
-
-@_jit
-def _source(index: tl.tensor, size: tl.tensor, BORDER: tl.constexpr) -> Any:
-    # The pixel that the border puts at an index: -1 and size are the first ones outside.
-    if BORDER == "reflect":
-        index = tl.where(index < 0, -index, index)
-        index = tl.where(index >= size, 2 * size - 2 - index, index)
-    elif BORDER == "symmetric":
-        index = tl.where(index < 0, -1 - index, index)
-        index = tl.where(index >= size, 2 * size - 1 - index, index)
-    return index
-
-
-@_jit
-def _blur_adjoint(
-    line_ptr: tl.tensor,  # the pixel 0 of each line of the map, a line running along the blurred axis
-    line_inside: tl.tensor,
-    pixels: tl.tensor,  # indices into the image along that axis
-    size: tl.tensor,
-    map_size: tl.tensor,
-    stride: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    RADIUS: tl.constexpr,
-    BORDER: tl.constexpr,
-    ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
-) -> Any:
-    # A pixel gathers from every map pixel whose window reads it: as itself (image 0), as its mirror image below 0
-    # (image -1) and as the one beyond the end (image 1). Only tiles near a mirror look for the latter two.
-    mirrored: tl.constexpr = BORDER == "reflect" or BORDER == "symmetric"  # noqa: PLR1714 (Triton knows no `in`)
-    skipped: tl.constexpr = 1 if BORDER == "reflect" else 0
-    begin = 0
-    end = 1
-    if mirrored:
-        begin = tl.where(tl.min(pixels) <= RADIUS, -1, 0)
-        end = tl.where(tl.max(pixels) + RADIUS >= size - 1, 2, 1)
-    total = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for image in range(begin, end):
-        where = pixels
-        if BORDER == "valid":
-            where = pixels - RADIUS
-        exists = pixels < size
-        if mirrored:
-            above = 2 * size - 1 - skipped - pixels
-            where = tl.where(image < 0, skipped - 1 - pixels, tl.where(image > 0, above, pixels))
-            exists = exists & tl.where(image < 0, where < 0, tl.where(image > 0, where >= size, True))
-        for tap in range(2 * RADIUS + 1):
-            reader = where + (RADIUS - tap)
-            inside = line_inside & exists & (reader >= 0) & (reader < map_size)
-            weight = tl.load(taps_ptr + tap)
-            total += weight * tl.load(line_ptr + reader.to(tl.int64) * stride, mask=inside, other=0.0)
-    return total
-
-
-@_jit
-def _moments(
-    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
-    plane: tl.tensor,
-    rows: tl.tensor,
-    cols: tl.tensor,
-    width: tl.tensor,
-    map_height: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    shift: tl.tensor,
-    RADIUS: tl.constexpr,
-    BORDER: tl.constexpr,
-    ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
-) -> Any:
-    step = tl.cast(map_height, tl.int64) * width
-    row_ptr = blurred_ptr + plane * 4 * step + rows.to(tl.int64) * width
-    first = cols if BORDER == "valid" else cols - RADIUS
-    ux = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for tap in range(2 * RADIUS + 1):
-        source = _source(first + tap, width, BORDER)
-        inside = (rows < map_height) & (source >= 0) & (source < width)
-        source_ptr = row_ptr + source
-        weight = tl.load(taps_ptr + tap)
-        # Border `zero`: a black pixel is -shift in x', 0 in d, shift^2 in x'y'.
-        ux += weight * tl.load(source_ptr, mask=inside, other=-shift)
-        du += weight * tl.load(source_ptr + step, mask=inside, other=0.0)
-        dd += weight * tl.load(source_ptr + 2 * step, mask=inside, other=0.0)
-        xy += weight * tl.load(source_ptr + 3 * step, mask=inside, other=shift * shift)
-    return ux, du, dd - du * du, xy - ux * (ux - du)
+from .lines import (
+    _blur,
+    _jit,
+    _load_adjoint,
+    _load_blurred,
+    _load_lines,
+    _pixels,
+    _place,
+    _split,
+    _start,
+    _store_turned,
+    _turned,
+    tl,
+)
 
 
 @_jit
 def _blur_products_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
-    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width): x', d, d^2 and x'y', blurred vertically
+    mask_ptr: tl.tensor,  # (1 or planes, height, width), unread unless MASKED
+    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height): x', d, d^2, x'y' and, if MASKED, the mask, turned
     height: tl.tensor,
     width: tl.tensor,
     map_height: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    shift: tl.float64,
-    RADIUS: tl.constexpr,
+    mask_step: tl.tensor,  # elements from the mask of a plane to that of the next
+    taps: tl.tuple,
+    constants: tl.tuple,
     BORDER: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    MASKED: tl.constexpr,
     ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
-    plane, rows, cols = _tile(map_height, width, BLOCK_H, BLOCK_W)
-    shift = tl.full([1, 1], shift, ACC)
-    first = rows if BORDER == "valid" else rows - RADIUS
-    ux = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    du = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    dd = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    xy = tl.zeros([BLOCK_H, BLOCK_W], ACC)
-    for tap in range(2 * RADIUS + 1):
-        source = _source(first + tap, height, BORDER)
-        inside = (source >= 0) & (source < height) & (cols < width)
-        offsets = (plane * height + source) * width + cols
-        x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
-        y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    shift, byte = constants[2], constants[3]
+    plane, first, lanes = _place(map_height, width, LINES, LANES)
+    start = _start(first, taps, BORDER)
+    COUNT: tl.constexpr = LINES + len(taps) - 1
+    # Outside, for the border `zero`: black pixels of weight 1.
+    xs = _load_lines(x_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
+    ys = _load_lines(y_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
+    weights = ()
+    if MASKED:
+        weights = _load_lines(mask_ptr + plane * mask_step, start, height, width, lanes, 1, BORDER, COUNT, LANES)
+    ux = ()
+    du = ()
+    dd = ()
+    xy = ()
+    total = ()
+    for j in tl.static_range(COUNT):
+        x = _pixels(xs[j], byte, ACC)
+        y = _pixels(ys[j], byte, ACC)
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
         d = x - y
         x -= shift
         y -= shift
-        weight = tl.load(taps_ptr + tap)
-        ux += weight * x
-        du += weight * d
-        dd += weight * (d * d)
-        xy += weight * (x * y)
-    inside = (rows < map_height) & (cols < width)
+        xw = x
+        dw = d
+        if MASKED:
+            weight = weights[j].to(ACC)
+            total += (weight,)
+            xw *= weight
+            dw *= weight
+        ux += (xw,)
+        du += (dw,)
+        dd += (dw * d,)
+        xy += (xw * y,)
     step = tl.cast(map_height, tl.int64) * width
-    out_ptr = blurred_ptr + plane * 4 * step + rows.to(tl.int64) * width + cols
-    tl.store(out_ptr, ux, mask=inside)
-    tl.store(out_ptr + step, du, mask=inside)
-    tl.store(out_ptr + 2 * step, dd, mask=inside)
-    tl.store(out_ptr + 3 * step, xy, mask=inside)
+    planes: tl.constexpr = 5 if MASKED else 4
+    out_ptr = blurred_ptr + plane * planes * step
+    _store_turned(out_ptr, _blur(ux, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
+    _store_turned(out_ptr + step, _blur(du, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
+    _store_turned(out_ptr + 2 * step, _blur(dd, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
+    _store_turned(out_ptr + 3 * step, _blur(xy, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
+    if MASKED:
+        total = _blur(total, taps, UNIFORM, LINES)
+        _store_turned(out_ptr + 4 * step, total, first, map_height, lanes, width, LINES, LANES)
+
+
+@_jit
+def _moments(
+    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
+    plane: tl.tensor,
+    first: tl.tensor,
+    lanes: tl.tensor,
+    width: tl.tensor,
+    map_height: tl.tensor,
+    taps: tl.tuple,
+    shift: tl.tensor,
+    BORDER: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    MASKED: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
+) -> Any:
+    step = tl.cast(map_height, tl.int64) * width
+    planes: tl.constexpr = 5 if MASKED else 4
+    ptr = blurred_ptr + plane * planes * step
+    # Border `zero`: a black pixel is -shift in x', 0 in d, shift^2 in x'y', and its weight is 1.
+    ux = _load_blurred(ptr, first, width, map_height, lanes, -shift, taps, BORDER, UNIFORM, LINES, LANES)
+    du = _load_blurred(ptr + step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
+    dd = _load_blurred(ptr + 2 * step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
+    xy = _load_blurred(
+        ptr + 3 * step, first, width, map_height, lanes, shift * shift, taps, BORDER, UNIFORM, LINES, LANES
+    )
+    inverse = ()
+    if MASKED:
+        # Windows that hold no weight have moments of 0, hence a loss of exactly 0 and no slope.
+        total = _load_blurred(ptr + 4 * step, first, width, map_height, lanes, 1.0, taps, BORDER, UNIFORM, LINES, LANES)
+        for j in tl.static_range(LINES):
+            inverse += (tl.where(total[j] > 0, 1 / tl.where(total[j] > 0, total[j], 1.0), 0.0),)
+    return ux, du, dd, xy, inverse
+
+
+@_jit
+def _centred(
+    ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, inverse: tl.tensor, MASKED: tl.constexpr
+) -> Any:
+    if MASKED:
+        ux *= inverse
+        du *= inverse
+        dd *= inverse
+        xy *= inverse
+    return ux, du, dd - du * du, xy - ux * (ux - du)
 
 
 @_jit
 def _loss_kernel(
-    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
+    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
+    x_ptr: tl.tensor,  # (planes, height, width), unread unless EXTRA
+    y_ptr: tl.tensor,  # (planes, height, width), unread unless EXTRA
     loss_ptr: tl.tensor,  # (planes, map_height, map_width)
+    height: tl.tensor,
     width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    shift: tl.float64,
-    c1: tl.float64,
-    c2: tl.float64,
-    RADIUS: tl.constexpr,
+    taps: tl.tuple,
+    constants: tl.tuple,
     BORDER: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    MASKED: tl.constexpr,
+    EXTRA: tl.constexpr,
     ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
-    plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
-    shift = tl.full([1, 1], shift, ACC)
-    c1 = tl.full([1, 1], c1, ACC)
-    c2 = tl.full([1, 1], c2, ACC)
-    ux, du, dv, sxy = _moments(
-        blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
+    c1, c2, shift, byte, l1, l2 = constants
+    plane, first, lanes = _place(map_width, map_height, LINES, LANES)
+    ux, du, dd, xy, inverse = _moments(
+        blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
-    luminance = du * du / (2 * (ux + shift) * (ux - du + shift) + c1 + du * du)
-    structure = dv / (2 * sxy + c2 + dv)
-    loss = luminance + structure - luminance * structure
-    offsets = (plane * map_height + rows) * map_width + cols
-    tl.store(loss_ptr + offsets, loss, mask=(rows < map_height) & (cols < map_width))
+    losses = ()
+    for j in tl.static_range(LINES):
+        mx, d, dv, sxy = _centred(ux[j], du[j], dd[j], xy[j], inverse[j] if MASKED else 1.0, MASKED)
+        luminance = d * d / (2 * (mx + shift) * (mx - d + shift) + c1 + d * d)
+        structure = dv / (2 * sxy + c2 + dv)
+        losses += (luminance + structure - luminance * structure,)
+    rows = lanes[:, None]
+    cols = first + tl.arange(0, LINES)[None, :]
+    inside = (rows < map_height) & (cols < map_width)
+    loss = _turned(losses, LINES, LANES)
+    if EXTRA:
+        lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
+        offsets = (plane * height + rows + lost) * width + cols + lost
+        x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
+        d = x - _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
+        loss += l1 * tl.abs(d) + l2 * (d * d)
+    tl.store(loss_ptr + (plane * map_height + rows) * map_width + cols, loss, mask=inside)
+
+
+@_jit
+def _rim(index: tl.tensor, size: tl.tensor, factor: tl.constexpr) -> Any:
+    return tl.where(index == 0, factor, tl.where(index == size - 1, factor, 1.0))
 
 
 @_jit
 def _slopes_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width)
-    blurred_ptr: tl.tensor,  # (planes, 4, map_height, width)
-    slopes_ptr: tl.tensor,  # (planes, 3 or 4, map_height, map_width): g e, g c, mean terms of x and, if BOTH, y
+    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
+    slopes_ptr: tl.tensor,  # (planes, 3 or 4, map_width, map_height): g e, g c, mean terms of x and, if BOTH, y
     width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    shift: tl.float64,
-    c1: tl.float64,
-    c2: tl.float64,
-    RADIUS: tl.constexpr,
+    taps: tl.tuple,
+    constants: tl.tuple,
     BORDER: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    MASKED: tl.constexpr,
     BOTH: tl.constexpr,
     ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
-    plane, rows, cols = _tile(map_height, map_width, BLOCK_H, BLOCK_W)
-    shift = tl.full([1, 1], shift, ACC)
-    c1 = tl.full([1, 1], c1, ACC)
-    c2 = tl.full([1, 1], c2, ACC)
-    ux, du, dv, sxy = _moments(
-        blurred_ptr, plane, rows, cols, width, map_height, taps_ptr, shift, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W
+    c1, c2, shift = constants[0], constants[1], constants[2]
+    plane, first, lanes = _place(map_width, map_height, LINES, LANES)
+    ux, du, dd, xy, inverse = _moments(
+        blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
-    inside = (rows < map_height) & (cols < map_width)
+    rows = lanes[:, None]
+    cols = first + tl.arange(0, LINES)[None, :]
     offsets = (plane * map_height + rows) * map_width + cols
+    g = tl.load(grad_ptr + offsets, mask=(rows < map_height) & (cols < map_width), other=0.0).to(ACC)
     # The formulas are those of SSIM; the loss is one minus it.
-    g = -tl.load(grad_ptr + offsets, mask=inside, other=0.0).to(ACC)
-    uy = ux - du
-    a1 = 2 * (ux + shift) * (uy + shift) + c1
-    b1 = a1 + du * du
-    a2 = 2 * sxy + c2
-    b2 = a2 + dv
-    c = 2 * (a1 / b1) / b2
-    e = c * (dv / b2)
-    if RADIUS == 0:
-        # A single pixel has no variance; the terms that would cancel leave their rounding otherwise.
-        c = tl.zeros_like(c)
-        e = tl.zeros_like(e)
-    # Ratios one by one: b2 b1^2 would underflow for a small data range.
-    k_du = 2 * (a2 / b2) * (du / b1)
-    TERMS: tl.constexpr = 4 if BOTH else 3
+    gs = _split(-g, LINES, LANES)
     step = tl.cast(map_height, tl.int64) * map_width
-    out_ptr = slopes_ptr + plane * TERMS * step + rows.to(tl.int64) * map_width + cols
-    tl.store(out_ptr, g * e, mask=inside)
-    tl.store(out_ptr + step, g * c, mask=inside)
-    ax = k_du * (((uy + shift) * du - a1) / b1)
-    tl.store(out_ptr + 2 * step, g * (ax - e * ux + c * du), mask=inside)
-    if BOTH:
-        ay = k_du * (((ux + shift) * du + a1) / b1)
-        tl.store(out_ptr + 3 * step, g * (ay - e * uy - c * du), mask=inside)
+    terms: tl.constexpr = 4 if BOTH else 3
+    plane_ptr = slopes_ptr + plane * terms * step + lanes
+    for j in tl.static_range(LINES):
+        mx, d, dv, sxy = _centred(ux[j], du[j], dd[j], xy[j], inverse[j] if MASKED else 1.0, MASKED)
+        g = gs[j]
+        if MASKED:
+            g *= inverse[j]
+        if BORDER == "reflect":
+            # A reflected pixel is read from both sides, one on the rim once: the adjoint of the blur is the blur of
+            # planes whose rim counts twice, halved on the rim.
+            g *= _rim(first + j, map_width, 2.0) * _rim(lanes, map_height, 2.0)
+        my = mx - d
+        a1 = 2 * (mx + shift) * (my + shift) + c1
+        a2 = 2 * sxy + c2
+        # Ratios one by one: b2 b1^2 would underflow for a small data range.
+        b1 = 1 / (a1 + d * d)
+        b2 = 1 / (a2 + dv)
+        c = 2 * (a1 * b1) * b2
+        e = c * (dv * b2)
+        if len(taps) == 1:
+            # A single pixel has no variance; the terms that would cancel leave their rounding otherwise.
+            c = tl.zeros_like(c)
+            e = tl.zeros_like(e)
+        k_d = 2 * (a2 * b2) * (d * b1)
+        ax = k_d * (((my + shift) * d - a1) * b1)
+        out_ptr = plane_ptr + (first + j).to(tl.int64) * map_height
+        inside = lanes < tl.where(first + j < map_width, map_height, 0)
+        tl.store(out_ptr, g * e, mask=inside)
+        tl.store(out_ptr + step, g * c, mask=inside)
+        tl.store(out_ptr + 2 * step, g * (ax - e * mx + c * d), mask=inside)
+        if BOTH:
+            ay = k_d * (((mx + shift) * d + a1) * b1)
+            tl.store(out_ptr + 3 * step, g * (ay - e * my - c * d), mask=inside)
 
 
 @_jit
-def _spread_kernel(
-    slopes_ptr: tl.tensor,  # (planes, map_height, map_width)
-    spread_ptr: tl.tensor,  # (planes, height, map_width): the adjoint of the vertical blur
-    height: tl.tensor,
+def _blur_kernel(
+    slopes_ptr: tl.tensor,  # (planes, map_width, map_height)
+    spread_ptr: tl.tensor,  # (planes, map_height, width): the adjoint of the horizontal blur
+    width: tl.tensor,
     map_height: tl.tensor,
     map_width: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    RADIUS: tl.constexpr,
+    taps: tl.tuple,
     BORDER: tl.constexpr,
-    ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
-    plane, rows, cols = _tile(height, map_width, BLOCK_H, BLOCK_W)
-    inside = cols < map_width
-    total = _blur_adjoint(
-        slopes_ptr + plane * map_height * map_width + cols, inside, rows, height, map_height, map_width,
-        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
-    )  # fmt: skip
-    tl.store(spread_ptr + (plane * height + rows) * map_width + cols, total, mask=(rows < height) & inside)
+    plane, first, lanes = _place(width, map_height, LINES, LANES)
+    plane_ptr = slopes_ptr + plane * map_width * map_height
+    spread = _load_adjoint(plane_ptr, first, map_width, map_height, lanes, taps, BORDER, UNIFORM, LINES, LANES)
+    _store_turned(spread_ptr + plane * map_height * width, spread, first, width, lanes, map_height, LINES, LANES)
 
 
 @_jit
 def _gradient_kernel(
+    grad_ptr: tl.tensor,  # (planes, map_height, map_width), unread unless EXTRA
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
-    spread_ptr: tl.tensor,  # (planes, 3 or 4, height, map_width)
+    mask_ptr: tl.tensor,  # (1 or planes, height, width), unread unless MASKED
+    spread_ptr: tl.tensor,  # (planes, 3 or 4, map_height, width)
     grad_x_ptr: tl.tensor,  # (planes, height, width)
     grad_y_ptr: tl.tensor,  # (planes, height, width), untouched unless BOTH
     height: tl.tensor,
     width: tl.tensor,
+    map_height: tl.tensor,
     map_width: tl.tensor,
-    taps_ptr: tl.tensor,  # (2 * RADIUS + 1,)
-    shift: tl.float64,
-    RADIUS: tl.constexpr,
+    mask_step: tl.tensor,
+    taps: tl.tuple,
+    constants: tl.tuple,
     BORDER: tl.constexpr,
+    UNIFORM: tl.constexpr,
+    MASKED: tl.constexpr,
+    EXTRA: tl.constexpr,
     BOTH: tl.constexpr,
     ACC: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_W: tl.constexpr,
+    LINES: tl.constexpr,
+    LANES: tl.constexpr,
 ) -> None:
-    plane, rows, cols = _tile(height, width, BLOCK_H, BLOCK_W)
-    shift = tl.full([1, 1], shift, ACC)
-    inside = (rows < height) & (cols < width)
-    offsets = (plane * height + rows) * width + cols
-    x = tl.load(x_ptr + offsets, mask=inside, other=0.0).to(ACC)
-    y = tl.load(y_ptr + offsets, mask=inside, other=0.0).to(ACC)
-    TERMS: tl.constexpr = 4 if BOTH else 3
-    step = tl.cast(height, tl.int64) * map_width
-    row_ptr = spread_ptr + plane * TERMS * step + rows.to(tl.int64) * map_width
-    row_inside = rows < height
-    e = _blur_adjoint(
-        row_ptr, row_inside, cols, width, map_width, 1,
-        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
-    )  # fmt: skip
-    c = _blur_adjoint(
-        row_ptr + step, row_inside, cols, width, map_width, 1,
-        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
-    )  # fmt: skip
-    mean = _blur_adjoint(
-        row_ptr + 2 * step, row_inside, cols, width, map_width, 1,
-        taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
-    )  # fmt: skip
-    grad_x = (x - shift) * e - (x - y) * c + mean
-    tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
+    shift, byte, l1, l2 = constants[2], constants[3], constants[4], constants[5]
+    plane, first, lanes = _place(height, width, LINES, LANES)
+    terms: tl.constexpr = 4 if BOTH else 3
+    step = tl.cast(map_height, tl.int64) * width
+    ptr = spread_ptr + plane * terms * step
+    e = _load_adjoint(ptr, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
+    c = _load_adjoint(ptr + step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
+    mean_x = _load_adjoint(ptr + 2 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
+    mean_y = mean_x
     if BOTH:
-        mean = _blur_adjoint(
-            row_ptr + 3 * step, row_inside, cols, width, map_width, 1,
-            taps_ptr, RADIUS, BORDER, ACC, BLOCK_H, BLOCK_W,
-        )  # fmt: skip
-        grad_y = (y - shift) * e + (x - y) * c + mean
-        tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)
+        mean_y = _load_adjoint(ptr + 3 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
+    lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
+    for j in tl.static_range(LINES):
+        line = first + j
+        inside = lanes < tl.where(line < height, width, 0)
+        offsets = (plane * height + line) * width + lanes
+        x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
+        y = _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
+        d = x - y
+        # What both gradients are multiplied by: the weight of the pixel, and for `reflect` a half on the rim.
+        weight = 1.0
+        if MASKED:
+            weight = tl.load(mask_ptr + plane * mask_step + line.to(tl.int64) * width + lanes, mask=inside, other=0)
+            weight = weight.to(ACC)
+        if BORDER == "reflect":
+            weight *= _rim(line, height, 0.5) * _rim(lanes, width, 0.5)
+        grad_x = ((x - shift) * e[j] - d * c[j] + mean_x[j]) * weight
+        extra = 0.0
+        if EXTRA:
+            row = line - lost
+            col = lanes - lost
+            # Pixels that the map of `valid` lacks have no extra term.
+            end = tl.where(row < 0, 0, tl.where(row < map_height, map_width, 0))
+            within = (col >= 0) & (col < end)
+            g = tl.load(grad_ptr + (plane * map_height + row) * map_width + col, mask=within, other=0.0).to(ACC)
+            sign = (d > 0).to(ACC) - (d < 0).to(ACC)
+            extra = g * (l1 * sign + 2 * l2 * d)
+            grad_x += extra
+        tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
+        if BOTH:
+            grad_y = ((y - shift) * e[j] + d * c[j] + mean_y[j]) * weight
+            if EXTRA:
+                grad_y -= extra
+            tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)

@@ -1,7 +1,6 @@
-"""The Triton kernels: right in the interpreter, compilable for every card without one, absent without complaint."""
+"""The Triton kernels: right in the interpreter, launched in fitting sizes, absent without complaint."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from ssimae.kernels import available
-from ssimae.kernels import ssim as kernel_module
+from ssimae.kernels.launching import Card, launch_size
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -43,77 +42,18 @@ def test_compiled_kernels_give_the_textbook() -> None:
     _run_values()
 
 
-def _dtypes(name: str, image_dtype: str) -> str:
-    if name.endswith("_ptr"):
-        return f"*{image_dtype if name in ('x_ptr', 'y_ptr', 'grad_x_ptr', 'grad_y_ptr') else 'fp32'}"
-    if name.isupper():
-        return "constexpr"
-    return "fp64" if name in ("shift", "c1", "c2") else "i32"
-
-
-@pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")
-@pytest.mark.parametrize("capability", [80, 90])
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param((11, "reflect", "fp32", False), id="paper"),
-        pytest.param((31, "symmetric", "fp16", False), id="widest"),
-        # A size of 1 is not passed but compiled in.
-        pytest.param((3, "valid", "bf16", True), id="valid-map-of-one-pixel"),
-    ],
-)
-def test_kernels_compile_without_a_card_and_spill_nothing(
-    capability: int, case: tuple[int, str, str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    window_size, border, dtype, one_pixel = case
-    triton = pytest.importorskip("triton", reason="needs triton")
-    from triton.backends import nvidia
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    cuobjdump = Path(nvidia.__file__).parent / "bin" / "cuobjdump"
-    if not (cuobjdump.exists() and cuobjdump.with_name("ptxas").exists()):
-        pytest.skip(f"needs the CUDA tools that triton ships in {cuobjdump.parent}")
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    names = [name for name in vars(kernel_module) if name.endswith("_kernel")]
-    assert len(names) == 5
-    for name in names:
-        kernel = getattr(kernel_module, name)
-        constants = {
-            "RADIUS": window_size // 2,
-            "BORDER": border,
-            "BOTH": True,
-            "ACC": triton.language.float32,
-            "BLOCK_H": kernel_module._BLOCK_H,
-            "BLOCK_W": kernel_module._BLOCK_W,
-        } | ({"map_height": 1, "map_width": 1} if one_pixel else {})
-        signature = {arg: "constexpr" if arg in constants else _dtypes(arg, dtype) for arg in kernel.arg_names}
-        compiled = triton.compile(
-            ASTSource(kernel, signature, {arg: constants[arg] for arg in kernel.arg_names if arg in constants}),
-            target=GPUTarget("cuda", capability, 32),
-            options={"num_warps": kernel_module._NUM_WARPS, "enable_fp_fusion": True},
-        )
-        cubin = tmp_path / f"{name}.cubin"
-        cubin.write_bytes(compiled.asm["cubin"])
-        usage = subprocess.run(
-            [cuobjdump, "--dump-resource-usage", cubin], capture_output=True, text=True, check=True
-        ).stdout
-        used = {key: int(value) for key, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", usage)}
-        assert used.keys() == {"REG", "STACK", "LOCAL"}
-        assert used["STACK"] == used["LOCAL"] == 0, f"{name} spills: {usage}"
-        # Two programs of 8 warps fit a multiprocessor with its 65536 registers.
-        assert used["REG"] <= 128, f"{name}: {usage}"
-
-
 @pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")
 def test_tensors_that_cannot_be_served_are_declined_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton", reason="needs triton")
     assert available(torch.zeros(1)) == "needs a CUDA or ROCm device, got cpu"
     # Not a tensor, so that the rules for a card can be tried without one.
     on_card = SimpleNamespace(device=torch.device("cuda", 0), dtype=torch.float64)
-    assert available(on_card) == "needs float32, bfloat16 or float16, got torch.float64"
-    on_card.dtype = torch.bfloat16
+    assert available(on_card) == "needs float32, bfloat16, float16 or uint8, got torch.float64"
     monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    on_card.dtype = torch.uint8
+    assert available(on_card) is None
+    on_card.dtype = torch.bfloat16
     for capability, reason in (((8, 0), None), ((7, 5), "needs compute capability 8.0 or higher, got 7.5")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
         assert available(on_card) == reason
@@ -127,3 +67,23 @@ def test_kernels_import_without_triton_and_say_so() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("triton is not installed", 0), done.stderr
+
+
+H100 = Card(processors=132, warp_size=32, l2_bytes=50 << 20)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 4), (1, 64, 64), (1, 1024, 1024), (128, 128, 128), (24, 1080, 1920), (70_000, 5, 8)]
+)
+def test_launches_fill_the_card_and_scratch_stays_bounded(shape: tuple[int, int, int]) -> None:
+    planes, height, width = shape
+    size = launch_size(*shape, H100)
+    programs = planes * -(-height // size.lines) * -(-width // size.lanes)
+    # Small maps are cut into small programs; a large image keeps the 4 schedulers of every processor busy.
+    assert size.lines in (4, 8, 16)
+    assert size.lines == 4 or programs >= 8 * H100.processors
+    assert size.lines == 16 or size.lines >= max(height, width) or programs < 16 * H100.processors
+    assert size.planes == 1 or size.planes * height * width <= 1 << 22
+    # Chunks differ by less than a plane each.
+    chunks = -(-planes // size.planes)
+    assert chunks * size.planes - planes < chunks
