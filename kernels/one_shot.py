@@ -27,23 +27,24 @@ class LaunchSize(NamedTuple):
     """Programs down a strip."""
     strips: int
     """Strips of columns across a plane."""
-    strip_lanes: int
-    """Groups of four columns from a strip to the next."""
-    lanes: int
-    """Groups of four columns of a program."""
+    strip_quads: int
+    """Fours of columns from a strip to the next."""
+    side: int
+    """Rows of a step, and neighbouring columns in a thread."""
     num_warps: int
 
 
 def launch_size(planes: int, height: int, width: int, window_size: int, processors: int) -> LaunchSize:
-    lanes = 32
+    side = 8 if window_size <= 11 else 4
+    columns = 32 * 4
     radius = window_size // 2
-    strip_lanes = lanes - (2 * radius + 3) // 4
-    strips = 1 if width <= 4 * lanes else 1 + -(-(width - 4 * lanes) // (4 * strip_lanes))
-    wanted = max(1, -(-4 * processors // (planes * strips)))
-    block_rows = max(-(-height // wanted), 4 * window_size, 4)
+    strip_quads = columns // 4 - (2 * radius + 3) // 4
+    strips = 1 if width <= columns else 1 + -(-(width - columns) // (4 * strip_quads))
+    wanted = max(1, -(-2 * processors // (planes * strips)))
+    block_rows = max(-(-height // wanted), 4 * window_size, side)
     blocks = -(-height // block_rows)
-    block_rows = (-(-height // blocks) + 3) // 4 * 4
-    return LaunchSize(block_rows, -(-height // block_rows), strips, strip_lanes, lanes, 4)
+    block_rows = (-(-height // blocks) + side - 1) // side * side
+    return LaunchSize(block_rows, -(-height // block_rows), strips, strip_quads, side, 4)
 
 
 def _planes(x: Tensor) -> Tensor:
@@ -88,12 +89,13 @@ def ssim_loss_sums(
     constants: dict[str, Any] = {
         "TAPS": taps,
         "BORDER": border,
-        "RIM": (width - 1) % 4,
+        "RIM": (width - 1) % size.side,
         "GRADS": int(need_x) + int(need_y),
         "WEIGHTED": weights is not None,
         "MASKED": mask is not None,
         "EXTRA": bool(l1 or l2),
-        "LANES": size.lanes,
+        "SIDE": size.side,
+        "LANES": 32 * size.num_warps // size.side,
         "ACC": tl.float64 if double else tl.float32,
     }
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
@@ -101,7 +103,7 @@ def ssim_loss_sums(
             xs, ys, map_weights, window_mask, partial,
             partial if grad_x is None else grad_x, partial if grad_y is None else grad_y,
             height, width, map_weights.shape[0], window_mask.shape[0],
-            size.block_rows, size.blocks, size.strips, size.strip_lanes,
+            size.block_rows, size.blocks, size.strips, size.strip_quads,
             shift, c1, c2, scale, l1, l2,
             **constants, num_warps=size.num_warps, enable_fp_fusion=True,
         )  # fmt: skip
