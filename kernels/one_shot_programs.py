@@ -1,208 +1,45 @@
 """What runs on the GPU for sums of 1 - SSIM together with their gradient: one launch, nothing saved in between.
 
-A program owns 128 columns of a plane and streams down a block of rows, four rows a step. Horizontal passes run with four
-neighbouring columns in a thread, so that a pixel is loaded once or twice instead of once a tap; vertical passes run with
-one column in a thread, whose last rows stay in registers. Tensors change from one arrangement to the other in shared
-memory, through :func:`_to_columns` and :func:`_to_rows`.
+A program owns 128 columns of a plane and streams down a block of rows, SIDE rows a step. Horizontal passes run on
+tiles, vertical passes on columns whose last rows stay in registers (one_shot_tiles.py has both arrangements). The
+gradient follows a window behind.
 
 Mirrors. The window's adjoint at a mirroring border is the window itself, up to factors at the rim: with E halving the
 first and last pixel of an axis, the blur K satisfies K^T = E K E^-1 for `reflect` and K^T = K for `symmetric`. Rows
 beyond the rim are computed like those inside (the map is mirrored with the images); columns are copied within a thread.
 """
 
+# ruff: noqa: RUF005, PLR0912, PLR0915 (Triton knows no starred tuples; options branch when the kernel is compiled)
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .ssim_programs import _jit, _source, tl
+from .one_shot_tiles import (
+    _as_pixels,
+    _blur_rows,
+    _blur_tile,
+    _load_tile,
+    _mirror,
+    _neighbours,
+    _part,
+    _store_tile,
+    _to_columns,
+    _to_tiles,
+)
+from .ssim_programs import _jit, _source, tl, triton
 
 __all__ = ["_one_shot_kernel"]
 
-
-@_jit
-def _split4(tensor: tl.tensor) -> Any:  # (..., 2, 2) -> 4 x (...)
-    even, odd = tl.split(tensor)
-    t0, t2 = tl.split(even)
-    t1, t3 = tl.split(odd)
-    return t0, t1, t2, t3
+# Sizes of 1 and multiples of 16 are compiled apart, which takes seconds and gains nothing but for the width.
+_ANY_SIZE = (
+    "height", "weights_planes", "mask_planes", "block_rows", "blocks", "strips", "strip_quads",
+)  # fmt: skip
 
 
-@_jit
-def _join4(t0: tl.tensor, t1: tl.tensor, t2: tl.tensor, t3: tl.tensor) -> Any:  # 4 x (...) -> (..., 2, 2)
-    return tl.join(tl.join(t0, t2), tl.join(t1, t3))
-
-
-@_jit
-def _to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
-    # SIDE columns (SIDE, LANES) of each plane -> SIDE rows (SIDE * LANES,): columns[SIDE * plane + row].
-    LANES: tl.constexpr = tiles[0].shape[1]
-    columns = ()
-    for plane in tl.static_range(len(tiles) // SIDE):
-        part = _part(tiles, SIDE * plane, SIDE * plane + SIDE)
-        if SIDE == 4:
-            tensor = _join4(part[0], part[1], part[2], part[3])
-        else:
-            tensor = tl.join(_join4(part[0], part[2], part[4], part[6]), _join4(part[1], part[3], part[5], part[7]))
-        tensor = tl.trans(tl.reshape(tensor, [SIDE, SIDE * LANES]))
-        if SIDE == 4:
-            columns = columns + _split4(tl.reshape(tensor, [SIDE * LANES, 2, 2]))
-        else:
-            even, odd = tl.split(tl.reshape(tensor, [SIDE * LANES, 2, 2, 2]))
-            columns = columns + _interleaved(_split4(even), _split4(odd))
-    return columns
-
-
-@_jit
-def _interleaved(even: tl.tuple, odd: tl.tuple) -> Any:
-    return even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]
-
-
-@_jit
-def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
-    # The way back: tiles[SIDE * plane + column].
-    LANES: tl.constexpr = columns[0].shape[0] // SIDE
-    row = tl.arange(0, SIDE)[:, None]
-    tiles = ()
-    for plane in tl.static_range(len(columns) // SIDE):
-        # Each thread knows its rows when the kernel is compiled: nothing is selected at run time.
-        tensor = tl.broadcast_to(columns[SIDE * plane][None, :], [SIDE, SIDE * LANES])
-        for index in tl.static_range(1, SIDE):
-            tensor = tl.where(row == index, columns[SIDE * plane + index][None, :], tensor)
-        if SIDE == 4:
-            tiles = tiles + _split4(tl.reshape(tensor, [SIDE, LANES, 2, 2]))
-        else:
-            even, odd = tl.split(tl.reshape(tensor, [SIDE, LANES, 2, 2, 2]))
-            tiles = tiles + _interleaved(_split4(even), _split4(odd))
-    return tiles
-
-
-@_jit
-def _load_quad(
-    image_ptr: tl.tensor,
-    rows: tl.tensor,  # (SIDE,) int64: of all planes
-    row_inside: tl.tensor,  # (SIDE,)
-    first: tl.tensor,  # (LANES,): the first of four columns
-    width: tl.tensor,
-    other: tl.constexpr,
-) -> Any:
-    cols = first[None, :, None] + tl.arange(0, 4)[None, None, :]
-    inside = row_inside[:, None, None] & (cols >= 0) & (cols < width)
-    tensor = tl.load(image_ptr + rows[:, None, None] * width + cols, mask=inside, other=other)
-    return _split4(tl.reshape(tensor, [rows.shape[0], first.shape[0], 2, 2]))
-
-
-@_jit
-def _load_tile(
-    image_ptr: tl.tensor,
-    rows: tl.tensor,
-    row_inside: tl.tensor,
-    first: tl.tensor,
-    width: tl.tensor,
-    other: tl.constexpr,
-    SIDE: tl.constexpr,
-) -> Any:
-    tile = ()
-    for column in tl.static_range(0, SIDE, 4):
-        tile = tile + _load_quad(image_ptr, rows, row_inside, first + column, width, other)
-    return tile
-
-
-@_jit
-def _as_pixels(tensors: tl.tuple, eighth: tl.tensor, ACC: tl.constexpr) -> Any:
-    # Bytes stand for multiples of `eighth`, the data range over 255.
-    pixels = ()
-    for index in tl.static_range(len(tensors)):
-        if tensors[index].dtype == tl.uint8:
-            pixels = pixels + (tensors[index].to(ACC) * eighth,)
-        else:
-            pixels = pixels + (tensors[index].to(ACC),)
-    return pixels
-
-
-@_jit
-def _mirror(
-    slots: tl.tuple,  # SIDE + 2 * HALO tensors (SIDE, LANES): columns -HALO .. SIDE - 1 + HALO from `first`
-    first: tl.tensor,  # (LANES,)
-    width: tl.tensor,
-    RADIUS: tl.constexpr,
-    HALO: tl.constexpr,
-    SIDE: tl.constexpr,
-    BORDER: tl.constexpr,
-    RIM: tl.constexpr,  # (width - 1) % SIDE: where in its lane the last column lies
-) -> Any:
-    # A lane near the rim holds the mirror images of the columns that it misses.
-    mirrored: tl.constexpr = BORDER == "reflect" or BORDER == "symmetric"  # noqa: PLR1714 (Triton knows no `in`)
-    repeated: tl.constexpr = 1 if BORDER == "symmetric" else 0
-    filled = ()
-    for index in tl.static_range(SIDE + 2 * HALO):
-        slot = slots[index]
-        if mirrored:
-            # `near`: columns between this lane and that of the rim.
-            for near in tl.static_range(0, RADIUS + SIDE, SIDE):
-                if index < HALO - near and index >= HALO - RADIUS:
-                    image = slots[2 * HALO - 2 * near - repeated - index]
-                    slot = tl.where((first == near)[None, :], image, slot)
-                if index > HALO + RIM + near and index <= HALO + RADIUS + min(SIDE - 1, RIM + near):
-                    image = slots[2 * (HALO + RIM + near) + repeated - index]
-                    slot = tl.where((first + (RIM + 1 + near) == width)[None, :], image, slot)
-        filled = filled + (slot,)
-    return filled
-
-
-@_jit
-def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
-    # SIDE neighbouring windows along a row.
-    RADIUS: tl.constexpr = len(TAPS) // 2
-    blurred = ()
-    for column in tl.static_range(SIDE):
-        total = slots[HALO + column - RADIUS] * TAPS[0]
-        for tap in tl.static_range(1, len(TAPS)):
-            total += slots[HALO + column - RADIUS + tap] * TAPS[tap]
-        blurred = blurred + (total,)
-    return blurred
-
-
-@_jit
-def _blur_rows(rows: tl.tuple, TAPS: tl.constexpr, SIDE: tl.constexpr) -> Any:
-    # From the last len(TAPS) - 1 rows and the SIDE new ones, SIDE windows along each column.
-    blurred = ()
-    for row in tl.static_range(SIDE):
-        total = rows[row] * TAPS[0]
-        for tap in tl.static_range(1, len(TAPS)):
-            total += rows[row + tap] * TAPS[tap]
-        blurred = blurred + (total,)
-    return blurred
-
-
-@_jit
-def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
-    part = ()
-    for index in tl.static_range(BEGIN, END):
-        part = part + (tensors[index],)
-    return part
-
-
-@_jit
-def _neighbours(
-    tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
-    lanes: tl.tensor,  # (LANES,)
-    HALO: tl.constexpr,
-    RADIUS: tl.constexpr,
-    SIDE: tl.constexpr,
-    BORDER: tl.constexpr,
-) -> Any:
-    # The columns of the lanes on both sides; those beyond the strip are 0.
-    slots = ()
-    for index in tl.static_range(SIDE + 2 * HALO):
-        slot = tile[(index - HALO) % SIDE]
-        if (index - HALO) // SIDE != 0 and index >= HALO - RADIUS and index < HALO + SIDE + RADIUS:
-            wanted = lanes + (index - HALO) // SIDE
-            source = tl.minimum(tl.maximum(wanted, 0), lanes.shape[0] - 1)
-            slot = tl.gather(slot, tl.broadcast_to(source[None, :], slot.shape), 1)
-            if BORDER == "zero" or BORDER == "valid":  # noqa: PLR1714
-                slot = tl.where((source == wanted)[None, :], slot, 0.0)
-        slots = slots + (slot,)
-    return slots
+def _jit_any_size(function: Callable[..., Any]) -> Any:
+    return function if triton is None else triton.jit(function, do_not_specialize=_ANY_SIZE)
 
 
 @_jit
@@ -217,6 +54,7 @@ def _blurred_products(
     width: tl.tensor,
     mask_planes: tl.tensor,
     shift: tl.tensor,
+    unit: tl.tensor,
     TAPS: tl.constexpr,
     BORDER: tl.constexpr,
     RIM: tl.constexpr,
@@ -231,19 +69,13 @@ def _blurred_products(
     row_inside = (rows >= 0) & (rows < height)
     image_rows = plane * height + rows
     mask_rows = (plane % mask_planes) * height + rows
-    xs = ()
-    ys = ()
-    ms = ()
-    for group in tl.static_range((SIDE + 2 * HALO) // 4):
-        place = first + (4 * group - HALO)
-        xs = xs + _load_quad(x_ptr, image_rows, row_inside, place, width, 0)
-        ys = ys + _load_quad(y_ptr, image_rows, row_inside, place, width, 0)
-        if MASKED:
-            ms = ms + _load_quad(mask_ptr, mask_rows, row_inside, place, width, 1)
-    eighth = shift * (2 / 255)
-    xs = _as_pixels(_mirror(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM), eighth, ACC)
-    ys = _as_pixels(_mirror(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM), eighth, ACC)
+    begin = first - HALO
+    xs = _load_tile(x_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
+    ys = _load_tile(y_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
+    xs = _as_pixels(_mirror(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM), unit, ACC)
+    ys = _as_pixels(_mirror(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM), unit, ACC)
     if MASKED:
+        ms = _load_tile(mask_ptr, mask_rows, row_inside, begin, width, 1, SIDE + 2 * HALO, RIM % 4 == 3)
         ms = _mirror(ms, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
     ux = ()
     du = ()
@@ -323,12 +155,6 @@ def _extra_slope(d: tl.tensor, l1: tl.tensor, l2: tl.tensor) -> Any:
 
 
 @_jit
-def _store_quad(grad_ptr: tl.tensor, offsets: tl.tensor, inside: tl.tensor, quad: tl.tuple) -> None:
-    tensor = tl.reshape(_join4(quad[0], quad[1], quad[2], quad[3]), offsets.shape)
-    tl.store(grad_ptr + offsets, tensor.to(grad_ptr.dtype.element_ty), mask=inside)
-
-
-@_jit
 def _store_gradients(
     x_ptr: tl.tensor,
     y_ptr: tl.tensor,
@@ -350,6 +176,7 @@ def _store_gradients(
     weights_planes: tl.tensor,
     mask_planes: tl.tensor,
     shift: tl.tensor,
+    unit: tl.tensor,
     scale: tl.tensor,
     l1: tl.tensor,
     l2: tl.tensor,
@@ -366,8 +193,6 @@ def _store_gradients(
     RADIUS: tl.constexpr = len(TAPS) // 2
     HALO: tl.constexpr = (RADIUS + 3) // 4 * 4
     LOST: tl.constexpr = RADIUS if BORDER == "valid" else 0
-    LANES: tl.constexpr = lanes.shape[0]
-    eighth = shift * (2 / 255)
     tiles = _to_tiles(spread, SIDE)
     blurred = ()
     for term in tl.static_range(GRADS + 2):
@@ -377,16 +202,15 @@ def _store_gradients(
     rows = row + tl.arange(0, SIDE)
     row_inside = (rows >= begin) & (rows < end)
     image_rows = plane * height + rows
-    xs = _as_pixels(_load_tile(x_ptr, image_rows, row_inside, first, width, 0, SIDE), eighth, ACC)
-    ys = _as_pixels(_load_tile(y_ptr, image_rows, row_inside, first, width, 0, SIDE), eighth, ACC)
+    xs = _as_pixels(_load_tile(x_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
+    ys = _as_pixels(_load_tile(y_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
     if MASKED:
         mask_rows = (plane % mask_planes) * height + rows
-        ms = _load_tile(mask_ptr, mask_rows, row_inside, first, width, 0, SIDE)
-    if EXTRA:
-        if WEIGHTED:
-            weight_rows = (plane % weights_planes) * (height - 2 * LOST) + (rows - LOST)
-            weights_inside = row_inside & (rows >= LOST) & (rows < height - LOST)
-            ws = _load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE)
+        ms = _load_tile(mask_ptr, mask_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3)
+    if EXTRA and WEIGHTED:
+        weight_rows = (plane % weights_planes) * (height - 2 * LOST) + (rows - LOST)
+        weights_inside = row_inside & (rows >= LOST) & (rows < height - LOST)
+        ws = _load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE, False)
     grads_x = ()
     grads_y = ()
     row_half = tl.where((rows == 0) | (rows == height - 1), 0.5, 1.0)[:, None]
@@ -419,16 +243,12 @@ def _store_gradients(
         grads_x = grads_x + (grad_x,)
         if GRADS > 1:
             grads_y = grads_y + (grad_y,)
-    for half in tl.static_range(0, SIDE, 4):
-        cols = (first + half)[None, :, None] + tl.arange(0, 4)[None, None, :]
-        inside = row_inside[:, None, None] & (cols >= own_begin) & (cols < own_end)
-        offsets = image_rows[:, None, None] * width + cols
-        _store_quad(grad_x_ptr, offsets, inside, _part(grads_x, half, half + 4))
-        if GRADS > 1:
-            _store_quad(grad_y_ptr, offsets, inside, _part(grads_y, half, half + 4))
+    _store_tile(grad_x_ptr, grads_x, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
+    if GRADS > 1:
+        _store_tile(grad_y_ptr, grads_y, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
 
 
-@_jit
+@_jit_any_size
 def _one_shot_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
@@ -463,7 +283,6 @@ def _one_shot_kernel(
     ACC: tl.constexpr,
 ) -> None:
     RADIUS: tl.constexpr = len(TAPS) // 2
-    HALO: tl.constexpr = (RADIUS + 3) // 4 * 4
     HELD: tl.constexpr = 2 * RADIUS
     PLANES: tl.constexpr = 5 if MASKED else 4
     TERMS: tl.constexpr = GRADS + 2 if GRADS > 0 else 0
@@ -484,6 +303,7 @@ def _one_shot_kernel(
     # Of two strips that overlap, the left one owns the columns up to the radius before its end.
     own_begin = tl.where(strip == 0, 0, origin + (SIDE * LANES - RADIUS - strip_step))
     own_end = tl.where(strip == strips - 1, width, origin + (SIDE * LANES - RADIUS))
+    unit = tl.cast(shift * (2 / 255), ACC)
     shift = tl.cast(shift, ACC)
     c1 = tl.cast(c1, ACC)
     c2 = tl.cast(c2, ACC)
@@ -504,20 +324,20 @@ def _one_shot_kernel(
         slopes_held = slopes_held + (zero,)
     total = tl.zeros([SIDE * LANES], tl.float64)
 
-    row = begin - 2 * RADIUS
+    start = begin - 2 * RADIUS
     for _ in range(2 * RADIUS // SIDE):
         new = _blurred_products(
-            x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_planes, shift,
+            x_ptr, y_ptr, mask_ptr, plane, start, first, height, width, mask_planes, shift, unit,
             TAPS, BORDER, RIM, MASKED, SIDE, ACC,
         )  # fmt: skip
         kept = ()
         for p in tl.static_range(PLANES):
             kept = kept + _part(held, p * HELD + SIDE, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
         held = kept
-        row += SIDE
-    for row in range(row, end + 2 * RADIUS, SIDE):
+        start += SIDE
+    for row in range(start, end + 2 * RADIUS, SIDE):
         new = _blurred_products(
-            x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_planes, shift,
+            x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_planes, shift, unit,
             TAPS, BORDER, RIM, MASKED, SIDE, ACC,
         )  # fmt: skip
         moments = ()
@@ -539,12 +359,12 @@ def _one_shot_kernel(
                 gain = tl.where(real, gain, 0.0)
             elif BORDER == "reflect":
                 gain = tl.where((map_row == 0) | (map_row == height - 1), 2 * gain, gain)
+            # A row that is not on the map counts for nothing; it reads from one that is.
+            source = tl.minimum(tl.maximum(source, LOST), height - LOST - 1)
             if WEIGHTED:
                 weight_row = (plane % weights_planes) * (height - 2 * LOST) + (source - LOST)
-                on_row = on_map & (source >= LOST) & (source < height - LOST)
-                weights = tl.load(
-                    weights_ptr + weight_row * (width - 2 * LOST) + (cols - LOST), mask=on_row, other=0.0
-                )
+                place = weight_row * (width - 2 * LOST) + (cols - LOST)
+                weights = tl.load(weights_ptr + place, mask=on_map, other=0.0)
                 gain *= weights
             ux, du, dd, xy = moments[j], moments[SIDE + j], moments[2 * SIDE + j], moments[3 * SIDE + j]
             if MASKED:
@@ -558,10 +378,9 @@ def _one_shot_kernel(
             loss, new_slopes = _loss_and_slopes(ux, du, dd, xy, gain, shift, c1, c2, RADIUS, GRADS)
             slopes = slopes + new_slopes
             if EXTRA:
-                at = (plane * height + map_row) * width + cols
-                inside = (map_row >= 0) & (map_row < height) & (cols < width)
-                pair = (tl.load(x_ptr + at, mask=inside, other=0), tl.load(y_ptr + at, mask=inside, other=0))
-                pair = _as_pixels(pair, shift * (2 / 255), ACC)
+                at = (plane * height + source) * width + cols
+                pair = (tl.load(x_ptr + at, mask=on_map, other=0), tl.load(y_ptr + at, mask=on_map, other=0))
+                pair = _as_pixels(pair, unit, ACC)
                 loss += _extra(pair[0] - pair[1], l1, l2)
             if WEIGHTED:
                 loss *= weights
@@ -583,8 +402,8 @@ def _one_shot_kernel(
             if grad_row > begin - SIDE:
                 _store_gradients(
                     x_ptr, y_ptr, weights_ptr, mask_ptr, grad_x_ptr, grad_y_ptr, spread, plane, grad_row, begin, end,
-                    lanes, first, own_begin, own_end, height, width, weights_planes, mask_planes, shift, scale, l1, l2,
-                    TAPS, BORDER, RIM, GRADS, WEIGHTED, MASKED, EXTRA, SIDE, ACC,
+                    lanes, first, own_begin, own_end, height, width, weights_planes, mask_planes,
+                    shift, unit, scale, l1, l2, TAPS, BORDER, RIM, GRADS, WEIGHTED, MASKED, EXTRA, SIDE, ACC,
                 )  # fmt: skip
     owned = on_map & (cols >= own_begin) & (cols < own_end)
     tl.store(partial_ptr + program, tl.sum(tl.where(owned, total, 0.0), 0))
