@@ -10,6 +10,8 @@ beyond the rim are computed like those inside (the map is mirrored with the imag
 """
 
 # ruff: noqa: RUF005, PLR0912, PLR0915 (Triton knows no starred tuples; options branch when the kernel is compiled)
+# mypy: disable-error-code="assignment, var-annotated"
+# (Tuples grow while the kernel is compiled.)
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from typing import Any
 
 from .one_shot_tiles import (
     _as_pixels,
-    _blur_rows,
+    _blur,
     _blur_tile,
     _load_tile,
     _mirror,
@@ -33,9 +35,7 @@ from .ssim_programs import _jit, _source, tl, triton
 __all__ = ["_one_shot_kernel"]
 
 # Sizes of 1 and multiples of 16 are compiled apart, which takes seconds and gains nothing but for the width.
-_ANY_SIZE = (
-    "height", "weights_planes", "mask_planes", "block_rows", "blocks", "strips", "strip_quads",
-)  # fmt: skip
+_ANY_SIZE = ("height", "weights_planes", "mask_planes", "block_rows", "blocks", "strips", "strip_quads")
 
 
 def _jit_any_size(function: Callable[..., Any]) -> Any:
@@ -145,16 +145,6 @@ def _loss_and_slopes(
 
 
 @_jit
-def _extra(d: tl.tensor, l1: tl.tensor, l2: tl.tensor) -> Any:
-    return l1 * tl.abs(d) + l2 * (d * d)
-
-
-@_jit
-def _extra_slope(d: tl.tensor, l1: tl.tensor, l2: tl.tensor) -> Any:
-    return tl.where(d > 0, l1, tl.where(d < 0, -l1, 0.0)) + 2 * l2 * d
-
-
-@_jit
 def _store_gradients(
     x_ptr: tl.tensor,
     y_ptr: tl.tensor,
@@ -234,7 +224,8 @@ def _store_gradients(
             col = first + column
             on_quad = ((col >= LOST) & (col < width - LOST))[None, :]
             on_quad = on_quad & ((rows >= LOST) & (rows < height - LOST))[:, None]
-            slope = tl.where(on_quad, scale, 0.0) * _extra_slope(d, l1, l2)
+            slope = tl.where(d > 0, l1, tl.where(d < 0, -l1, 0.0)) + 2 * l2 * d
+            slope *= tl.where(on_quad, scale, 0.0)
             if WEIGHTED:
                 slope *= ws[column]
             grad_x += slope
@@ -344,7 +335,7 @@ def _one_shot_kernel(
         kept = ()
         for p in tl.static_range(PLANES):
             rows = _part(held, p * HELD, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
-            moments = moments + _blur_rows(rows, TAPS, SIDE)
+            moments = moments + _blur(rows, TAPS, SIDE)
             kept = kept + _part(rows, SIDE, SIDE + HELD)
         held = kept
 
@@ -381,7 +372,8 @@ def _one_shot_kernel(
                 at = (plane * height + source) * width + cols
                 pair = (tl.load(x_ptr + at, mask=on_map, other=0), tl.load(y_ptr + at, mask=on_map, other=0))
                 pair = _as_pixels(pair, unit, ACC)
-                loss += _extra(pair[0] - pair[1], l1, l2)
+                d = pair[0] - pair[1]
+                loss += l1 * tl.abs(d) + l2 * (d * d)
             if WEIGHTED:
                 loss *= weights
             step_total += tl.where((map_row >= begin) & (map_row < end) & real, loss, 0.0)
@@ -395,7 +387,7 @@ def _one_shot_kernel(
                 rows = _part(slopes_held, term * HELD, (term + 1) * HELD)
                 for j in tl.static_range(SIDE):
                     rows = rows + (slopes[TERMS * j + term],)
-                spread = spread + _blur_rows(rows, TAPS, SIDE)
+                spread = spread + _blur(rows, TAPS, SIDE)
                 kept = kept + _part(rows, SIDE, SIDE + HELD)
             slopes_held = kept
             grad_row = row - 2 * RADIUS

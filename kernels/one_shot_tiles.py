@@ -7,6 +7,8 @@ shared memory.
 """
 
 # ruff: noqa: RUF005 (Triton knows no starred tuples)
+# mypy: disable-error-code="assignment, var-annotated"
+# (Tuples grow while the kernel is compiled.)
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from .ssim_programs import _jit, tl
 
 __all__ = [
     "_as_pixels",
-    "_blur_rows",
+    "_blur",
     "_blur_tile",
     "_load_tile",
     "_mirror",
@@ -185,28 +187,42 @@ def _mirror(
 
 
 @_jit
-def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
-    # SIDE neighbouring windows along a row.
-    RADIUS: tl.constexpr = len(TAPS) // 2
+def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
+    # The COUNT windows along a line of COUNT + len(TAPS) - 1 tensors.
     blurred = ()
-    for column in tl.static_range(SIDE):
-        total = slots[HALO + column - RADIUS] * TAPS[0]
-        for tap in tl.static_range(1, len(TAPS)):
-            total += slots[HALO + column - RADIUS + tap] * TAPS[tap]
-        blurred = blurred + (total,)
+    if TAPS[0] == TAPS[len(TAPS) // 2]:
+        # Uniform: sums of 1, 2, 4 ... neighbours by doubling, and of those the ones that make up the window.
+        sums = line
+        blurred = _part(line, 0, COUNT)
+        for bit in tl.static_range(1, 5):
+            if len(TAPS) >= 1 << bit:
+                doubled = ()
+                for index in tl.static_range(len(sums) - (1 << bit) // 2):
+                    doubled = doubled + (sums[index] + sums[index + (1 << bit) // 2],)
+                sums = doubled
+            if (len(TAPS) >> bit) % 2 == 1:
+                joined = ()
+                for index in tl.static_range(COUNT):
+                    joined = joined + (blurred[index] + sums[index + len(TAPS) % (1 << bit)],)
+                blurred = joined
+        joined = ()
+        for index in tl.static_range(COUNT):
+            joined = joined + (blurred[index] * TAPS[0],)
+        blurred = joined
+    else:
+        for index in tl.static_range(COUNT):
+            total = line[index] * TAPS[0]
+            for tap in tl.static_range(1, len(TAPS)):
+                total += line[index + tap] * TAPS[tap]
+            blurred = blurred + (total,)
     return blurred
 
 
 @_jit
-def _blur_rows(rows: tl.tuple, TAPS: tl.constexpr, SIDE: tl.constexpr) -> Any:
-    # From the last len(TAPS) - 1 rows and the SIDE new ones, SIDE windows along each column.
-    blurred = ()
-    for row in tl.static_range(SIDE):
-        total = rows[row] * TAPS[0]
-        for tap in tl.static_range(1, len(TAPS)):
-            total += rows[row + tap] * TAPS[tap]
-        blurred = blurred + (total,)
-    return blurred
+def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
+    # SIDE neighbouring windows along a row, from the slots of _mirror.
+    begin: tl.constexpr = HALO - len(TAPS) // 2
+    return _blur(_part(slots, begin, begin + SIDE + len(TAPS) - 1), TAPS, SIDE)
 
 
 @_jit

@@ -1,7 +1,6 @@
 """The one-shot Triton kernel: right in the interpreter, within its budget of instructions and registers as a cubin."""
 
 import collections
-import math
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ import torch
 from ssimae.kernels import available
 from ssimae.kernels.one_shot import LaunchSize, fits, launch_size
 from ssimae.kernels.one_shot_programs import _one_shot_kernel
+from ssimae.ssim import make_window
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -46,7 +46,7 @@ def test_compiled_kernel_gives_the_textbook() -> None:
 
 
 def _floor(window_size: int, gradients: int) -> int:
-    """Return the multiply-adds of a pixel's separable passes: four planes forward, three or four slopes back."""
+    """Return the multiply-adds of a pixel's separable Gaussian passes: four planes forward, three or four slopes back."""
     return 2 * window_size * (4 + (gradients + 2 if gradients else 0))
 
 
@@ -71,21 +71,22 @@ def _main_loop(sass: str) -> collections.Counter[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")
 @pytest.mark.parametrize(
-    ("capability", "window_size", "border", "types", "width", "gradients", "masked", "budget"),
+    ("capability", "window_size", "sigma", "border", "types", "width", "gradients", "masked", "budget"),
     # Budgets: instructions a pixel of the main loop, a little above what was counted with Triton 3.9.
     [
-        pytest.param(80, 11, "reflect", ("fp32", "fp32"), 128, 1, False, 300, id="paper-80"),
-        pytest.param(90, 11, "reflect", ("fp32", "fp32"), 128, 1, False, 290, id="paper-90"),
-        pytest.param(100, 11, "reflect", ("fp32", "fp32"), 128, 1, False, 300, id="paper-100"),
-        pytest.param(90, 11, "reflect", ("fp32", "u8"), 1920, 0, False, 190, id="forward"),
-        pytest.param(90, 11, "zero", ("bf16", "fp16"), 1921, 2, False, 420, id="both-unaligned"),
-        pytest.param(90, 11, "valid", ("fp32", "fp32"), 130, 2, True, 650, id="every-option"),
-        pytest.param(90, 19, "symmetric", ("fp16", "fp16"), 128, 1, False, 600, id="widest-that-fits"),
+        pytest.param(80, 11, 1.5, "reflect", ("fp32", "fp32"), 128, 1, False, 300, id="paper-80"),
+        pytest.param(90, 11, 1.5, "reflect", ("fp32", "fp32"), 128, 1, False, 290, id="paper-90"),
+        pytest.param(100, 11, 1.5, "reflect", ("fp32", "fp32"), 128, 1, False, 300, id="paper-100"),
+        pytest.param(90, 11, None, "reflect", ("fp32", "fp32"), 128, 1, False, 245, id="uniform"),
+        pytest.param(90, 11, 1.5, "reflect", ("fp32", "u8"), 1920, 0, False, 190, id="forward"),
+        pytest.param(90, 11, 1.5, "zero", ("bf16", "fp16"), 1921, 2, False, 420, id="both-unaligned"),
+        pytest.param(90, 11, 1.5, "valid", ("fp32", "fp32"), 130, 2, True, 650, id="every-option"),
+        pytest.param(90, 19, 3.0, "symmetric", ("fp16", "fp16"), 128, 1, False, 600, id="widest-that-fits"),
     ],
 )
 def test_kernel_compiles_without_a_card_within_its_budget(
-    capability: int, window_size: int, border: str, types: tuple[str, str], width: int, gradients: int, masked: bool,
-    budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capability: int, window_size: int, sigma: float | None, border: str, types: tuple[str, str], width: int, gradients: int,
+    masked: bool, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     triton = pytest.importorskip("triton", reason="needs triton")
     from triton.backends import nvidia
@@ -98,9 +99,12 @@ def test_kernel_compiles_without_a_card_within_its_budget(
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
     assert fits(window_size, gradients, masked)
     size = launch_size(128, 128, width, window_size, processors=132, gradients=gradients, masked=masked)
-    weights = [math.exp(-((tap - window_size // 2) ** 2) / 4.5) for tap in range(window_size)]
+    form = make_window(
+        data_range=1.0, window_size=window_size, window="gaussian" if sigma else "uniform", sigma=sigma or 1.0,
+        k1=0.01, k2=0.03, c1=None, c2=None, border=border,
+    )  # type: ignore[arg-type]  # fmt: skip
     constants = {
-        "TAPS": tuple(weight / math.fsum(weights) for weight in weights),
+        "TAPS": form.taps,
         "BORDER": border,
         "RIM": (width - 1) % size.side,
         "GRADS": gradients,
