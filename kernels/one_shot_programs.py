@@ -52,7 +52,7 @@ def _blurred_products(
     first: tl.tensor,  # (LANES,)
     height: tl.tensor,
     width: tl.tensor,
-    mask_planes: tl.tensor,
+    mask_plane: tl.tensor,
     shift: tl.tensor,
     unit: tl.tensor,
     TAPS: tl.constexpr,
@@ -68,7 +68,7 @@ def _blurred_products(
     rows = _source(row + tl.arange(0, SIDE), height, BORDER)
     row_inside = (rows >= 0) & (rows < height)
     image_rows = plane * height + rows
-    mask_rows = (plane % mask_planes) * height + rows
+    mask_rows = mask_plane * height + rows
     begin = first - HALO
     xs = _load_tile(x_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
     ys = _load_tile(y_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
@@ -163,8 +163,8 @@ def _store_gradients(
     own_end: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
-    weights_planes: tl.tensor,
-    mask_planes: tl.tensor,
+    weights_plane: tl.tensor,
+    mask_plane: tl.tensor,
     shift: tl.tensor,
     unit: tl.tensor,
     scale: tl.tensor,
@@ -195,10 +195,10 @@ def _store_gradients(
     xs = _as_pixels(_load_tile(x_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
     ys = _as_pixels(_load_tile(y_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
     if MASKED:
-        mask_rows = (plane % mask_planes) * height + rows
+        mask_rows = mask_plane * height + rows
         ms = _load_tile(mask_ptr, mask_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3)
     if EXTRA and WEIGHTED:
-        weight_rows = (plane % weights_planes) * (height - 2 * LOST) + (rows - LOST)
+        weight_rows = weights_plane * (height - 2 * LOST) + (rows - LOST)
         weights_inside = row_inside & (rows >= LOST) & (rows < height - LOST)
         ws = _load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE, False)
     grads_x = ()
@@ -283,6 +283,8 @@ def _one_shot_kernel(
         width = width // 4 * 4
     program = tl.program_id(0)
     plane = (program // (blocks * strips)).to(tl.int64)
+    mask_plane = plane % mask_planes
+    weights_plane = plane % weights_planes
     begin = program // strips % blocks * block_rows
     end = tl.minimum(begin + block_rows, height)
     strip = program % strips
@@ -318,7 +320,7 @@ def _one_shot_kernel(
     start = begin - 2 * RADIUS
     for _ in range(2 * RADIUS // SIDE):
         new = _blurred_products(
-            x_ptr, y_ptr, mask_ptr, plane, start, first, height, width, mask_planes, shift, unit,
+            x_ptr, y_ptr, mask_ptr, plane, start, first, height, width, mask_plane, shift, unit,
             TAPS, BORDER, RIM, MASKED, SIDE, ACC,
         )  # fmt: skip
         kept = ()
@@ -328,7 +330,7 @@ def _one_shot_kernel(
         start += SIDE
     for row in range(start, end + 2 * RADIUS, SIDE):
         new = _blurred_products(
-            x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_planes, shift, unit,
+            x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_plane, shift, unit,
             TAPS, BORDER, RIM, MASKED, SIDE, ACC,
         )  # fmt: skip
         moments = ()
@@ -353,7 +355,7 @@ def _one_shot_kernel(
             # A row that is not on the map counts for nothing; it reads from one that is.
             source = tl.minimum(tl.maximum(source, LOST), height - LOST - 1)
             if WEIGHTED:
-                weight_row = (plane % weights_planes) * (height - 2 * LOST) + (source - LOST)
+                weight_row = weights_plane * (height - 2 * LOST) + (source - LOST)
                 place = weight_row * (width - 2 * LOST) + (cols - LOST)
                 weights = tl.load(weights_ptr + place, mask=on_map, other=0.0)
                 gain *= weights
@@ -394,7 +396,7 @@ def _one_shot_kernel(
             if grad_row > begin - SIDE:
                 _store_gradients(
                     x_ptr, y_ptr, weights_ptr, mask_ptr, grad_x_ptr, grad_y_ptr, spread, plane, grad_row, begin, end,
-                    lanes, first, own_begin, own_end, height, width, weights_planes, mask_planes,
+                    lanes, first, own_begin, own_end, height, width, weights_plane, mask_plane,
                     shift, unit, scale, l1, l2, TAPS, BORDER, RIM, GRADS, WEIGHTED, MASKED, EXTRA, SIDE, ACC,
                 )  # fmt: skip
     owned = on_map & (cols >= own_begin) & (cols < own_end)

@@ -46,7 +46,7 @@ def test_compiled_kernel_gives_the_textbook() -> None:
 
 
 def _floor(window_size: int, gradients: int) -> int:
-    """Return the multiply-adds of a pixel's separable Gaussian passes: four planes forward, three or four slopes back."""
+    """Return the multiply-adds of a pixel in Gaussian passes: four planes forward, three or four slopes back."""
     return 2 * window_size * (4 + (gradients + 2 if gradients else 0))
 
 
@@ -78,15 +78,14 @@ def _main_loop(sass: str) -> collections.Counter[str]:
         pytest.param(90, 11, 1.5, "reflect", ("fp32", "fp32"), 128, 1, False, 290, id="paper-90"),
         pytest.param(100, 11, 1.5, "reflect", ("fp32", "fp32"), 128, 1, False, 300, id="paper-100"),
         pytest.param(90, 11, None, "reflect", ("fp32", "fp32"), 128, 1, False, 245, id="uniform"),
-        pytest.param(90, 11, 1.5, "reflect", ("fp32", "u8"), 1920, 0, False, 190, id="forward"),
-        pytest.param(90, 11, 1.5, "zero", ("bf16", "fp16"), 1921, 2, False, 420, id="both-unaligned"),
-        pytest.param(90, 11, 1.5, "valid", ("fp32", "fp32"), 130, 2, True, 650, id="every-option"),
-        pytest.param(90, 19, 3.0, "symmetric", ("fp16", "fp16"), 128, 1, False, 600, id="widest-that-fits"),
+        pytest.param(90, 11, 1.5, "reflect", ("fp32", "u8"), 1920, 0, False, 180, id="forward"),
+        pytest.param(90, 11, 1.5, "valid", ("bf16", "fp16"), 130, 2, True, 560, id="every-option"),
+        pytest.param(90, 19, 3.0, "symmetric", ("fp16", "fp16"), 128, 1, False, 540, id="widest-that-fits"),
     ],
 )
 def test_kernel_compiles_without_a_card_within_its_budget(
-    capability: int, window_size: int, sigma: float | None, border: str, types: tuple[str, str], width: int, gradients: int,
-    masked: bool, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capability: int, window_size: int, sigma: float | None, border: str, types: tuple[str, str], width: int,
+    gradients: int, masked: bool, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     triton = pytest.importorskip("triton", reason="needs triton")
     from triton.backends import nvidia
