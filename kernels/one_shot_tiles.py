@@ -1,0 +1,256 @@
+"""Two arrangements of the same pixels among threads: one for loads and horizontal passes, one for vertical passes.
+
+Tiles: SIDE tensors (SIDE, LANES), of which tensor `i` holds column `i` of each lane, so that a thread holds SIDE
+neighbours of one row, and a horizontal window is arithmetic between its registers. Columns: SIDE tensors
+(SIDE * LANES,), one for each row, so that a thread holds SIDE neighbours of one column. The way between them is through
+shared memory.
+"""
+
+# ruff: noqa: RUF005 (Triton knows no starred tuples)
+# mypy: disable-error-code="assignment, var-annotated"
+# (Tuples grow while the kernel is compiled.)
+
+from __future__ import annotations
+
+from typing import Any
+
+from .ssim_programs import _jit, tl
+
+__all__ = [
+    "_as_pixels",
+    "_blur",
+    "_blur_tile",
+    "_load_tile",
+    "_mirror",
+    "_neighbours",
+    "_part",
+    "_store_tile",
+    "_to_columns",
+    "_to_tiles",
+]
+
+
+@_jit
+def _split4(tensor: tl.tensor) -> Any:  # (..., 2, 2) -> 4 x (...)
+    even, odd = tl.split(tensor)
+    t0, t2 = tl.split(even)
+    t1, t3 = tl.split(odd)
+    return t0, t1, t2, t3
+
+
+@_jit
+def _join4(t0: tl.tensor, t1: tl.tensor, t2: tl.tensor, t3: tl.tensor) -> Any:  # 4 x (...) -> (..., 2, 2)
+    return tl.join(tl.join(t0, t2), tl.join(t1, t3))
+
+
+@_jit
+def _to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
+    # SIDE columns (SIDE, LANES) of each plane -> SIDE rows (SIDE * LANES,): columns[SIDE * plane + row].
+    LANES: tl.constexpr = tiles[0].shape[1]
+    columns = ()
+    for plane in tl.static_range(len(tiles) // SIDE):
+        part = _part(tiles, SIDE * plane, SIDE * plane + SIDE)
+        if SIDE == 4:
+            tensor = _join4(part[0], part[1], part[2], part[3])
+        else:
+            tensor = tl.join(_join4(part[0], part[2], part[4], part[6]), _join4(part[1], part[3], part[5], part[7]))
+        tensor = tl.trans(tl.reshape(tensor, [SIDE, SIDE * LANES]))
+        if SIDE == 4:
+            columns = columns + _split4(tl.reshape(tensor, [SIDE * LANES, 2, 2]))
+        else:
+            even, odd = tl.split(tl.reshape(tensor, [SIDE * LANES, 2, 2, 2]))
+            columns = columns + _interleaved(_split4(even), _split4(odd))
+    return columns
+
+
+@_jit
+def _interleaved(even: tl.tuple, odd: tl.tuple) -> Any:
+    return even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]
+
+
+@_jit
+def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
+    # The way back: tiles[SIDE * plane + column].
+    LANES: tl.constexpr = columns[0].shape[0] // SIDE
+    row = tl.arange(0, SIDE)[:, None]
+    tiles = ()
+    for plane in tl.static_range(len(columns) // SIDE):
+        # Each thread knows its rows when the kernel is compiled: nothing is selected at run time.
+        tensor = tl.broadcast_to(columns[SIDE * plane][None, :], [SIDE, SIDE * LANES])
+        for index in tl.static_range(1, SIDE):
+            tensor = tl.where(row == index, columns[SIDE * plane + index][None, :], tensor)
+        if SIDE == 4:
+            tiles = tiles + _split4(tl.reshape(tensor, [SIDE, LANES, 2, 2]))
+        else:
+            even, odd = tl.split(tl.reshape(tensor, [SIDE, LANES, 2, 2, 2]))
+            tiles = tiles + _interleaved(_split4(even), _split4(odd))
+    return tiles
+
+
+@_jit
+def _load_tile(
+    image_ptr: tl.tensor,
+    rows: tl.tensor,  # (SIDE,) int64: of all planes
+    row_inside: tl.tensor,  # (SIDE,)
+    first: tl.tensor,  # (LANES,): the first column of each lane
+    width: tl.tensor,
+    other: tl.constexpr,
+    COLUMNS: tl.constexpr,  # a multiple of 4
+    ALIGNED: tl.constexpr,
+) -> Any:
+    tile = ()
+    if ALIGNED:
+        for column in tl.static_range(0, COLUMNS, 4):
+            cols = (first + column)[None, :, None] + tl.arange(0, 4)[None, None, :]
+            inside = row_inside[:, None, None] & (cols >= 0) & (cols < width)
+            quad = tl.load(image_ptr + (rows[:, None, None] * width + cols), mask=inside, other=other)
+            tile = tile + _split4(tl.reshape(quad, [rows.shape[0], first.shape[0], 2, 2]))
+    else:
+        # Fours that straddle what the memory loads at once would first be put together in shared memory.
+        for column in tl.static_range(COLUMNS):
+            cols = (first + column)[None, :]
+            inside = row_inside[:, None] & (cols >= 0) & (cols < width)
+            tile = tile + (tl.load(image_ptr + (rows[:, None] * width + cols), mask=inside, other=other),)
+    return tile
+
+
+@_jit
+def _store_tile(
+    image_ptr: tl.tensor,
+    tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
+    rows: tl.tensor,  # (SIDE,) int64: of all planes
+    row_inside: tl.tensor,  # (SIDE,)
+    first: tl.tensor,  # (LANES,)
+    width: tl.tensor,
+    begin: tl.tensor,
+    end: tl.tensor,  # columns begin .. end - 1 are stored
+    ALIGNED: tl.constexpr,
+) -> None:
+    if ALIGNED:
+        for column in tl.static_range(0, len(tile), 4):
+            cols = (first + column)[None, :, None] + tl.arange(0, 4)[None, None, :]
+            inside = row_inside[:, None, None] & (cols >= begin) & (cols < end)
+            quad = tl.reshape(
+                _join4(tile[column], tile[column + 1], tile[column + 2], tile[column + 3]),
+                [rows.shape[0], first.shape[0], 4],
+            )
+            quad = quad.to(image_ptr.dtype.element_ty)
+            tl.store(image_ptr + (rows[:, None, None] * width + cols), quad, mask=inside)
+    else:
+        for column in tl.static_range(len(tile)):
+            cols = (first + column)[None, :]
+            inside = row_inside[:, None] & (cols >= begin) & (cols < end)
+            value = tile[column].to(image_ptr.dtype.element_ty)
+            tl.store(image_ptr + (rows[:, None] * width + cols), value, mask=inside)
+
+
+@_jit
+def _as_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
+    # Bytes stand for multiples of `unit`, the data range over 255.
+    pixels = ()
+    for index in tl.static_range(len(tensors)):
+        if tensors[index].dtype == tl.uint8:
+            pixels = pixels + (tensors[index].to(ACC) * unit,)
+        else:
+            pixels = pixels + (tensors[index].to(ACC),)
+    return pixels
+
+
+@_jit
+def _mirror(
+    slots: tl.tuple,  # SIDE + 2 * HALO tensors (SIDE, LANES): columns -HALO .. SIDE - 1 + HALO from `first`
+    first: tl.tensor,  # (LANES,)
+    width: tl.tensor,
+    RADIUS: tl.constexpr,
+    HALO: tl.constexpr,
+    SIDE: tl.constexpr,
+    BORDER: tl.constexpr,
+    RIM: tl.constexpr,  # (width - 1) % SIDE: where in its lane the last column lies
+) -> Any:
+    # A lane near the rim holds the mirror images of the columns that it misses.
+    mirrored: tl.constexpr = BORDER == "reflect" or BORDER == "symmetric"  # noqa: PLR1714 (Triton knows no `in`)
+    repeated: tl.constexpr = 1 if BORDER == "symmetric" else 0
+    filled = ()
+    for index in tl.static_range(SIDE + 2 * HALO):
+        slot = slots[index]
+        if mirrored:
+            # `near`: columns between this lane and that of the rim.
+            for near in tl.static_range(0, RADIUS + SIDE, SIDE):
+                if index < HALO - near and index >= HALO - RADIUS:
+                    image = slots[2 * HALO - 2 * near - repeated - index]
+                    slot = tl.where((first == near)[None, :], image, slot)
+                if index > HALO + RIM + near and index <= HALO + RADIUS + min(SIDE - 1, RIM + near):
+                    image = slots[2 * (HALO + RIM + near) + repeated - index]
+                    slot = tl.where((first + (RIM + 1 + near) == width)[None, :], image, slot)
+        filled = filled + (slot,)
+    return filled
+
+
+@_jit
+def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
+    # The COUNT windows along a line of COUNT + len(TAPS) - 1 tensors.
+    blurred = ()
+    if TAPS[0] == TAPS[len(TAPS) // 2]:
+        # Uniform: sums of 1, 2, 4 ... neighbours by doubling, and of those the ones that make up the window.
+        sums = line
+        blurred = _part(line, 0, COUNT)
+        for bit in tl.static_range(1, 5):
+            if len(TAPS) >= 1 << bit:
+                doubled = ()
+                for index in tl.static_range(len(sums) - (1 << bit) // 2):
+                    doubled = doubled + (sums[index] + sums[index + (1 << bit) // 2],)
+                sums = doubled
+            if (len(TAPS) >> bit) % 2 == 1:
+                joined = ()
+                for index in tl.static_range(COUNT):
+                    joined = joined + (blurred[index] + sums[index + len(TAPS) % (1 << bit)],)
+                blurred = joined
+        joined = ()
+        for index in tl.static_range(COUNT):
+            joined = joined + (blurred[index] * TAPS[0],)
+        blurred = joined
+    else:
+        for index in tl.static_range(COUNT):
+            total = line[index] * TAPS[0]
+            for tap in tl.static_range(1, len(TAPS)):
+                total += line[index + tap] * TAPS[tap]
+            blurred = blurred + (total,)
+    return blurred
+
+
+@_jit
+def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
+    # SIDE neighbouring windows along a row, from the slots of _mirror.
+    begin: tl.constexpr = HALO - len(TAPS) // 2
+    return _blur(_part(slots, begin, begin + SIDE + len(TAPS) - 1), TAPS, SIDE)
+
+
+@_jit
+def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
+    part = ()
+    for index in tl.static_range(BEGIN, END):
+        part = part + (tensors[index],)
+    return part
+
+
+@_jit
+def _neighbours(
+    tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
+    lanes: tl.tensor,  # (LANES,)
+    HALO: tl.constexpr,
+    RADIUS: tl.constexpr,
+    SIDE: tl.constexpr,
+    BORDER: tl.constexpr,
+) -> Any:
+    # The columns of the lanes on both sides; those beyond the strip are 0.
+    slots = ()
+    for index in tl.static_range(SIDE + 2 * HALO):
+        slot = tile[(index - HALO) % SIDE]
+        if (index - HALO) // SIDE != 0 and index >= HALO - RADIUS and index < HALO + SIDE + RADIUS:
+            wanted = lanes + (index - HALO) // SIDE
+            source = tl.minimum(tl.maximum(wanted, 0), lanes.shape[0] - 1)
+            slot = tl.gather(slot, tl.broadcast_to(source[None, :], slot.shape), 1)
+            if BORDER == "zero" or BORDER == "valid":  # noqa: PLR1714
+                slot = tl.where((source == wanted)[None, :], slot, 0.0)
+        slots = slots + (slot,)
+    return slots
