@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .lines import tl
 from .one_shot_programs import _one_shot_kernel
-from .ssim_programs import tl
+from .ssim import ssim_loss_map, ssim_loss_map_backward
 
 NUM_WARPS = 4
 """Warps of a program; 32 columns each. Registers let two programs share a multiprocessor."""
@@ -61,7 +62,7 @@ def held_rows(window_size: int, gradients: int, masked: bool) -> int:
 def fits(window_size: int, gradients: int, masked: bool) -> bool:
     """Return whether the kernel keeps all it holds in registers: without gradients always, of one up to 19 taps.
 
-    Wider windows are computed right but slowly, from spilled registers: take the kernels of the map for them.
+    Wider windows would be computed right but slowly, from spilled registers; the kernels of the map serve them.
     """
     return held_rows(window_size, gradients, masked) <= _HELD_WITH_FOUR
 
@@ -151,6 +152,10 @@ def ssim_loss_sums(
             y, x, taps, c1, c2, shift, border, True, False, scale=scale, weights=weights, mask=mask, l1=l1, l2=l2
         )
         return sums, None, grad_y
+    if not fits(len(taps), need_x + need_y, mask is not None):
+        return _from_maps(
+            x, y, (taps, c1, c2, shift, border), need_y, scale=scale, weights=weights, mask=mask, l1=l1, l2=l2
+        )
     height, width = x.shape[2:]
     kind, accumulator = (
         (torch.float64, tl.float64) if torch.float64 in (x.dtype, y.dtype) else (torch.float32, tl.float32)
@@ -188,6 +193,26 @@ def ssim_loss_sums(
             **constants, num_warps=size.num_warps, enable_fp_fusion=True,
         )  # fmt: skip
     return partial.sum(1).mul_(scale).view(x.shape[:2]), grad_x, grad_y
+
+
+def _from_maps(
+    x: Tensor,
+    y: Tensor,
+    window: tuple[tuple[float, ...], float, float, float, str],
+    need_y: bool,
+    *,
+    scale: float,
+    weights: Tensor | None,
+    **options: Any,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the same from the map and its gradient, several launches with planes in between."""
+    losses = ssim_loss_map(x, y, *window, **options)
+    one = losses.new_ones(()) if weights is None else weights
+    # One for all planes, or one each.
+    each = (one if one.ndim == 0 or len(one) == 1 else one.view(losses.shape)).expand(losses.shape)
+    grad_x, grad_y = ssim_loss_map_backward(scale * each, x, y, *window, True, need_y, **options)
+    assert grad_x is not None  # It was asked for.
+    return scale * (losses * each).sum((2, 3), dtype=torch.float64), grad_x, grad_y
 
 
 def _planes(x: Tensor) -> Tensor:

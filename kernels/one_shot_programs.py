@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .lines import _jit, _source, tl, triton
 from .one_shot_tiles import (
     _as_pixels,
     _blur,
@@ -30,7 +31,6 @@ from .one_shot_tiles import (
     _to_columns,
     _to_tiles,
 )
-from .ssim_programs import _jit, _source, tl, triton
 
 __all__ = ["_one_shot_kernel"]
 

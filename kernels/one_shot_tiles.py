@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .ssim_programs import _jit, tl
+from .lines import _jit, tl
 
 __all__ = [
     "_as_pixels",

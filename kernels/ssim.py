@@ -20,6 +20,10 @@ from .ssim_programs import _blur_kernel, _blur_products_kernel, _gradient_kernel
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.uint8)
 
 
+INTERPRETED: bool = triton is not None and triton.knobs.runtime.interpret
+"""Whether Triton's interpreter runs the kernels, on the CPU; for tests."""
+
+
 def available(x: Tensor) -> str | None:
     """Return why the kernels cannot serve a tensor, in words, or None if they can.
 
@@ -29,7 +33,7 @@ def available(x: Tensor) -> str | None:
     """
     if triton is None:
         return "triton is not installed"
-    if triton.knobs.runtime.interpret:
+    if INTERPRETED:
         return None if x.dtype in (*_DTYPES, torch.float64) else f"needs a floating or uint8 tensor, got {x.dtype}"
     if x.device.type != "cuda":
         return f"needs a CUDA or ROCm device, got {x.device.type}"

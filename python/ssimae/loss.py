@@ -233,7 +233,7 @@ def _choose(backend: Backend, x: Tensor, y: Tensor, inside: Tensor | None) -> st
     if backend == "torch":
         return "torch"
     learnt = "the gradient of masks inside the windows is computed by backend 'torch' alone"
-    asked = ("rust" if x.device.type == "cpu" else "triton") if backend == "auto" else backend
+    asked = backend if backend != "auto" else "triton" if operators.runs_kernels(x) else "rust"
     needs_torch = inside is not None and inside.requires_grad
     reason = learnt if needs_torch else operators.decline(asked, x, y)
     if reason is None:

@@ -119,18 +119,18 @@ def _loss_sums(
     grad_of_x: bool,
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if x.device.type != "cpu":
-        sums, *grads = kernels.ssim_loss_sums(
+    if runs_kernels(x):
+        sums, *found = kernels.ssim_loss_sums(
             x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y,
             scale=scale, weights=weights, mask=mask, l1=l1, l2=l2,
         )  # fmt: skip
-        return sums, *_or_empty(grads, x, y)
+        return sums, *_or_empty(found, x, y)
     x, y = x.contiguous(), y.contiguous()
     grad_x, grad_y = _empty_gradients(x, y, grad_of_x, grad_of_y)
     window = (taps, c1, c2, shift, border, l1, l2)
     images, others, grads = (x.detach().numpy(), y.detach().numpy()), (mask, weights), (grad_x, grad_y)
-    sums = _rust.ssim_loss_sums(*images, window, *map(_array, others), scale, *map(_array, grads))
-    return torch.from_numpy(sums).view(x.shape[:2]), grad_x, grad_y
+    array = _rust.ssim_loss_sums(*images, window, *map(_array, others), scale, *map(_array, grads))  # type: ignore[call-arg,arg-type]
+    return torch.from_numpy(array).view(x.shape[:2]), grad_x, grad_y
 
 
 @_loss_sums.register_fake
@@ -175,7 +175,7 @@ def _scaled(grad: Tensor, factors: Tensor) -> Tensor:
 
 def _scale(grad: Tensor, factors: Tensor) -> Tensor:
     """Multiply each plane of a gradient with a factor, without passing over it where all are 1, as they mostly are."""
-    if grad.device.type != "cpu":
+    if runs_kernels(grad):
         return kernels.scale_planes(grad, factors)
     return grad if bool((factors == 1).all()) else grad.mul_(factors.to(grad.dtype)[:, :, None, None])
 
@@ -210,7 +210,7 @@ def _loss_map(
     l1: float,
     l2: float,
 ) -> Tensor:
-    if x.device.type != "cpu":
+    if runs_kernels(x):
         result: Tensor = kernels.ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border, mask=mask, l1=l1, l2=l2)
         return result
     x, y = x.contiguous(), y.contiguous()
@@ -241,7 +241,7 @@ def _loss_map_backward(
     grad_of_x: bool,
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor]:
-    if x.device.type != "cpu":
+    if runs_kernels(x):
         found = kernels.ssim_loss_map_backward(
             grad, x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y, mask=mask, l1=l1, l2=l2
         )
@@ -278,6 +278,11 @@ _loss_map.register_autograd(_map_gradients, setup_context=_keep_inputs)
 _loss_map_backward.register_autograd(_refuse_twice)
 
 
+def runs_kernels(x: Tensor) -> bool:
+    """Return whether operators run Triton's kernels on a tensor, rather than Rust."""
+    return x.device.type != "cpu" or kernels.INTERPRETED
+
+
 def decline(backend: str, x: Tensor, y: Tensor) -> str | None:
     """Return why a backend (`rust` or `triton`) cannot serve these tensors, or None."""
     return _DECLINE[backend](x) or _DECLINE[backend](y)
@@ -286,11 +291,13 @@ def decline(backend: str, x: Tensor, y: Tensor) -> str | None:
 def _decline_rust(x: Tensor) -> str | None:
     if _rust is None:
         return "the compiled library is not there; build it with `maturin develop --release`"
+    if kernels.INTERPRETED:
+        return "Triton's interpreter is on, and serves tensors on the CPU"
     return None if x.device.type == "cpu" else f"it computes on the CPU, got a tensor on {x.device}"
 
 
 def _decline_triton(x: Tensor) -> str | None:
-    return "it computes on a GPU, got a tensor on the CPU" if x.device.type == "cpu" else kernels.available(x)
+    return kernels.available(x) if runs_kernels(x) else "it computes on a GPU, got a tensor on the CPU"
 
 
 _DECLINE: dict[str, Callable[[Tensor], str | None]] = {"rust": _decline_rust, "triton": _decline_triton}
