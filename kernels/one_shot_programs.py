@@ -9,9 +9,9 @@ first and last pixel of an axis, the blur K satisfies K^T = E K E^-1 for `reflec
 beyond the rim are computed like those inside (the map is mirrored with the images); columns are copied within a thread.
 """
 
-# ruff: noqa: RUF005, PLR0912, PLR0915 (Triton knows no starred tuples; options branch when the kernel is compiled)
+# Tuples grow, and options branch, while the kernel is compiled; Triton knows no starred tuples.
+# ruff: noqa: RUF005, PLR0912, PLR0915
 # mypy: disable-error-code="assignment, var-annotated"
-# (Tuples grow while the kernel is compiled.)
 
 from __future__ import annotations
 
@@ -203,6 +203,7 @@ def _store_gradients(
         ws = _load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE, False)
     grads_x = ()
     grads_y = ()
+    map_rows = ((rows >= LOST) & (rows < height - LOST))[:, None]
     row_half = tl.where((rows == 0) | (rows == height - 1), 0.5, 1.0)[:, None]
     for column in tl.static_range(SIDE):
         d = xs[column] - ys[column]
@@ -222,10 +223,9 @@ def _store_gradients(
                 grad_y *= ms[column]
         if EXTRA:
             col = first + column
-            on_quad = ((col >= LOST) & (col < width - LOST))[None, :]
-            on_quad = on_quad & ((rows >= LOST) & (rows < height - LOST))[:, None]
+            on_map = ((col >= LOST) & (col < width - LOST))[None, :] & map_rows
             slope = tl.where(d > 0, l1, tl.where(d < 0, -l1, 0.0)) + 2 * l2 * d
-            slope *= tl.where(on_quad, scale, 0.0)
+            slope *= tl.where(on_map, scale, 0.0)
             if WEIGHTED:
                 slope *= ws[column]
             grad_x += slope
@@ -363,10 +363,7 @@ def _one_shot_kernel(
             if MASKED:
                 seen = moments[4 * SIDE + j]
                 inverse = tl.where(seen > 0, 1 / tl.where(seen > 0, seen, 1.0), 0.0)
-                ux *= inverse
-                du *= inverse
-                dd *= inverse
-                xy *= inverse
+                ux, du, dd, xy = ux * inverse, du * inverse, dd * inverse, xy * inverse
                 gain *= inverse
             loss, new_slopes = _loss_and_slopes(ux, du, dd, xy, gain, shift, c1, c2, RADIUS, GRADS)
             slopes = slopes + new_slopes

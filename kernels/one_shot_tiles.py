@@ -6,9 +6,9 @@ neighbours of one row, and a horizontal window is arithmetic between its registe
 shared memory.
 """
 
-# ruff: noqa: RUF005 (Triton knows no starred tuples)
+# Tuples grow while the kernel is compiled; Triton knows no starred tuples.
+# ruff: noqa: RUF005
 # mypy: disable-error-code="assignment, var-annotated"
-# (Tuples grow while the kernel is compiled.)
 
 from __future__ import annotations
 
