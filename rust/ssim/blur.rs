@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::MAX_TAPS;
 use super::simd::{Arch, Buffer, LANES, Real, Simd, WithSimd};
+use super::{Border, MAX_TAPS};
 
 /// Rows that a window of equal weights adds at once; its sums are taken of such quads first.
 const QUAD: usize = 4;
@@ -17,40 +17,34 @@ const PAIRS: usize = 8;
 /// Columns past the end of a row that windows read.
 const SLACK: usize = 4 * LANES;
 
-/// A window along one side, as it is computed.
+/// A window along one side.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Window<T> {
-    /// Symmetric weights from the outermost to the middle one: rows of equal weight are added before they are weighted.
-    Symmetric(Vec<T>),
-    /// As many equal weights: sums of quads and of what is left, so that the cost hardly grows with the side.
-    Equal(usize),
+pub struct Window<T> {
+    /// Weights from the outermost to the middle one: rows of equal weight are added before they are weighted.
+    weights: Vec<T>,
+    /// Whether all weights are the same. Then sums of quads are shared, so that the cost hardly grows with the side.
+    equal: bool,
 }
 
 impl<T: Real> Window<T> {
     /// Takes an odd number of symmetric weights.
     pub fn new(taps: &[T]) -> Self {
-        if taps.len() > 1 && taps.iter().all(|tap| *tap == taps[0]) {
-            Self::Equal(taps.len())
-        } else {
-            Self::Symmetric(taps[..=taps.len() / 2].to_vec())
-        }
+        let equal = taps.len() > 1 && taps.iter().all(|tap| *tap == taps[0]);
+        Self { weights: taps[..=taps.len() / 2].to_vec(), equal }
     }
 
     /// Pixels along the side.
     pub fn side(&self) -> usize {
-        match self {
-            Self::Symmetric(weights) => 2 * weights.len() - 1,
-            Self::Equal(side) => *side,
-        }
+        2 * self.weights.len() - 1
     }
 
     /// Pixels on either side of the middle.
     pub fn radius(&self) -> usize {
-        self.side() / 2
+        self.weights.len() - 1
     }
 
     fn is_equal_beyond(&self, side: usize) -> bool {
-        matches!(self, Self::Equal(found) if *found > side)
+        self.equal && self.side() > side
     }
 
     /// What a sum of rows is multiplied with.
@@ -70,17 +64,14 @@ impl<T: Real> Window<T> {
         T: 'a,
     {
         let mut rows: [&[T]; MAX_TAPS + 1] = [&[]; MAX_TAPS + 1];
-        match self {
-            Self::Symmetric(weights) => {
-                let count = fill(&mut rows, (0..self.side()).map(row));
-                arch.dispatch(Blur { weights, rows: &rows[..count], out });
-            }
-            Self::Equal(side) => {
-                let quads = if self.is_equal_beyond(QUAD) { side / QUAD } else { 0 };
-                let steps = (0..quads).map(|step| quad(step * QUAD)).chain((quads * QUAD..*side).map(row));
-                let count = fill(&mut rows, steps);
-                arch.dispatch(Sum { rows: &rows[..count], scale: self.scale(), out });
-            }
+        if self.equal {
+            let quads = if self.is_equal_beyond(QUAD) { self.side() / QUAD } else { 0 };
+            let steps = (0..quads).map(|step| quad(step * QUAD)).chain((quads * QUAD..self.side()).map(row));
+            let count = fill(&mut rows, steps);
+            arch.dispatch(Sum { rows: &rows[..count], scale: self.scale(), out });
+        } else {
+            let count = fill(&mut rows, (0..self.side()).map(row));
+            arch.dispatch(Blur { weights: &self.weights, rows: &rows[..count], out });
         }
     }
 }
@@ -89,64 +80,108 @@ fn fill<'a, T>(rows: &mut [&'a [T]], steps: impl Iterator<Item = &'a [T]>) -> us
     rows.iter_mut().zip(steps).map(|(row, step)| *row = step).count()
 }
 
-/// The last rows, one more than the window is high.
-pub struct Ring<T> {
+/// Rows of a plane as they come, the last ones kept: one more than the window is high.
+pub struct Ring<'a, T> {
+    window: &'a Window<T>,
+    border: Border,
+    height: usize,
+    /// Rows that come.
+    existing: Range<usize>,
+    /// What lies past a border that does not mirror.
+    outside: Buffer<T>,
     rows: Buffer<T>,
     quads: Option<Buffer<T>>,
-    side: usize,
     length: usize,
-    pushed: usize,
+    /// Row to come, and its slot.
+    next: usize,
+    slot: usize,
 }
 
-impl<T: Real> Ring<T> {
-    /// Makes room for rows of a length, a multiple of [`LANES`]; all are zero to begin with.
-    pub fn new(window: &Window<T>, length: usize) -> Self {
+impl<'a, T: Real> Ring<'a, T> {
+    /// Makes room for rows of a length, a multiple of [`LANES`], of a plane of a height. `existing` are the rows that come;
+    /// `outside` is what lies beyond them, unless they are mirrored at the plane's border.
+    pub fn new(
+        window: &'a Window<T>,
+        border: Border,
+        height: usize,
+        existing: Range<usize>,
+        outside: Buffer<T>,
+    ) -> Self {
+        let length = outside.len();
         let room = (window.side() + 1) * (length + LANES);
         let quads = window.is_equal_beyond(DIRECT).then(|| Buffer::new(room));
-        Self { rows: Buffer::new(room), quads, side: window.side(), length, pushed: 0 }
+        let next = existing.start;
+        Self {
+            window,
+            border,
+            height,
+            existing,
+            outside,
+            rows: Buffer::new(room),
+            quads,
+            length,
+            next,
+            slot: 0,
+        }
     }
 
-    /// Where a row lies. Between two is one register more, so that the rows of a window are in different sets of the
-    /// cache.
+    /// Where a row lies that has come or is to come. Between two is one register more, so that the rows of a window are in
+    /// different sets of the cache.
     fn place(&self, row: usize) -> Range<usize> {
-        let start = row % (self.side + 1) * (self.length + LANES);
+        let slots = self.window.side() + 1;
+        let slot = self.slot + slots - (self.next - row);
+        let start = if slot < slots { slot } else { slot - slots } * (self.length + LANES);
         start..start + self.length
+    }
+
+    /// Returns the row that must come next for windows round `row` and the one after it, if they do not have all yet.
+    pub fn wants(&self, row: usize) -> Option<usize> {
+        (self.next < self.existing.end.min(row + 2 + self.window.radius())).then_some(self.next)
     }
 
     /// Lets `fill` write the next row.
     pub fn push(&mut self, arch: Arch, fill: impl FnOnce(&mut [T])) {
-        let place = self.place(self.pushed);
+        let place = self.place(self.next);
         fill(&mut self.rows[place.clone()]);
-        if self.quads.is_some() && self.pushed + 1 >= QUAD {
-            let rows = [0, 1, 2, 3].map(|step| self.place(self.pushed - step));
-            let rows = rows.map(|place| &self.rows[place]);
+        if self.quads.is_some() && self.next >= self.existing.start + QUAD {
+            let places = [0, 1, 2, 3].map(|before| self.place(self.next - before));
+            let rows = places.map(|place| &self.rows[place]);
             if let Some(quads) = &mut self.quads {
                 arch.dispatch(Sum { rows: &rows, scale: T::from_f64(1.0), out: &mut quads[place] });
             }
         }
-        self.pushed += 1;
+        self.next += 1;
+        self.slot = if self.slot == self.window.side() { 0 } else { self.slot + 1 };
     }
 
-    /// Writes the window over the rows before the last one, and after it that over the last rows: both at once read each
-    /// row once.
-    pub fn blur_two(&self, arch: Arch, window: &Window<T>, out: &mut [T]) {
+    /// Returns what windows find at a row.
+    fn row(&self, row: isize) -> &[T] {
+        let exists = |row: &usize| self.existing.contains(row);
+        match self.border.source(row, self.height).filter(exists) {
+            Some(row) => &self.rows[self.place(row)],
+            None => &self.outside,
+        }
+    }
+
+    /// Writes the windows round a row, and after it those round the next one: both at once read each row once.
+    pub fn blur_two(&self, arch: Arch, row: usize, out: &mut [T]) {
         let outs = out.split_at_mut(self.length).into();
-        let oldest = self.pushed - 1 - self.side;
-        let row = |step: usize| &self.rows[self.place(oldest + step)];
-        if let Window::Symmetric(weights) = window {
-            let mut rows: [&[T]; MAX_TAPS + 1] = [&[]; MAX_TAPS + 1];
-            let count = fill(&mut rows, (0..=self.side).map(row));
+        let side = self.window.side();
+        let first = row as isize - self.window.radius() as isize;
+        let row = |step: usize| self.row(first + step as isize);
+        let inside = first >= self.existing.start as isize && first as usize + side < self.existing.end;
+        let mut rows: [&[T]; MAX_TAPS + 1] = [&[]; MAX_TAPS + 1];
+        if !(self.window.equal && (inside || side <= DIRECT)) {
+            let (weights, count) = (&self.window.weights, fill(&mut rows, (0..=side).map(row)));
             return arch.dispatch(BlurTwo { weights, rows: &rows[..count], outs });
         }
         // All rows but the first and the last one are shared.
-        let mut rows: [&[T]; MAX_TAPS + 1] = [&[]; MAX_TAPS + 1];
-        let quads = self.quads.as_ref().map_or(0, |_| (self.side - 1) / QUAD);
-        let mut count = 0;
+        let (quads, mut count) = (if self.quads.is_some() { (side - 1) / QUAD } else { 0 }, 0);
         if let Some(sums) = &self.quads {
-            count = fill(&mut rows, (0..quads).map(|quad| &sums[self.place(oldest + (quad + 1) * QUAD)]));
+            count = fill(&mut rows, (1..=quads).map(|quad| &sums[self.place(first as usize + quad * QUAD)]));
         }
-        count += fill(&mut rows[count..], (1 + quads * QUAD..self.side).map(row));
-        let (rows, ends, scale) = (&rows[..count], [row(0), row(self.side)], window.scale());
+        count += fill(&mut rows[count..], (1 + quads * QUAD..side).map(row));
+        let (rows, ends, scale) = (&rows[..count], [row(0), row(side)], self.window.scale());
         arch.dispatch(SumTwo { rows, ends, scale, outs });
     }
 }
@@ -169,6 +204,27 @@ impl<T: Real> Line<T> {
     /// The columns, to be written.
     pub fn columns(&mut self) -> &mut [T] {
         &mut self.columns[..self.length]
+    }
+
+    /// Continues the columns `inside` each plane past the left and right border, as far as windows of a radius reach.
+    pub fn pad(
+        &mut self,
+        border: Border,
+        step: usize,
+        inside: Range<usize>,
+        radius: usize,
+        sides: [bool; 2],
+    ) {
+        for plane in self.columns().chunks_exact_mut(step) {
+            if sides[0] {
+                let (before, inside) = plane.split_at_mut(inside.start);
+                border.mirror(before.iter_mut().rev().take(radius), inside.iter());
+            }
+            if sides[1] {
+                let (inside, after) = plane.split_at_mut(inside.end);
+                border.mirror(after.iter_mut().take(radius), inside.iter().rev());
+            }
+        }
     }
 
     /// Writes the window over all columns, the first one reaching from column `first` on.

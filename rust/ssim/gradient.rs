@@ -32,15 +32,8 @@ pub struct Sweep<'a, T> {
 impl<'a, T: Real> Sweep<'a, T> {
     /// Returns the sum over the rows, and writes their gradients.
     pub fn run(mut self) -> f64 {
-        let (width, radius) = (self.planes.shape.width, self.ssim.window.radius());
         let wanted = self.grad_x.is_some() || self.grad_y.is_some();
-        if self.rows.start == 0 {
-            // These rows also gather what lies past the upper border, which comes first.
-            for grad in [&mut self.grad_x, &mut self.grad_y].into_iter().flatten() {
-                let end = grad.len().min((radius + 1) * width);
-                grad[..end].fill(T::default());
-            }
-        }
+        let width = self.planes.shape.width;
         strips(0..width)
             .map(|strip| if wanted { self.sweep_strip(strip) } else { self.sum_strip(strip) })
             .sum()
@@ -91,22 +84,20 @@ impl<'a, T: Real> Sweep<'a, T> {
         sum.value()
     }
 
+    /// The adjoint of a window that zeros surround is the window itself, and so it is of one that the border `symmetric`
+    /// surrounds. That of `reflect`, whose rim has one image less than the pixels next to it, is the window between a
+    /// doubling of the rim and a halving of it.
     fn sweep_strip(&mut self, strip: Range<usize>) -> f64 {
         let (arch, ssim) = (Arch::new(), self.ssim);
         let (shape, radius) = (self.planes.shape, ssim.window.radius());
-        let mirrored = matches!(ssim.border, Border::Reflect | Border::Symmetric);
         // Windows that read the strip, and which of them count in its sum.
         let columns = reach(&strip, radius, &ssim.inside(shape.width));
         let rows = reach(&self.rows, radius, &ssim.inside(shape.height));
         let own_columns = clamp(strip.clone(), &ssim.inside(shape.width));
         let own_rows = self.map_rows(&self.rows);
-        // Gradients are also taken of what lies past the border and belongs to the pixels that it mirrors.
-        let past = if mirrored { radius as isize } else { 0 };
-        let first_row = self.rows.start as isize - if self.rows.start == 0 { past } else { 0 };
-        let end_row = self.rows.end as isize + if self.rows.end == shape.height { past } else { 0 };
-        let before = if strip.start == 0 { past as usize } else { 0 };
-        let after = if strip.end == shape.width { past as usize } else { 0 };
-        let spread = before + strip.len() + after;
+        let reflects = ssim.border == Border::Reflect && radius > 0;
+        let rim = |place: usize, side: usize| reflects && (place == 0 || place + 1 == side);
+        let two = T::from_f64(2.0);
 
         let mut moments = Moments::new(ssim, arch, self.planes, &columns, rows.start);
         let stride = moments.stride;
@@ -118,72 +109,73 @@ impl<'a, T: Real> Sweep<'a, T> {
         let own = own_columns.start - columns.start..own_columns.end - columns.start;
         upstream[..columns.len()].fill(T::from_f64(1.0));
         counted[own.clone()].fill(T::from_f64(1.0));
-        // Slopes begin with a whole register, windows over them with the first pixel to gather for.
-        let place = columns.start + before + radius - strip.start;
+        // Windows over slopes begin with that of the strip's first pixel, a radius before it; slopes with a register.
+        let place = columns.start + radius - strip.start;
         let start = whole_lanes(place);
-        let slope_stride = whole_lanes((start + length).max(start - place + spread + 2 * radius));
-        let mut ring = Ring::new(&ssim.window, planes * slope_stride);
+        let slope_stride = whole_lanes((start + length).max(start - place + strip.len() + 2 * radius));
+        let outside = Buffer::new(planes * slope_stride);
+        let mut ring = Ring::new(&ssim.window, ssim.border, shape.height, rows, outside);
         let mut line = Line::new(&ssim.window, 2 * planes * slope_stride);
         let mut blurred = Buffer::<T>::new(2 * planes * slope_stride);
         let mut sum = Total::default();
-        for first in (first_row - radius as isize..end_row + radius as isize).step_by(2) {
-            for row in [first, first + 1] {
-                if row < rows.start as isize || row >= rows.end as isize {
-                    ring.push(arch, |slopes| slopes.fill(T::default()));
-                    continue;
-                }
-                let row = row as usize;
+        for first in self.rows.clone().step_by(2) {
+            while let Some(row) = ring.wants(first) {
                 if let Some(weights) = self.weights_of(row, &columns) {
                     upstream[..columns.len()].copy_from_slice(weights);
                     counted[own.clone()].copy_from_slice(&weights[own.clone()]);
                 }
+                let scale = if rim(row, shape.height) { two * self.scale } else { self.scale };
                 let (constants, moments) = (ssim.constants, moments.advance());
                 ring.push(arch, |out| {
-                    let out = &mut out[start..];
-                    let (upstream, scale) = (&upstream[..], self.scale);
+                    let (upstream, out) = (&upstream[..], &mut out[start..]);
                     let slopes = Some(Slopes { upstream, scale, out, stride: slope_stride, of_x, of_y });
                     arch.dispatch(Terms { constants, moments, stride, losses: &mut losses, slopes });
+                    for column in [columns.start, columns.end - 1] {
+                        if rim(column, shape.width) {
+                            for plane in out.chunks_mut(slope_stride) {
+                                plane[column - columns.start] += plane[column - columns.start];
+                            }
+                        }
+                    }
                 });
                 if own_rows.contains(&row) {
                     self.add_extra(row, &own_columns, &mut losses[own.clone()]);
                     arch.dispatch(AddTo { sum: &mut sum, losses: &losses, weights: &counted });
                 }
             }
-            let first = first - radius as isize;
-            if first + 1 < first_row {
-                continue;
-            }
-            ring.blur_two(arch, &ssim.window, line.columns());
+            ring.blur_two(arch, first, line.columns());
+            line.pad(
+                ssim.border,
+                slope_stride,
+                start..start + columns.len(),
+                radius,
+                [columns.start == 0, columns.end == shape.width],
+            );
             line.blur(arch, &ssim.window, start - place, &mut blurred);
-            for (row, blurred) in (first..).zip(blurred.chunks_exact_mut(planes * slope_stride)) {
-                if row < first_row || row >= end_row {
-                    continue;
-                }
-                let Some(target) = ssim.border.source(row, shape.height) else { continue };
+            for (row, blurred) in (first..self.rows.end).zip(blurred.chunks_exact_mut(planes * slope_stride))
+            {
                 for plane in blurred.chunks_exact_mut(slope_stride) {
-                    fold(ssim.border, plane, before, strip.len(), after);
+                    let plane = &mut plane[..strip.len()];
+                    if rim(row, shape.height) {
+                        plane.iter_mut().for_each(|value| *value = halved(*value));
+                    }
+                    for column in [strip.start, strip.end - 1] {
+                        if rim(column, shape.width) {
+                            plane[column - strip.start] = halved(plane[column - strip.start]);
+                        }
+                    }
                 }
-                let gathers =
-                    row != target as isize || (self.rows.start == 0 && target <= radius && past > 0);
-                self.combine(arch, target, &strip, &blurred[before..], slope_stride, gathers);
-                if row == target as isize && own_rows.contains(&target) && ssim.has_extra() {
-                    self.add_extra_gradient(target, &own_columns);
+                self.combine(arch, row, &strip, blurred, slope_stride);
+                if own_rows.contains(&row) && ssim.has_extra() {
+                    self.add_extra_gradient(row, &own_columns);
                 }
             }
         }
         sum.value()
     }
 
-    /// Writes or adds one row of the gradients.
-    fn combine(
-        &mut self,
-        arch: Arch,
-        row: usize,
-        strip: &Range<usize>,
-        blurred: &[T],
-        step: usize,
-        gathers: bool,
-    ) {
+    /// Writes one row of the gradients.
+    fn combine(&mut self, arch: Arch, row: usize, strip: &Range<usize>, blurred: &[T], step: usize) {
         let (x, y) = (self.row_of(self.planes.x, row, strip), self.row_of(self.planes.y, row, strip));
         let mask = self.planes.mask.map(|mask| self.row_of(mask, row, strip));
         let (width, shift) = (self.planes.shape.width, self.ssim.constants.shift);
@@ -193,33 +185,11 @@ impl<'a, T: Real> Sweep<'a, T> {
         let (e, c) = (term(0), term(1));
         if let Some(grad) = self.grad_x.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine {
-                own: x,
-                from: x,
-                to: y,
-                e,
-                c,
-                mean: term(2),
-                mask,
-                shift,
-                grad,
-                gathers,
-            });
+            arch.dispatch(Combine { own: x, from: x, to: y, e, c, mean: term(2), mask, shift, grad });
         }
         if let Some(grad) = self.grad_y.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine {
-                own: y,
-                from: y,
-                to: x,
-                e,
-                c,
-                mean: term(mean_y),
-                mask,
-                shift,
-                grad,
-                gathers,
-            });
+            arch.dispatch(Combine { own: y, from: y, to: x, e, c, mean: term(mean_y), mask, shift, grad });
         }
     }
 
@@ -257,18 +227,8 @@ fn reach(range: &Range<usize>, radius: usize, limits: &Range<usize>) -> Range<us
     clamp(range.start.saturating_sub(radius)..range.end + radius, limits)
 }
 
-/// Adds what lies `before` and `after` the inner columns of a row to the columns that the border mirrors there.
-fn fold<T: Real>(border: Border, row: &mut [T], before: usize, inner: usize, after: usize) {
-    let skipped = usize::from(border == Border::Reflect);
-    for step in 0..before {
-        let value = row[before - 1 - step];
-        row[before + skipped + step] += value;
-    }
-    let end = before + inner;
-    for step in 0..after {
-        let value = row[end + step];
-        row[end - 1 - skipped - step] += value;
-    }
+fn halved<T: Real>(value: T) -> T {
+    value * T::from_f64(0.5)
 }
 
 /// A sum in several parts, each with what its additions rounded off (Knuth's two-sum): exact to the rounding of float64
@@ -325,8 +285,6 @@ struct Combine<'a, T> {
     mask: Option<&'a [T]>,
     shift: T,
     grad: &'a mut [T],
-    /// Whether the row is added to what is there.
-    gathers: bool,
 }
 
 impl<T: Real> WithSimd for Combine<'_, T> {
@@ -334,18 +292,16 @@ impl<T: Real> WithSimd for Combine<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match (self.mask.is_some(), self.gathers) {
-            (false, false) => self.combine::<S, false, false>(simd),
-            (false, true) => self.combine::<S, false, true>(simd),
-            (true, false) => self.combine::<S, true, false>(simd),
-            (true, true) => self.combine::<S, true, true>(simd),
+        match self.mask {
+            None => self.combine::<S, false>(simd),
+            Some(_) => self.combine::<S, true>(simd),
         }
     }
 }
 
 impl<T: Real> Combine<'_, T> {
     #[inline(always)]
-    fn combine<S: Simd, const MASKED: bool, const GATHERS: bool>(self, simd: S) {
+    fn combine<S: Simd, const MASKED: bool>(self, simd: S) {
         // The inputs end where they end: what is past the last whole register is done number by number.
         let length = self.grad.len();
         let whole = length / LANES * LANES;
@@ -364,14 +320,12 @@ impl<T: Real> Combine<'_, T> {
             }
             let [own, from, to, e, c, mean, mask] = at;
             let term = (own - shift) * e - (from - to) * c + mean;
-            let term = if MASKED { mask * term } else { term };
-            *grad = if GATHERS { (Lanes(simd, *grad) + term).1 } else { term.1 };
+            *grad = if MASKED { mask * term } else { term }.1;
         }
         for column in whole..length {
             let term = (own[column] - self.shift) * e[column] - (from[column] - to[column]) * c[column]
                 + mean[column];
-            let term = if MASKED { mask[column] * term } else { term };
-            self.grad[column] = if GATHERS { self.grad[column] + term } else { term };
+            self.grad[column] = if MASKED { mask[column] * term } else { term };
         }
     }
 }

@@ -61,6 +61,19 @@ impl Border {
         };
         Some(mirrored as usize)
     }
+
+    /// Fills the pixels past a border that mirrors, from the nearest one on, from those inside, nearest first.
+    fn mirror<'a, T: Real + 'a>(
+        self,
+        past: impl Iterator<Item = &'a mut T>,
+        inside: impl Iterator<Item = &'a T>,
+    ) {
+        match self {
+            Self::Valid | Self::Zero => {}
+            Self::Reflect => past.zip(inside.skip(1)).for_each(|(pixel, source)| *pixel = *source),
+            Self::Symmetric => past.zip(inside).for_each(|(pixel, source)| *pixel = *source),
+        }
+    }
 }
 
 /// Window, constants, and what is added to the map.

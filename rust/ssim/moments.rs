@@ -31,11 +31,11 @@ pub struct Moments<'a, T> {
     read: Range<usize>,
     /// Where the first window begins, counted from the window's radius before those columns.
     first: usize,
-    /// Row that comes next into the ring; below 0 and from the height on, what lies past the border.
-    next: isize,
+    /// Row whose windows come next.
+    next: usize,
     /// One row of x, y and the mask, continued past the border.
     padded: Vec<Buffer<T>>,
-    ring: Ring<T>,
+    ring: Ring<'a, T>,
     /// Two rows, one after the other.
     line: Line<T>,
     /// Moments of two rows, each moment [`Moments::stride`] columns.
@@ -63,70 +63,63 @@ impl<'a, T: Real> Moments<'a, T> {
         let first = columns.start - read.start;
         let stride =
             whole_lanes((read.len() + 2 * radius).max(first + whole_lanes(columns.len()) + 2 * radius));
-        let mut moments = Self {
+        let mut outside = Buffer::new(count * stride);
+        let shift = ssim.constants.shift;
+        for (moment, value) in [(0, -shift), (3, shift * shift), (MOMENTS, T::from_f64(1.0))] {
+            outside[(moment * stride).min(count * stride)..((moment + 1) * stride).min(count * stride)]
+                .fill(value);
+        }
+        let existing = first_row.saturating_sub(radius)..planes.shape.height;
+        Self {
             ssim,
             arch,
             planes,
             first,
             read,
-            next: first_row as isize - radius as isize,
+            next: first_row,
             padded: (0..if planes.mask.is_some() { 3 } else { 2 }).map(|_| Buffer::new(stride)).collect(),
-            ring: Ring::new(&ssim.window, count * stride),
+            ring: Ring::new(&ssim.window, ssim.border, planes.shape.height, existing, outside),
             line: Line::new(&ssim.window, 2 * count * stride),
             rows: Buffer::new(2 * count * stride),
             current: 1,
             stride,
-        };
-        for _ in 1..ssim.window.side() {
-            moments.push_row();
         }
-        moments
     }
 
     /// Moves on to the windows round the next row, and returns their moments.
     pub fn advance(&mut self) -> &[T] {
         self.current = 1 - self.current;
         if self.current == 0 {
-            self.push_row();
-            self.push_row();
-            let (arch, window) = (self.arch, &self.ssim.window);
-            self.ring.blur_two(arch, window, self.line.columns());
-            self.line.blur(arch, window, self.first, &mut self.rows);
+            while let Some(row) = self.ring.wants(self.next) {
+                self.push_row(row);
+            }
+            self.ring.blur_two(self.arch, self.next, self.line.columns());
+            self.line.blur(self.arch, &self.ssim.window, self.first, &mut self.rows);
+            self.next += 2;
         }
         let length = self.rows.len() / 2;
         &self.rows[self.current * length..][..length]
     }
 
-    fn push_row(&mut self) {
-        let (border, radius, shape) = (self.ssim.border, self.ssim.window.radius(), self.planes.shape);
-        // Rows are made two at a time: the last one may be past what any window reads.
-        let reach = (shape.height + radius) as isize;
-        let source = if self.next < reach { border.source(self.next, shape.height) } else { None };
-        self.next += 1;
+    fn push_row(&mut self, row: usize) {
+        let (border, radius, width) = (self.ssim.border, self.ssim.window.radius(), self.planes.shape.width);
         let planes = [Some(self.planes.x), Some(self.planes.y), self.planes.mask];
         for (index, (padded, plane)) in self.padded.iter_mut().zip(planes.into_iter().flatten()).enumerate() {
-            // Past the border `zero` lie black pixels, which enter windows like any other.
-            let outside = T::from_f64(if index == 2 { 1.0 } else { 0.0 });
-            let Some(row) = source else {
-                padded.fill(outside);
-                continue;
-            };
-            let start = row * shape.width;
             let (end, read) = (radius + self.read.len(), &self.read);
-            padded[radius..end].copy_from_slice(&plane[start + read.start..start + read.end]);
-            if border == Border::Valid {
-                continue;
+            padded[radius..end].copy_from_slice(&plane[row * width + read.start..row * width + read.end]);
+            if border == Border::Zero {
+                // Black pixels, which enter windows like any other.
+                let outside = T::from_f64(if index == 2 { 1.0 } else { 0.0 });
+                padded[..radius].fill(outside);
+                padded[end..end + radius].fill(outside);
             }
-            let skipped = usize::from(border == Border::Reflect);
-            for step in 0..radius {
-                if read.start == 0 {
-                    padded[radius - 1 - step] =
-                        if border == Border::Zero { outside } else { padded[radius + skipped + step] };
-                }
-                if read.end == shape.width {
-                    padded[end + step] =
-                        if border == Border::Zero { outside } else { padded[end - 1 - skipped - step] };
-                }
+            if read.start == 0 {
+                let (before, inside) = padded.split_at_mut(radius);
+                border.mirror(before.iter_mut().rev(), inside.iter());
+            }
+            if read.end == width {
+                let (inside, after) = padded.split_at_mut(end);
+                border.mirror(after[..radius].iter_mut(), inside.iter().rev());
             }
         }
         let (x, y, mask) = (&self.padded[0], &self.padded[1], self.padded.get(2).map(|mask| &mask[..]));
