@@ -17,7 +17,9 @@ except ImportError:  # The functions below then stay plain ones that nobody call
 
 __all__ = [
     "_blur",
+    "_columns",
     "_jit",
+    "_joined",
     "_load_adjoint",
     "_load_blurred",
     "_load_lines",
@@ -26,8 +28,6 @@ __all__ = [
     "_source",
     "_split",
     "_start",
-    "_store_turned",
-    "_turned",
     "tl",
     "triton",
 ]
@@ -95,6 +95,42 @@ def _pixels(line: tl.tensor, byte: tl.tensor, ACC: tl.constexpr) -> Any:
 
 
 @_jit
+def _joined(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+    # Lines as the columns of a tile, (LANES, LINES). Joining adds the last axis: lines half of them apart meet first.
+    for _halving in tl.static_range(5):
+        if len(lines) > 1:
+            joined = ()
+            for j in tl.static_range(len(lines) // 2):
+                joined += (tl.join(lines[j], lines[j + len(lines) // 2]),)
+            lines = joined
+    return tl.reshape(lines[0], (LANES, LINES))
+
+
+@_jit
+def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+    # The inverse of _joined.
+    parts = (columns,)
+    for _halving in tl.static_range(5):
+        if len(parts) < LINES:
+            even = ()
+            odd = ()
+            for j in tl.static_range(len(parts)):
+                a, b = tl.split(tl.reshape(parts[j], (LANES, LINES // len(parts) // 2, 2)))
+                even += (a,)
+                odd += (b,)
+            parts = even + odd
+    lines = ()
+    for j in tl.static_range(LINES):
+        lines += (tl.reshape(parts[j], (LANES,)),)
+    return lines
+
+
+@_jit
+def _columns(first: tl.tensor, lanes: tl.tensor, LINES: tl.constexpr) -> Any:
+    return lanes[:, None], first + tl.arange(0, LINES)[None, :]
+
+
+@_jit
 def _blur(
     lines: tl.tuple,  # LINES + K - 1 of them
     taps: tl.tuple,  # (K,)
@@ -131,54 +167,6 @@ def _blur(
                 total += lines[j + tap] * taps[tap]
             blurred += (total,)
         return blurred
-
-
-@_jit
-def _turned(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
-    # The lines as columns, (LANES, LINES). Joining adds the last axis, so that lines half of them apart meet first.
-    for _halving in tl.static_range(5):
-        if len(lines) > 1:
-            joined = ()
-            for j in tl.static_range(len(lines) // 2):
-                joined += (tl.join(lines[j], lines[j + len(lines) // 2]),)
-            lines = joined
-    return tl.reshape(lines[0], (LANES, LINES))
-
-
-@_jit
-def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
-    # The inverse of _turned.
-    parts = (columns,)
-    for _halving in tl.static_range(5):
-        if len(parts) < LINES:
-            even = ()
-            odd = ()
-            for j in tl.static_range(len(parts)):
-                a, b = tl.split(tl.reshape(parts[j], (LANES, LINES // len(parts) // 2, 2)))
-                even += (a,)
-                odd += (b,)
-            parts = even + odd
-    lines = ()
-    for j in tl.static_range(LINES):
-        lines += (tl.reshape(parts[j], (LANES,)),)
-    return lines
-
-
-@_jit
-def _store_turned(
-    plane_ptr: tl.tensor,  # (width, length)
-    lines: tl.tuple,
-    first: tl.tensor,
-    length: tl.tensor,
-    lanes: tl.tensor,  # (LANES,)
-    width: tl.tensor,
-    LINES: tl.constexpr,
-    LANES: tl.constexpr,
-) -> None:
-    rows = lanes[:, None]
-    cols = first + tl.arange(0, LINES)[None, :]
-    inside = (rows < width) & (cols < length)
-    tl.store(plane_ptr + rows.to(tl.int64) * length + cols, _turned(lines, LINES, LANES), mask=inside)
 
 
 @_jit

@@ -6,16 +6,15 @@ from typing import Any
 
 from .lines import (
     _blur,
+    _columns,
     _jit,
+    _joined,
     _load_adjoint,
     _load_blurred,
     _load_lines,
     _pixels,
     _place,
-    _split,
     _start,
-    _store_turned,
-    _turned,
     tl,
 )
 
@@ -74,14 +73,15 @@ def _blur_products_kernel(
         xy += (xw * y,)
     step = tl.cast(map_height, tl.int64) * width
     planes: tl.constexpr = 5 if MASKED else 4
-    out_ptr = blurred_ptr + plane * planes * step
-    _store_turned(out_ptr, _blur(ux, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
-    _store_turned(out_ptr + step, _blur(du, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
-    _store_turned(out_ptr + 2 * step, _blur(dd, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
-    _store_turned(out_ptr + 3 * step, _blur(xy, taps, UNIFORM, LINES), first, map_height, lanes, width, LINES, LANES)
+    cols, rows = _columns(first, lanes, LINES)
+    inside = (rows < map_height) & (cols < width)
+    out_ptr = blurred_ptr + plane * planes * step + cols.to(tl.int64) * map_height + rows
+    tl.store(out_ptr, _joined(_blur(ux, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + step, _joined(_blur(du, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + 2 * step, _joined(_blur(dd, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + 3 * step, _joined(_blur(xy, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
     if MASKED:
-        total = _blur(total, taps, UNIFORM, LINES)
-        _store_turned(out_ptr + 4 * step, total, first, map_height, lanes, width, LINES, LANES)
+        tl.store(out_ptr + 4 * step, _joined(_blur(total, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
 
 
 @_jit
@@ -110,25 +110,24 @@ def _moments(
     xy = _load_blurred(
         ptr + 3 * step, first, width, map_height, lanes, shift * shift, taps, BORDER, UNIFORM, LINES, LANES
     )
-    inverse = ()
+    total = ux
     if MASKED:
-        # Windows that hold no weight have moments of 0, hence a loss of exactly 0 and no slope.
         total = _load_blurred(ptr + 4 * step, first, width, map_height, lanes, 1.0, taps, BORDER, UNIFORM, LINES, LANES)
-        for j in tl.static_range(LINES):
-            inverse += (tl.where(total[j] > 0, 1 / tl.where(total[j] > 0, total[j], 1.0), 0.0),)
-    return ux, du, dd, xy, inverse
+    return ux, du, dd, xy, total
 
 
 @_jit
-def _centred(
-    ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, inverse: tl.tensor, MASKED: tl.constexpr
-) -> Any:
+def _centred(ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, total: tl.tensor, MASKED: tl.constexpr) -> Any:
+    # Blurred x' and d, the variance of d, the covariance, and what was multiplied to normalise them.
+    inverse = 1.0
     if MASKED:
+        # Windows that hold no weight have moments of 0, hence a loss of exactly 0 and no slope.
+        inverse = tl.where(total > 0, 1 / tl.where(total > 0, total, 1.0), 0.0)
         ux *= inverse
         du *= inverse
         dd *= inverse
         xy *= inverse
-    return ux, du, dd - du * du, xy - ux * (ux - du)
+    return ux, du, dd - du * du, xy - ux * (ux - du), inverse
 
 
 @_jit
@@ -153,19 +152,19 @@ def _loss_kernel(
 ) -> None:
     c1, c2, shift, byte, l1, l2 = constants
     plane, first, lanes = _place(map_width, map_height, LINES, LANES)
-    ux, du, dd, xy, inverse = _moments(
+    ux, du, dd, xy, total = _moments(
         blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
+    # Line by line, so that the loss alone is turned.
     losses = ()
     for j in tl.static_range(LINES):
-        mx, d, dv, sxy = _centred(ux[j], du[j], dd[j], xy[j], inverse[j] if MASKED else 1.0, MASKED)
+        mx, d, dv, sxy, _ = _centred(ux[j], du[j], dd[j], xy[j], total[j], MASKED)
         luminance = d * d / (2 * (mx + shift) * (mx - d + shift) + c1 + d * d)
         structure = dv / (2 * sxy + c2 + dv)
         losses += (luminance + structure - luminance * structure,)
-    rows = lanes[:, None]
-    cols = first + tl.arange(0, LINES)[None, :]
+    loss = _joined(losses, LINES, LANES)
+    rows, cols = _columns(first, lanes, LINES)
     inside = (rows < map_height) & (cols < map_width)
-    loss = _turned(losses, LINES, LANES)
     if EXTRA:
         lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
         offsets = (plane * height + rows + lost) * width + cols + lost
@@ -200,49 +199,47 @@ def _slopes_kernel(
 ) -> None:
     c1, c2, shift = constants[0], constants[1], constants[2]
     plane, first, lanes = _place(map_width, map_height, LINES, LANES)
-    ux, du, dd, xy, inverse = _moments(
+    ux, du, dd, xy, total = _moments(
         blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
-    rows = lanes[:, None]
-    cols = first + tl.arange(0, LINES)[None, :]
+    ux, du, dv, sxy, inverse = _centred(
+        _joined(ux, LINES, LANES), _joined(du, LINES, LANES), _joined(dd, LINES, LANES),
+        _joined(xy, LINES, LANES), _joined(total, LINES, LANES), MASKED,
+    )  # fmt: skip
+    rows, cols = _columns(first, lanes, LINES)
+    inside = (rows < map_height) & (cols < map_width)
     offsets = (plane * map_height + rows) * map_width + cols
-    g = tl.load(grad_ptr + offsets, mask=(rows < map_height) & (cols < map_width), other=0.0).to(ACC)
     # The formulas are those of SSIM; the loss is one minus it.
-    gs = _split(-g, LINES, LANES)
+    g = -tl.load(grad_ptr + offsets, mask=inside, other=0.0).to(ACC)
+    if MASKED:
+        g *= inverse
+    if BORDER == "reflect":
+        # A reflected pixel is read from both sides, one on the rim once: the adjoint of the blur is the blur of planes
+        # whose rim counts twice, halved on the rim.
+        g *= _rim(cols, map_width, 2.0) * _rim(rows, map_height, 2.0)
+    uy = ux - du
+    a1 = 2 * (ux + shift) * (uy + shift) + c1
+    a2 = 2 * sxy + c2
+    # Ratios one by one: b2 b1^2 would underflow for a small data range.
+    b1 = 1 / (a1 + du * du)
+    b2 = 1 / (a2 + dv)
+    c = 2 * (a1 * b1) * b2
+    e = c * (dv * b2)
+    if len(taps) == 1:
+        # A single pixel has no variance; the terms that would cancel leave their rounding otherwise.
+        c = tl.zeros_like(c)
+        e = tl.zeros_like(e)
+    k_du = 2 * (a2 * b2) * (du * b1)
     step = tl.cast(map_height, tl.int64) * map_width
     terms: tl.constexpr = 4 if BOTH else 3
-    plane_ptr = slopes_ptr + plane * terms * step + lanes
-    for j in tl.static_range(LINES):
-        mx, d, dv, sxy = _centred(ux[j], du[j], dd[j], xy[j], inverse[j] if MASKED else 1.0, MASKED)
-        g = gs[j]
-        if MASKED:
-            g *= inverse[j]
-        if BORDER == "reflect":
-            # A reflected pixel is read from both sides, one on the rim once: the adjoint of the blur is the blur of
-            # planes whose rim counts twice, halved on the rim.
-            g *= _rim(first + j, map_width, 2.0) * _rim(lanes, map_height, 2.0)
-        my = mx - d
-        a1 = 2 * (mx + shift) * (my + shift) + c1
-        a2 = 2 * sxy + c2
-        # Ratios one by one: b2 b1^2 would underflow for a small data range.
-        b1 = 1 / (a1 + d * d)
-        b2 = 1 / (a2 + dv)
-        c = 2 * (a1 * b1) * b2
-        e = c * (dv * b2)
-        if len(taps) == 1:
-            # A single pixel has no variance; the terms that would cancel leave their rounding otherwise.
-            c = tl.zeros_like(c)
-            e = tl.zeros_like(e)
-        k_d = 2 * (a2 * b2) * (d * b1)
-        ax = k_d * (((my + shift) * d - a1) * b1)
-        out_ptr = plane_ptr + (first + j).to(tl.int64) * map_height
-        inside = lanes < tl.where(first + j < map_width, map_height, 0)
-        tl.store(out_ptr, g * e, mask=inside)
-        tl.store(out_ptr + step, g * c, mask=inside)
-        tl.store(out_ptr + 2 * step, g * (ax - e * mx + c * d), mask=inside)
-        if BOTH:
-            ay = k_d * (((mx + shift) * d + a1) * b1)
-            tl.store(out_ptr + 3 * step, g * (ay - e * my - c * d), mask=inside)
+    out_ptr = slopes_ptr + plane * terms * step + cols.to(tl.int64) * map_height + rows
+    tl.store(out_ptr, g * e, mask=inside)
+    tl.store(out_ptr + step, g * c, mask=inside)
+    ax = k_du * (((uy + shift) * du - a1) * b1)
+    tl.store(out_ptr + 2 * step, g * (ax - e * ux + c * du), mask=inside)
+    if BOTH:
+        ay = k_du * (((ux + shift) * du + a1) * b1)
+        tl.store(out_ptr + 3 * step, g * (ay - e * uy - c * du), mask=inside)
 
 
 @_jit
@@ -260,8 +257,12 @@ def _blur_kernel(
 ) -> None:
     plane, first, lanes = _place(width, map_height, LINES, LANES)
     plane_ptr = slopes_ptr + plane * map_width * map_height
-    spread = _load_adjoint(plane_ptr, first, map_width, map_height, lanes, taps, BORDER, UNIFORM, LINES, LANES)
-    _store_turned(spread_ptr + plane * map_height * width, spread, first, width, lanes, map_height, LINES, LANES)
+    spread = _joined(
+        _load_adjoint(plane_ptr, first, map_width, map_height, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
+    )
+    rows, cols = _columns(first, lanes, LINES)
+    offsets = (plane * map_height + rows) * width + cols
+    tl.store(spread_ptr + offsets, spread, mask=(rows < map_height) & (cols < width))
 
 
 @_jit
@@ -294,42 +295,48 @@ def _gradient_kernel(
     terms: tl.constexpr = 4 if BOTH else 3
     step = tl.cast(map_height, tl.int64) * width
     ptr = spread_ptr + plane * terms * step
-    e = _load_adjoint(ptr, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
-    c = _load_adjoint(ptr + step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
-    mean_x = _load_adjoint(ptr + 2 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
-    mean_y = mean_x
+    e = _joined(_load_adjoint(ptr, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES)
+    c = _joined(
+        _load_adjoint(ptr + step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
+    )
+    mean_x = _joined(
+        _load_adjoint(ptr + 2 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
+        LINES,
+        LANES,
+    )
+    cols, rows = _columns(first, lanes, LINES)
+    inside = (rows < height) & (cols < width)
+    offsets = (plane * height + rows) * width + cols
+    x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
+    y = _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
+    d = x - y
+    # What both gradients are multiplied by: the weight of the pixel, and for `reflect` a half on the rim.
+    weight = 1.0
+    if MASKED:
+        weight = tl.load(mask_ptr + plane * mask_step + rows.to(tl.int64) * width + cols, mask=inside, other=0).to(ACC)
+    if BORDER == "reflect":
+        weight *= _rim(rows, height, 0.5) * _rim(cols, width, 0.5)
+    grad_x = ((x - shift) * e - d * c + mean_x) * weight
+    extra = 0.0
+    if EXTRA:
+        # Pixels that the map of `valid` lacks have no extra term.
+        lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
+        rows -= lost
+        cols -= lost
+        within = (rows >= 0) & (rows < map_height) & (cols >= 0) & (cols < map_width)
+        map_offsets = (plane * map_height + rows) * map_width + cols
+        g = tl.load(grad_ptr + map_offsets, mask=within, other=0.0).to(ACC)
+        sign = (d > 0).to(ACC) - (d < 0).to(ACC)
+        extra = g * (l1 * sign + 2 * l2 * d)
+        grad_x += extra
+    tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
     if BOTH:
-        mean_y = _load_adjoint(ptr + 3 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES)
-    lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
-    for j in tl.static_range(LINES):
-        line = first + j
-        inside = lanes < tl.where(line < height, width, 0)
-        offsets = (plane * height + line) * width + lanes
-        x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
-        y = _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
-        d = x - y
-        # What both gradients are multiplied by: the weight of the pixel, and for `reflect` a half on the rim.
-        weight = 1.0
-        if MASKED:
-            weight = tl.load(mask_ptr + plane * mask_step + line.to(tl.int64) * width + lanes, mask=inside, other=0)
-            weight = weight.to(ACC)
-        if BORDER == "reflect":
-            weight *= _rim(line, height, 0.5) * _rim(lanes, width, 0.5)
-        grad_x = ((x - shift) * e[j] - d * c[j] + mean_x[j]) * weight
-        extra = 0.0
+        mean_y = _joined(
+            _load_adjoint(ptr + 3 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
+            LINES,
+            LANES,
+        )
+        grad_y = ((y - shift) * e + d * c + mean_y) * weight
         if EXTRA:
-            row = line - lost
-            col = lanes - lost
-            # Pixels that the map of `valid` lacks have no extra term.
-            end = tl.where(row < 0, 0, tl.where(row < map_height, map_width, 0))
-            within = (col >= 0) & (col < end)
-            g = tl.load(grad_ptr + (plane * map_height + row) * map_width + col, mask=within, other=0.0).to(ACC)
-            sign = (d > 0).to(ACC) - (d < 0).to(ACC)
-            extra = g * (l1 * sign + 2 * l2 * d)
-            grad_x += extra
-        tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
-        if BOTH:
-            grad_y = ((y - shift) * e[j] + d * c[j] + mean_y[j]) * weight
-            if EXTRA:
-                grad_y -= extra
-            tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)
+            grad_y -= extra
+        tl.store(grad_y_ptr + offsets, grad_y.to(grad_y_ptr.dtype.element_ty), mask=inside)

@@ -14,13 +14,23 @@ from ssimae.kernels.launching import Card, launch_size
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def _run_values(**environment: str) -> None:
-    """Run kernel_values.py in a process of its own, since Triton is interpreted or compiled for a process's life."""
-    file = Path(__file__).with_name("kernel_values.py")
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", str(file)]
+def _run_values(*files: str, **environment: str) -> None:
+    """Run tests in a process of their own, since Triton is interpreted or compiled for a process's life."""
+    paths = [Path(__file__).with_name(file) for file in files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        *map(str, paths),
+    ]
     inherited = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
-        command, env=inherited | environment, cwd=file.parents[1], capture_output=True, text=True, check=False
+        command, env=inherited | environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
     )
     if done.returncode:
         pytest.fail(done.stdout + done.stderr, pytrace=False)
@@ -29,7 +39,7 @@ def _run_values(**environment: str) -> None:
 @pytest.mark.slow
 def test_interpreted_kernels_give_the_textbook() -> None:
     pytest.importorskip("triton", reason="needs triton")
-    _run_values(TRITON_INTERPRET="1")
+    _run_values("kernel_values.py", "kernel_traffic.py", TRITON_INTERPRET="1")
 
 
 @pytest.mark.gpu
@@ -39,7 +49,7 @@ def test_compiled_kernels_give_the_textbook() -> None:
     reason = available(torch.zeros(1, device="cuda"))
     if reason:
         pytest.skip(f"needs a device that Triton serves: {reason}")
-    _run_values()
+    _run_values("kernel_values.py")
 
 
 @pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")

@@ -1,0 +1,98 @@
+"""What launches read and write, element by element, is what the model of traffic says; run as kernel_values.py is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gpu_traffic import Traffic, gradient_traffic, map_traffic
+from kernel_values import BORDERS, options, pair, upstream
+from ssimae import kernels
+from ssimae.kernels import ssim as kernel_module
+from ssimae.kernels.launching import LaunchSize
+from triton.runtime import interpreter
+
+SIZE = LaunchSize(lines=4, lanes=32, planes=1)
+
+
+class Recorder:
+    """Counts the bytes of each launch: as often as programs ask for them, and each address once."""
+
+    def __init__(self) -> None:
+        self.requested = self.distinct = 0
+        self.touched: dict[str, list[np.ndarray[Any, Any]]] = {"read": [], "written": []}
+
+    def record(self, way: str, addresses: Any, mask: Any, itemsize: int) -> None:
+        found = np.broadcast_to(addresses, np.broadcast_shapes(addresses.shape, mask.shape))[
+            np.broadcast_to(mask.astype(bool), np.broadcast_shapes(addresses.shape, mask.shape))
+        ]
+        self.requested += found.size * itemsize
+        self.touched[way].append(found)
+        self.itemsize = itemsize
+
+    def launched(self) -> None:
+        for parts in self.touched.values():
+            if parts:
+                self.distinct += np.unique(np.concatenate(parts)).size * self.itemsize
+            parts.clear()
+
+
+@contextmanager
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    recorder = Recorder()
+    builder = interpreter.InterpreterBuilder
+    load, store, launch = builder.create_masked_load, builder.create_masked_store, kernel_module._launch
+
+    def masked_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
+        recorder.record("read", pointers.data, mask.data, pointers.get_element_ty().primitive_bitwidth // 8)
+        return load(self, pointers, mask, *rest)
+
+    def masked_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
+        recorder.record("written", pointers.data, mask.data, pointers.get_element_ty().primitive_bitwidth // 8)
+        return store(self, pointers, value, mask, *rest)
+
+    def counted_launch(*args: Any) -> None:
+        launch(*args)
+        recorder.launched()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builder, "create_masked_load", masked_load)
+        patch.setattr(builder, "create_masked_store", masked_store)
+        patch.setattr(kernel_module, "_launch", counted_launch)
+        patch.setattr(kernel_module, "launch_size", lambda *_: SIZE)
+        yield recorder
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize(("height", "width"), [(9, 37), (8, 8)])
+def test_launches_move_what_the_model_says(
+    monkeypatch: pytest.MonkeyPatch, border: str, height: int, width: int
+) -> None:
+    form = options(border, window_size=5)
+    x, y = pair((1, 2, height, width))
+    grad = upstream(x, form)
+    shape = {"window_size": 5, "border": border, "size": SIZE}
+    with recorded(monkeypatch) as moved:
+        kernels.ssim_loss_map(x, y, *form)
+    check(moved, map_traffic(2, height, width, **shape))  # type: ignore[arg-type]
+    for both in (False, True):
+        with recorded(monkeypatch) as moved:
+            kernels.ssim_loss_map_backward(grad, x, y, *form, True, both)
+        check(moved, gradient_traffic(2, height, width, both=both, **shape))  # type: ignore[arg-type]
+
+
+def check(moved: Recorder, expected: Traffic) -> None:
+    assert moved.requested == expected.requested
+    assert moved.distinct == expected.distinct
+    assert 0 < expected.scratch < expected.distinct
+
+
+def test_bfloat16_images_are_half_as_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = options("reflect", window_size=3)
+    x, y = pair((1, 1, 6, 9), torch.bfloat16)
+    shape = {"window_size": 3, "border": "reflect", "size": SIZE}
+    with recorded(monkeypatch) as moved:
+        kernels.ssim_loss_map(x, y, *form)
+    assert moved.requested == map_traffic(1, 6, 9, image_bytes=2, **shape).requested  # type: ignore[arg-type]
