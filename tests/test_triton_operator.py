@@ -1,4 +1,4 @@
-"""The public function on Triton's kernels, in processes of their own: in the interpreter, and on a card where there is one."""
+"""The public function on Triton's kernels, in processes of their own: interpreted, and on a card if there is one."""
 
 import os
 import subprocess
