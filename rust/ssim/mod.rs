@@ -1,13 +1,14 @@
 //! Windowed 1 - SSIM and its gradient on planes of float32 or float64, in the form without cancellation.
 //!
 //! With d = x - y, x' = x - s, y' = y - s and G the window, four planes are blurred: x', d, d^2, x'y'. The gradient blurs
-//! three more (four for both inputs) with the adjoint of G. Rows stream through a ring of K rows, so that a plane is
-//! read once and the ring stays in cache.
+//! three more (four for both inputs) with the adjoint of G. Rows stream through rings of K + 1 rows, so that a plane is
+//! read once and the rings stay in cache.
 
 mod blur;
 mod gradient;
 mod map;
 mod moments;
+mod rows;
 mod simd;
 mod terms;
 
