@@ -18,6 +18,7 @@ except ImportError:  # The functions below then stay plain ones that nobody call
 __all__ = [
     "_blur",
     "_columns",
+    "_difference",
     "_jit",
     "_joined",
     "_load_adjoint",
@@ -92,6 +93,15 @@ def _pixels(line: tl.tensor, byte: tl.tensor, ACC: tl.constexpr) -> Any:
     if line.dtype == tl.uint8:
         pixels *= byte
     return pixels
+
+
+@_jit
+def _difference(x: tl.tensor, y: tl.tensor, byte: tl.tensor, ACC: tl.constexpr) -> Any:
+    if x.dtype == tl.uint8 and y.dtype == tl.uint8:
+        # Scaled last: a fused multiply-add would leave the rounding of one product where both are equal.
+        return (x.to(ACC) - y.to(ACC)) * byte
+    else:
+        return _pixels(x, byte, ACC) - _pixels(y, byte, ACC)
 
 
 @_jit

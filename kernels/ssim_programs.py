@@ -7,6 +7,7 @@ from typing import Any
 from .lines import (
     _blur,
     _columns,
+    _difference,
     _jit,
     _joined,
     _load_adjoint,
@@ -57,7 +58,7 @@ def _blur_products_kernel(
         x = _pixels(xs[j], byte, ACC)
         y = _pixels(ys[j], byte, ACC)
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
-        d = x - y
+        d = _difference(xs[j], ys[j], byte, ACC)
         x -= shift
         y -= shift
         xw = x
@@ -168,8 +169,8 @@ def _loss_kernel(
     if EXTRA:
         lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
         offsets = (plane * height + rows + lost) * width + cols + lost
-        x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
-        d = x - _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
+        x = tl.load(x_ptr + offsets, mask=inside, other=0)
+        d = _difference(x, tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
         loss += l1 * tl.abs(d) + l2 * (d * d)
     tl.store(loss_ptr + (plane * map_height + rows) * map_width + cols, loss, mask=inside)
 
@@ -307,9 +308,11 @@ def _gradient_kernel(
     cols, rows = _columns(first, lanes, LINES)
     inside = (rows < height) & (cols < width)
     offsets = (plane * height + rows) * width + cols
-    x = _pixels(tl.load(x_ptr + offsets, mask=inside, other=0), byte, ACC)
-    y = _pixels(tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
-    d = x - y
+    x = tl.load(x_ptr + offsets, mask=inside, other=0)
+    y = tl.load(y_ptr + offsets, mask=inside, other=0)
+    d = _difference(x, y, byte, ACC)
+    x = _pixels(x, byte, ACC)
+    y = _pixels(y, byte, ACC)
     # What both gradients are multiplied by: the weight of the pixel, and for `reflect` a half on the rim.
     weight = 1.0
     if MASKED:

@@ -39,7 +39,7 @@ def _run_values(*files: str, **environment: str) -> None:
 @pytest.mark.slow
 def test_interpreted_kernels_give_the_textbook() -> None:
     pytest.importorskip("triton", reason="needs triton")
-    _run_values("kernel_values.py", "kernel_traffic.py", TRITON_INTERPRET="1")
+    _run_values("kernel_values.py", "kernel_inputs.py", "kernel_traffic.py", TRITON_INTERPRET="1")
 
 
 @pytest.mark.gpu
@@ -49,7 +49,7 @@ def test_compiled_kernels_give_the_textbook() -> None:
     reason = available(torch.zeros(1, device="cuda"))
     if reason:
         pytest.skip(f"needs a device that Triton serves: {reason}")
-    _run_values("kernel_values.py")
+    _run_values("kernel_values.py", "kernel_inputs.py")
 
 
 @pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")
