@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .lines import _jit, _source, tl, triton
+from .lines import _difference, _jit, _pixels, _source, tl, triton
 from .one_shot_tiles import (
     _as_pixels,
     _blur,
@@ -72,8 +72,8 @@ def _blurred_products(
     begin = first - HALO
     xs = _load_tile(x_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
     ys = _load_tile(y_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
-    xs = _as_pixels(_mirror(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM), unit, ACC)
-    ys = _as_pixels(_mirror(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM), unit, ACC)
+    xs = _mirror(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
+    ys = _mirror(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
     if MASKED:
         ms = _load_tile(mask_ptr, mask_rows, row_inside, begin, width, 1, SIDE + 2 * HALO, RIM % 4 == 3)
         ms = _mirror(ms, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
@@ -83,9 +83,9 @@ def _blurred_products(
     xy = ()
     for index in tl.static_range(SIDE + 2 * HALO):
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
-        d = xs[index] - ys[index]
-        x = xs[index] - shift
-        y = ys[index] - shift
+        d = _difference(xs[index], ys[index], unit, ACC)
+        x = _pixels(xs[index], unit, ACC) - shift
+        y = _pixels(ys[index], unit, ACC) - shift
         if MASKED:
             ux = ux + (ms[index] * x,)
             du = du + (ms[index] * d,)
@@ -369,9 +369,8 @@ def _one_shot_kernel(
             slopes = slopes + new_slopes
             if EXTRA:
                 at = (plane * height + source) * width + cols
-                pair = (tl.load(x_ptr + at, mask=on_map, other=0), tl.load(y_ptr + at, mask=on_map, other=0))
-                pair = _as_pixels(pair, unit, ACC)
-                d = pair[0] - pair[1]
+                x = tl.load(x_ptr + at, mask=on_map, other=0)
+                d = _difference(x, tl.load(y_ptr + at, mask=on_map, other=0), unit, ACC)
                 loss += l1 * tl.abs(d) + l2 * (d * d)
             if WEIGHTED:
                 loss *= weights
