@@ -228,6 +228,9 @@ impl<T: Real> Line<T> {
     /// Writes the window over all columns, the first one reaching from column `first` on.
     pub fn blur(&mut self, arch: Arch, window: &Window<T>, first: usize, out: &mut [T]) {
         let (columns, length) = (&self.columns, self.length);
+        if T::slide(arch, &window.weights, &columns[first..], out) {
+            return;
+        }
         if let Some(quads) = &mut self.quads {
             let rows = [0, 1, 2, 3].map(|step| &columns[step..][..length + 2 * LANES]);
             arch.dispatch(Sum {

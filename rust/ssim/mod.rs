@@ -10,6 +10,8 @@ mod map;
 mod moments;
 mod rows;
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod slide;
 mod terms;
 
 use std::ops::Range;

@@ -90,11 +90,14 @@ pub trait Real:
     ) -> Self::Vector<S>;
     /// 1 / a, or 0 where a is not above 0.
     fn inverse_or_zero<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+    /// Slides a symmetric window along a row in a way that these numbers and this processor have; returns whether there
+    /// is one.
+    fn slide(arch: Arch, weights: &[Self], columns: &[Self], out: &mut [Self]) -> bool;
 }
 
 macro_rules! real {
     ($type:ident, $vector:ident, $as:ident, $as_mut:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $mul_add:ident, $greater:ident, $select:ident) => {
+     $mul_add:ident, $greater:ident, $select:ident, $slide:expr) => {
         impl Real for $type {
             type Vector<S: Simd> = S::$vector;
 
@@ -147,6 +150,9 @@ macro_rules! real {
                 let (zero, one) = (simd.$splat(0.0), simd.$splat(1.0));
                 simd.$select(simd.$greater(a, zero), simd.$div(one, a), zero)
             }
+            fn slide(arch: Arch, weights: &[Self], columns: &[Self], out: &mut [Self]) -> bool {
+                $slide(arch, weights, columns, out)
+            }
         }
     };
 }
@@ -163,7 +169,8 @@ real!(
     div_f32s,
     mul_add_e_f32s,
     greater_than_f32s,
-    select_f32s
+    select_f32s,
+    slide_f32
 );
 real!(
     f64,
@@ -177,8 +184,20 @@ real!(
     div_f64s,
     mul_add_e_f64s,
     greater_than_f64s,
-    select_f64s
+    select_f64s,
+    |_, _: &[f64], _: &[f64], _: &mut [f64]| false
 );
+
+#[cfg(target_arch = "x86_64")]
+fn slide_f32(arch: Arch, weights: &[f32], columns: &[f32], out: &mut [f32]) -> bool {
+    // SAFETY: pulp has found AVX-512 on this processor.
+    matches!(arch, Arch::V4(_)) && unsafe { super::slide::slide(weights, columns, out) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn slide_f32(_: Arch, _: &[f32], _: &[f32], _: &mut [f32]) -> bool {
+    false
+}
 
 /// A register with the usual operators.
 pub struct Lanes<S: Simd, T: Real>(pub S, pub T::Vector<S>);

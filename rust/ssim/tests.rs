@@ -146,6 +146,34 @@ fn gradients_of_one_input_are_those_of_both() {
 }
 
 #[test]
+fn float32_agrees_with_float64_for_every_side() {
+    let shape = PlaneShape { height: 33, width: 75 };
+    let wave = |step: usize| (0..shape.len()).map(|i| ((i * step) % 97) as f32 / 96.0).collect::<Vec<_>>();
+    let (x, y) = (wave(31), wave(53));
+    let wide = |plane: &[f32]| plane.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+    let (x64, y64) = (wide(&x), wide(&y));
+    for side in (1..=MAX_TAPS).step_by(2) {
+        for equal in [true, false] {
+            for border in BORDERS {
+                let single = ssim::<f32>(border, side, equal);
+                let double = ssim::<f64>(border, side, equal);
+                let (mut grad, mut want) = (vec![f32::NAN; x.len()], vec![f64::NAN; x.len()]);
+                let inputs = Inputs { x: &x, y: &y, mask: None, shape };
+                let inputs64 = Inputs { x: &x64, y: &y64, mask: None, shape };
+                let sums = single.sums_and_gradients(inputs, None, 1.0, [None, Some(&mut grad)]);
+                let sums64 = double.sums_and_gradients(inputs64, None, 1.0, [None, Some(&mut want)]);
+                let (Ok(sums), Ok(sums64)) = (sums, sums64) else { panic!("refused") };
+                assert!((sums[0] - sums64[0]).abs() < 1e-6 * sums64[0], "{border:?} {side} {equal}");
+                let largest = want.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                for (got, want) in grad.iter().zip(&want) {
+                    assert!((f64::from(*got) - want).abs() < 1e-5 * largest, "{border:?} {side} {equal}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn identical_inputs_give_exactly_zero() {
     let (x, _) = inputs();
     for equal in [true, false] {
