@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint wheel bench tools clean
+.PHONY: run test lint wheel bench bench-gpu tools clean
 
 run: $(VENV)/installed
 	$(BIN)/python -m ssimae run $(ARGS)
@@ -31,6 +31,10 @@ wheel: $(VENV)/installed
 
 bench: $(VENV)/rivals
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
+
+# On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
+bench-gpu:
+	PYTHONPATH=python $(PYTHON) tests/perf/gpu.py $(ARGS)
 
 $(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
