@@ -32,7 +32,7 @@ wheel: $(VENV)/installed
 bench: $(VENV)/rivals
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
-# On a bare machine with a GPU: needs no environment of its own, only torch, Triton and numpy in that of $(PYTHON).
+# On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
 bench-gpu:
 	PYTHONPATH=python $(PYTHON) tests/perf/gpu.py $(ARGS)
 
