@@ -48,7 +48,9 @@ def cut(
 ) -> LaunchSize:
     """Return the launch size of given blocks for planes (height, width)."""
     columns = 32 * num_warps
-    strip_quads = columns // 4 - (window_size - 1 + 3) // 4
+    # A strip begins where a thread of a whole plane would: the last column is then at one place in its thread.
+    fours = side // 4
+    strip_quads = (columns // 4 - (window_size - 1 + 3) // 4) // fours * fours
     strips = 1 + max(0, -(-(width - columns) // (4 * strip_quads)))
     block_rows = -(-block_rows // side) * side
     return LaunchSize(side, block_rows, -(-height // block_rows), strips, strip_quads, num_warps)

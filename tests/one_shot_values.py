@@ -111,6 +111,13 @@ def test_sums_and_gradients_are_the_textbooks(border: str, window_size: int, sha
     check(*pair(shape), window(border, window_size))
 
 
+@pytest.mark.parametrize("border", ["reflect", "symmetric"])
+@pytest.mark.parametrize(("window_size", "width"), [(3, 131), (11, 131), (11, 245)])
+def test_mirrors_at_the_end_of_a_later_strip(border: str, window_size: int, width: int) -> None:
+    # As cut for a card: strips of 128 columns, eight of them a thread.
+    check(*pair((1, 1, 12, width)), window(border, window_size))
+
+
 def test_widest_window() -> None:
     x, y = pair((1, 1, 31, 32))
     form = window("reflect", 31)

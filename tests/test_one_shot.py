@@ -153,6 +153,7 @@ def test_kernel_compiles_without_a_card_within_its_budget(
 def test_launch_covers_each_plane_once(planes: int, height: int, width: int, window_size: int) -> None:
     size = launch_size(planes, height, width, window_size, processors=132)
     assert size.block_rows % size.side == 0
+    assert 4 * size.strip_quads % size.side == 0
     assert (size.blocks - 1) * size.block_rows < height <= size.blocks * size.block_rows
     step, radius = 4 * size.strip_quads, window_size // 2
     # Every strip sees a radius beyond the columns that it owns, on both sides.
