@@ -15,11 +15,12 @@ from machine import describe
 os.environ.setdefault("RAYON_NUM_THREADS", str(torch.get_num_threads()))
 torch.set_num_threads(int(os.environ["RAYON_NUM_THREADS"]))
 
-BUDGET_S, ROUNDS = 2.0, (5, 60)
+BUDGET_S, ROUNDS = 3.0, (5, 20)
 """Time for the rounds of one benchmark, unless that makes them fewer or more than this."""
 
-SETTLE_S = 0.03
-"""Pause before each timed call: threads of OpenMP go on spinning for a while, on cores that the next call needs."""
+SETTLE_S, WARM_S, BLOCK_S = 0.03, 0.03, 0.05
+"""Pause before what is timed, as OpenMP's threads go on spinning for a while on cores that others need; then calls to
+wake the processor, which is slow after a pause; then as many timed calls on end as take this long."""
 
 TABLE = pytest.StashKey[list]()
 
@@ -72,18 +73,20 @@ def beside(benchmark, request):
     def run(ours, theirs, *, group, name, pixels, target=None, packages=(), labels=("ours", "theirs"), **info):
         ours_s, before, spent = [], [], []
         kept = not benchmark.disabled and request.getfixturevalue("kept_memory")
+        answers = ours(), theirs()  # warms up, compiles
+        calls = (1, 1) if benchmark.disabled else (calls_of(ours), calls_of(theirs))
 
         def time_ours():
-            time.sleep(SETTLE_S)
+            wake(ours)
             start = time.perf_counter()
-            ours()
-            ours_s.append(time.perf_counter() - start)
+            repeat(ours, calls[0])
+            ours_s.append((time.perf_counter() - start) / calls[0])
 
         def set_up():
             before.append(len(before) % 2 == 0)
             if before[-1]:
                 time_ours()
-            time.sleep(SETTLE_S)
+            wake(theirs)
             spent.append(resource.getrusage(resource.RUSAGE_SELF))
 
         def tear_down():
@@ -91,18 +94,19 @@ def beside(benchmark, request):
             if not before[-1]:
                 time_ours()
 
-        answers = ours(), theirs()  # warms up, compiles
         start = time.perf_counter()
         if not benchmark.disabled:
-            time_ours(), theirs()
+            time_ours(), wake(theirs), repeat(theirs, calls[1])
         rounds = int(BUDGET_S / (time.perf_counter() - start + 1e-9))
         rounds = min(max(rounds, ROUNDS[0]), ROUNDS[1])
         ours_s.clear()
         benchmark.group = group
         benchmark.extra_info.update(describe(packages), pixels=pixels, target=target, kept_memory=kept, **info)
-        benchmark.pedantic(theirs, setup=set_up, teardown=tear_down, rounds=rounds)
+        benchmark.extra_info["calls"] = calls
+        benchmark.pedantic(lambda: repeat(theirs, calls[1]), setup=set_up, teardown=tear_down, rounds=rounds)
         if not benchmark.disabled:
-            row = compare(ours_s, benchmark.stats.stats.data, pixels) | {"spent": spent}
+            theirs_s = [seconds / calls[1] for seconds in benchmark.stats.stats.data]
+            row = compare(ours_s, theirs_s, pixels) | {"spent": spent}
             benchmark.extra_info.update(row)
             row |= {"group": group, "name": name, "target": target, "labels": labels}
             row["load"] = benchmark.extra_info["load"]
@@ -129,6 +133,28 @@ def beside_memory(benchmark, request):
         request.config.stash.setdefault(TABLE, []).append(row)
 
     return record
+
+
+def repeat(call, times):
+    for _ in range(times):
+        call()
+
+
+def wake(call):
+    """Wait for what others left running, then call until the processor is awake and the caches hold what they can."""
+    time.sleep(SETTLE_S)
+    end = time.perf_counter() + WARM_S
+    call()
+    while time.perf_counter() < end:
+        call()
+
+
+def calls_of(call):
+    """Return how many calls on end are timed as one."""
+    wake(call)
+    start = time.perf_counter()
+    call()
+    return max(1, round(BLOCK_S / (time.perf_counter() - start + 1e-9)))
 
 
 def difference(after, before):
