@@ -246,7 +246,7 @@ def _loss_map_backward(
             grad, x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y, mask=mask, l1=l1, l2=l2
         )
         return _or_empty(found, x, y)
-    # A map of one plane would be taken for that of all: it is one plane of as many inputs, too.
+    # The sums of the map times its gradient have the gradients that are asked for.
     found = _loss_sums(
         x, y, mask, grad.reshape(-1, *grad.shape[2:]), taps, c1, c2, shift, border, l1, l2, 1.0, grad_of_x, grad_of_y
     )
