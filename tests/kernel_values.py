@@ -105,7 +105,7 @@ def _unwritten_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 CASES = [
     pytest.param(11, 1.5, (1, 1, 11, 11), id="gaussian-K"),
     pytest.param(11, 1.5, (1, 1, 12, 12), id="gaussian-K+1"),
-    pytest.param(3, 0.8, (1, 2, 5, 13), id="channels-prime-wide"),
+    pytest.param(3, 0.8, (1, 3, 7, 13), id="channels-prime-wide"),
     pytest.param(7, None, (1, 1, 19, 8), id="uniform-tall"),
     pytest.param(3, None, (1, 1, 33, 35), id="uniform-many-tiles"),
     pytest.param(31, 5.0, (1, 1, 31, 32), id="widest"),

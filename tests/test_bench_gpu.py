@@ -68,7 +68,7 @@ def test_without_a_gpu_one_line_says_so_and_the_status_is_2():
 
 def test_make_needs_no_environment_of_the_project():
     done = subprocess.run(
-        ["make", "--dry-run", "bench-gpu", "PYTHON=python9", "ARGS=--quick"],
+        ["make", "--no-print-directory", "--dry-run", "bench-gpu", "PYTHON=python9", "ARGS=--quick"],
         cwd=SCRIPT.parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "PYTHONPATH=python python9 tests/perf/gpu.py --quick", done.stderr
