@@ -12,17 +12,29 @@ pub enum Connectivity {
     Eight,
 }
 
-/// One horizontal run of a mask: columns `start..end`.
-struct Run {
-    start: usize,
-    end: usize,
-    label: u32,
+/// One horizontal run of a region: columns `start..end` of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Row.
+    pub row: u32,
+    /// First column.
+    pub start: u32,
+    /// Column after the last.
+    pub end: u32,
+    /// Region, from 0, in the order of their first pixels.
+    pub region: u32,
+}
+
+/// The connected regions of a mask as runs, in reading order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Regions {
+    /// All runs, row by row.
+    pub runs: Vec<Run>,
+    /// Number of regions.
+    pub count: usize,
 }
 
 /// Labels the connected regions of a mask 1, 2, ... in the order of their first pixel; returns their number.
-///
-/// Rows are read as runs, and runs that touch those of the row before are joined by union-find, so sparse masks cost
-/// little more than reading them.
 ///
 /// # Errors
 /// If a slice does not have height x width elements.
@@ -33,61 +45,73 @@ pub fn label(
     connectivity: Connectivity,
     labels: &mut [i32],
 ) -> Result<usize, Error> {
-    check_len("mask", height * width, mask.len())?;
     check_len("labels", height * width, labels.len())?;
+    let found = find(mask, height, width, connectivity)?;
     labels.fill(0);
-    if mask.is_empty() {
-        return Ok(0);
+    for run in &found.runs {
+        let row = run.row as usize * width;
+        labels[row + run.start as usize..row + run.end as usize].fill(run.region as i32 + 1);
     }
-    let reach = usize::from(connectivity == Connectivity::Eight);
+    Ok(found.count)
+}
+
+/// Finds the connected regions of a mask; any value but 0 is inside.
+///
+/// Rows are read as runs, and runs that touch those of the row before are joined by union-find, so sparse masks cost
+/// little more than reading them.
+///
+/// # Errors
+/// If the mask does not have height x width elements.
+pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity) -> Result<Regions, Error> {
+    check_len("mask", height * width, mask.len())?;
+    if mask.is_empty() {
+        return Ok(Regions::default());
+    }
+    let reach = u32::from(connectivity == Connectivity::Eight);
     let mut parent: Vec<u32> = Vec::new();
     let mut runs: Vec<Run> = Vec::new();
-    let mut row_starts = Vec::with_capacity(height + 1);
     let mut above = 0..0;
-    for line in mask.chunks_exact(width) {
+    for (row, line) in mask.chunks_exact(width).enumerate() {
         let first = runs.len();
-        row_starts.push(first);
         let mut touching = above.start;
         let mut column = 0;
         while let Some((start, end)) = next_run(line, column) {
             column = end;
+            let (start, end) = (start as u32, end as u32);
             while touching < above.end && runs[touching].end + reach <= start {
                 touching += 1;
             }
             let mut label = None;
             let mut other = touching;
             while other < above.end && runs[other].start < end + reach {
-                let root = find(&mut parent, runs[other].label);
+                let root = root_of(&mut parent, runs[other].region);
                 label = Some(match label {
                     None => root,
                     Some(mine) => unite(&mut parent, mine, root),
                 });
                 other += 1;
             }
-            let label = label.unwrap_or_else(|| {
+            let region = label.unwrap_or_else(|| {
                 let fresh = parent.len() as u32;
                 parent.push(fresh);
                 fresh
             });
-            runs.push(Run { start, end, label });
+            runs.push(Run { row: row as u32, start, end, region });
         }
         above = first..runs.len();
     }
-    row_starts.push(runs.len());
     // Roots are numbered by their first run, which is the first pixel in reading order.
-    let mut number = vec![0; parent.len()];
+    let mut number = vec![u32::MAX; parent.len()];
     let mut count = 0;
-    for (line, bounds) in labels.chunks_exact_mut(width).zip(row_starts.windows(2)) {
-        for run in &runs[bounds[0]..bounds[1]] {
-            let root = find(&mut parent, run.label) as usize;
-            if number[root] == 0 {
-                count += 1;
-                number[root] = count;
-            }
-            line[run.start..run.end].fill(number[root]);
+    for run in &mut runs {
+        let root = root_of(&mut parent, run.region) as usize;
+        if number[root] == u32::MAX {
+            number[root] = count;
+            count += 1;
         }
+        run.region = number[root];
     }
-    Ok(count as usize)
+    Ok(Regions { runs, count: count as usize })
 }
 
 fn next_run(line: &[u8], from: usize) -> Option<(usize, usize)> {
@@ -96,7 +120,7 @@ fn next_run(line: &[u8], from: usize) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-fn find(parent: &mut [u32], mut node: u32) -> u32 {
+fn root_of(parent: &mut [u32], mut node: u32) -> u32 {
     while parent[node as usize] != node {
         parent[node as usize] = parent[parent[node as usize] as usize];
         node = parent[node as usize];
