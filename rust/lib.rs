@@ -1,9 +1,8 @@
 //! What ssimae computes on the CPU, on plain slices: no Python, no I/O, no policy.
 
 pub mod crops;
-pub mod curves;
 pub mod error;
-pub mod overlap;
+pub mod evaluation;
 #[cfg(feature = "python")]
 mod python;
 pub mod regions;

@@ -202,10 +202,10 @@ MASK = np.eye(3, 4)
         ([], [], "`maps` is empty"),
         ([IMAGE, IMAGE], [MASK], "`maps` and `masks` must be as many; masks end at 1"),
         ([IMAGE], [MASK, MASK], "`maps` and `masks` must be as many; maps end at 1"),
-        ([IMAGE, IMAGE], [MASK, MASK.T], r"mask 1 must have the shape of its map \(3, 4\), got \(4, 3\)"),
-        ([IMAGE[0]], [MASK[0]], r"map 0 must have shape \(h, w\), got \(4,\)"),
-        ([IMAGE.astype(int)], [MASK], "map 0 must be float16, float32, float64, uint8 or uint16, got int64"),
-        ([IMAGE, IMAGE.astype(float)], [MASK, MASK], "map 1: maps must all be float32 or all float64"),
+        ([IMAGE, IMAGE], [MASK, MASK.T], r"map 1: the mask must have the shape of its map \(3, 4\), got \(4, 3\)"),
+        ([IMAGE[0]], [MASK[0]], r"map 0: a map must have shape \(h, w\), got \(4,\)"),
+        ([IMAGE.astype(int)], [MASK], "map 0: a map must be float16, float32, float64, uint8 or uint16, got int64"),
+        ([IMAGE, IMAGE.astype(float)], [MASK, MASK], "map 1: maps must all be float64, or all of smaller types"),
     ],
 )
 def test_undefined_metrics_are_errors_with_their_reason(maps, masks, said: str) -> None:
@@ -225,7 +225,7 @@ def test_scores_that_are_not_finite_are_refused_with_image_and_pixel(value: floa
 def test_ignoring_all_pixels_of_one_kind_leaves_the_metrics_undefined() -> None:
     with pytest.raises(ValueError, match="no defect pixel in any mask"):
         evaluate_maps([IMAGE], [MASK], ignore=[MASK])
-    with pytest.raises(ValueError, match=r"`ignore` 0 must have the shape of its map \(3, 4\), got \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"map 0: `ignore` must have the shape of its map \(3, 4\), got \(4, 3\)"):
         evaluate_maps([IMAGE], [MASK], ignore=[MASK.T])
 
 

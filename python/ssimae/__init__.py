@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ssimae.config import Settings, preset
     from ssimae.datasets import Dataset, Sample, open_dataset
     from ssimae.detector import Detector, Prediction
-    from ssimae.evaluation import Evaluation, evaluate_maps
+    from ssimae.evaluation import Evaluation, Evaluator, evaluate_maps
     from ssimae.images import read_image
     from ssimae.model import Autoencoder
     from ssimae.regions import RegionStatistics, label_regions, region_statistics
@@ -23,6 +23,7 @@ __all__ = [
     "Dataset",
     "Detector",
     "Evaluation",
+    "Evaluator",
     "Prediction",
     "RegionStatistics",
     "Sample",
@@ -44,7 +45,7 @@ _MODULES = {
     "config": ("Settings", "preset"),
     "datasets": ("Dataset", "Sample", "open_dataset"),
     "detector": ("Detector", "Prediction"),
-    "evaluation": ("Evaluation", "evaluate_maps"),
+    "evaluation": ("Evaluation", "Evaluator", "evaluate_maps"),
     "images": ("read_image",),
     "model": ("Autoencoder",),
     "regions": ("RegionStatistics", "label_regions", "region_statistics"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -15,12 +17,25 @@ def write_bytes(path: Path, content: bytes) -> None:
     OSError
         If the folder cannot be written; what stood under the name stays.
     """
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path` to write to, and to make durable; it takes the name if all goes well.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield Path(name)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

@@ -1,10 +1,10 @@
-"""Metrics of residual maps against ground-truth masks: exact, all images pooled; the work is done in Rust."""
+"""Metrics of anomaly maps against ground-truth masks: exact, all images pooled; the work is done in Rust."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,81 +12,254 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from ssimae import _rust
+from ssimae.atomic import replacing
+from ssimae.metrics import Evaluation, ImageScores, RegionScores
+
+__all__ = ["Evaluation", "Evaluator", "evaluate_maps"]
 
 CURVE_FPRS = 400
 """False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics of one set of maps; every pixel of every image counts alike in the pixel metrics."""
+class Evaluator:
+    """Scores of images that come one by one, for exact metrics of all of them together.
 
-    auroc: float
-    """Area under the pixel ROC curve, in [0, 1]."""
-    average_precision: float
-    """Average precision of the pixels, as scikit-learn defines it."""
-    aupros: dict[float, float]
-    """AU-PRO for each limit of the false positive rate (MVTec AD, official evaluation 1.0)."""
-    image_auroc: float | None
-    """AUROC of the images by their highest score; None where one class is missing."""
-    image_auroc_reason: str | None
-    """Why there is no image AUROC."""
-    overlap: NDArray[np.float64]
-    """(Q, F): quantiles of the regions' covered share at given false positive rates."""
-    overlap_quantiles: tuple[float, ...]
-    overlap_fprs: tuple[float, ...]
-    threshold_at_fpr: dict[float, float]
-    """Lowest score whose false positive rate is at most the key."""
-    roc: NDArray[np.float64]
-    """(2, n): false and true positive rate, thinned for drawing; the metrics come from the full curve."""
-    pro: NDArray[np.float64]
-    """(2, n): false positive rate and mean overlap, thinned for drawing."""
-    overlap_curve: NDArray[np.float64]
-    """(1 + Q, 400): false positive rates, and the overlap quantiles over them."""
-    n_regions: int
-    n_images: int
-    n_pixels: int
+    Several can each take a part of the images, in threads, processes or on machines, and be merged: the metrics are
+    the same to the last bit, whatever the parts and their order. An evaluator can be pickled between processes of one
+    program; files are written and read by :meth:`save` and :meth:`load`, which run no code.
+
+    Parameters
+    ----------
+    image_top : float in [0, 1]
+        Share of an image's pixels whose mean score is the score of the image; of 0 the highest pixel alone.
+    memory_limit : int, optional
+        Bytes of scores from which on they are moved to a temporary file, sorted. Beside them, some megabytes a thread
+        are needed to sort, and the numbers of each region and image.
+
+    Notes
+    -----
+    A pixel takes 4 bytes (8 for float64 scores), a pixel of a defect another 4.
+
+    Examples
+    --------
+    >>> evaluator = Evaluator()
+    >>> evaluator.update(np.eye(8), np.eye(8) > 0)
+    >>> evaluator.compute().auroc
+    1.0
+    """
+
+    def __init__(self, *, image_top: float = 0.0, memory_limit: int | None = None) -> None:
+        if not 0 <= image_top <= 1:
+            raise ValueError(f"`image_top` must lie in [0, 1], got {image_top}")
+        if memory_limit is not None and memory_limit < 0:
+            raise ValueError(f"`memory_limit` must be bytes, or None, got {memory_limit}")
+        self._image_top = float(image_top)
+        self._memory_limit = memory_limit
+        self._scores = _rust.GatheredScores(False, self._image_top, memory_limit)
 
     @property
-    def aupro(self) -> float:
-        """AU-PRO at the first limit."""
-        return next(iter(self.aupros.values()))
+    def n_images(self) -> int:
+        """Images so far."""
+        return self._scores.counts()[3]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers, ready for JSON, under the official evaluation's names and ours."""
-        return {
-            "au_pro": self.aupro,
-            "classification_au_roc": self.image_auroc,
-            "auroc": self.auroc,
-            "average_precision": self.average_precision,
-            "image_auroc": self.image_auroc,
-            "image_auroc_reason": self.image_auroc_reason,
-            "fpr_limits": list(self.aupros),
-            "aupros": {str(limit): value for limit, value in self.aupros.items()},
-            "overlap": {
-                "quantiles": list(self.overlap_quantiles),
-                "fprs": list(self.overlap_fprs),
-                "values": self.overlap.tolist(),
-            },
-            "threshold_at_fpr": {
-                str(fpr): value if np.isfinite(value) else None for fpr, value in self.threshold_at_fpr.items()
-            },
-            "n_regions": self.n_regions,
-            "n_images": self.n_images,
-            "n_pixels": self.n_pixels,
-        }
+    @property
+    def n_pixels(self) -> int:
+        """Inspected pixels so far."""
+        negatives, positives, *_ = self._scores.counts()
+        return negatives + positives
 
-    def curves(self) -> dict[str, NDArray[np.float64]]:
-        """Return the curves by the names they have in ``curves.npz``."""
-        return {
-            "roc_fpr": self.roc[0],
-            "roc_tpr": self.roc[1],
-            "pro_fpr": self.pro[0],
-            "pro_pro": self.pro[1],
-            "overlap_fpr": self.overlap_curve[0],
-            "overlap_quantiles": np.array(self.overlap_quantiles),
-            "overlap_values": self.overlap_curve[1:],
-        }
+    @property
+    def n_regions(self) -> int:
+        """Ground-truth regions so far."""
+        return self._scores.counts()[2]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of scores in memory."""
+        return self._scores.counts()[4]
+
+    def update(self, map_: NDArray[Any], mask: NDArray[Any], *, ignore: NDArray[Any] | None = None) -> None:
+        """Add one image.
+
+        Parameters
+        ----------
+        map_ : ndarray of shape (h, w)
+            Scores, higher is more defective: any finite values of float16, float32, float64, uint8 or uint16. Scores
+            of all images must be float64, or none.
+        mask : ndarray of shape (h, w), bool or any number
+            Not zero is defect. Regions are its 8-connected components.
+        ignore : ndarray of shape (h, w), bool or any number, optional
+            Not zero is left out of everything.
+
+        Raises
+        ------
+        ValueError
+            If a shape or value is not as above; nothing is added then.
+        """
+        scores, defects = _as_scores(np.asarray(map_)), _as_flags(np.asarray(mask))
+        if defects.shape != scores.shape:
+            raise ValueError(f"the mask must have the shape of its map {scores.shape}, got {defects.shape}")
+        ignored = None if ignore is None else _as_flags(np.asarray(ignore))
+        if ignored is not None and ignored.shape != scores.shape:
+            raise ValueError(f"`ignore` must have the shape of its map {scores.shape}, got {ignored.shape}")
+        if not self.n_images and self._scores.double() != (scores.dtype == np.float64):
+            self._scores = _rust.GatheredScores(scores.dtype == np.float64, self._image_top, self._memory_limit)
+        self._scores.add(scores, defects, ignored)
+
+    def merge(self, other: Evaluator) -> Evaluator:
+        """Add all images of another evaluator, which stays as it is, behind these; returns this one.
+
+        Raises
+        ------
+        ValueError
+            If image scores or types of scores differ; nothing is added then.
+        """
+        if not self.n_images and self._scores.double() != other._scores.double():
+            self._scores = _rust.GatheredScores(other._scores.double(), self._image_top, self._memory_limit)
+        if other.n_images:
+            # One object cannot be read while it is written to.
+            self._scores.merge(other._scores if other is not self else _copy(self)._scores)
+        return self
+
+    def compute(
+        self,
+        *,
+        fpr_limits: Sequence[float] = (0.3,),
+        overlap_quantiles: Sequence[float] = (0.25, 0.5, 0.75),
+        overlap_fprs: Sequence[float] = (0.01, 0.05, 0.1, 0.3),
+    ) -> Evaluation:
+        """Return all metrics of the images so far; more may be added afterwards.
+
+        Parameters
+        ----------
+        fpr_limits : sequence of float in (0, 1]
+            Limits of AU-PRO; the first is `aupro`.
+        overlap_quantiles : sequence of float in [0, 1]
+            Quantiles over regions of the share a detection covers.
+        overlap_fprs : sequence of float in [0, 1]
+            False positive rates of the overlap table.
+
+        Raises
+        ------
+        ValueError
+            If a limit, quantile or rate is not as above, or a metric is undefined because there is no pixel with, or
+            none without, a defect.
+
+        Notes
+        -----
+        AU-PRO sorts all scores, merges ties, averages the covered share of the regions, and integrates over the false
+        positive rate up to the limit by trapezoids, interpolating at the limit; the area is divided by the limit.
+        Overlap is taken at the lowest threshold whose false positive rate is at most the given one, without
+        interpolation.
+
+        References
+        ----------
+        Bergmann et al. 2019, sec. 4.3 and fig. 7. Bergmann, Batzner, Fauser, Sattlegger, Steger: The MVTec Anomaly
+        Detection Dataset. IJCV 2021 (AU-PRO).
+        """
+        limits, quantiles, table = (tuple(map(float, given)) for given in (fpr_limits, overlap_quantiles, overlap_fprs))
+        _check_range("fpr_limits", limits, lambda value: 0 < value <= 1, "in (0, 1]")
+        _check_range("overlap_quantiles", quantiles, lambda value: 0 <= value <= 1, "in [0, 1]")
+        _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
+        if not self.n_images:
+            raise ValueError("there are no images")
+        curve_fprs = np.linspace(0.0, 1.0, CURVE_FPRS)
+        ascending, rates, asked = sorted(set(limits)), np.unique([*curve_fprs, *table]), sorted(set(table))
+        found = self._scores.metrics(ascending, list(quantiles), [(rate, rate in asked) for rate in rates.tolist()])
+        in_table, in_curve = np.searchsorted(rates, table), np.searchsorted(rates, curve_fprs)
+        in_limits = [ascending.index(limit) for limit in limits]
+        regions, (scores, is_defective) = self._scores.regions(), self._scores.images()
+        image_auroc, reason = _image_auroc(scores, is_defective)
+        return Evaluation(
+            auroc=found["auroc"],
+            average_precision=found["average_precision"],
+            aupros={limit: found["aupros"][place] for limit, place in zip(limits, in_limits, strict=True)},
+            image_auroc=image_auroc,
+            image_auroc_reason=reason,
+            overlap=found["overlap"][in_table].T,
+            overlap_quantiles=quantiles,
+            overlap_fprs=table,
+            threshold_at_fpr={
+                fpr: found["thresholds"][place] for fpr, place in zip(table, in_table.tolist(), strict=True)
+            },
+            best_f1=found["best_f1"][0],
+            best_f1_threshold=found["best_f1"][1],
+            roc=found["roc"].T,
+            pro=found["pro"].T,
+            precision_recall=found["precision_recall"].T,
+            overlap_curve=np.vstack([curve_fprs, found["overlap"][in_curve].T]),
+            regions=RegionScores(
+                image=regions[:, 0],
+                area=regions[:, 1],
+                box=regions[:, 2:],
+                auroc=found["region_aurocs"],
+                aupro=found["region_aupros"][in_limits].T,
+                overlap=found["region_overlap"][[asked.index(fpr) for fpr in table]].T,
+            ),
+            images=ImageScores(scores, is_defective),
+            n_regions=self.n_regions,
+            n_images=int(np.count_nonzero(~np.isnan(scores))),
+            n_pixels=self.n_pixels,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return all scores as bytes; :meth:`from_bytes` reads them on any machine."""
+        return self._scores.encoded()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, memory_limit: int | None = None) -> Evaluator:
+        """Return the evaluator that :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the bytes are cut short, damaged or of another version.
+        """
+        return cls._of(_rust.GatheredScores.from_bytes(data, memory_limit), memory_limit)
+
+    def save(self, path: Path | str) -> None:
+        """Write all scores to a file, which appears whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        with replacing(Path(path)) as partial:
+            self._scores.save(partial)
+
+    @classmethod
+    def load(cls, path: Path | str, *, memory_limit: int | None = None) -> Evaluator:
+        """Return the evaluator that :meth:`save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is cut short, damaged or of another version.
+        """
+        try:
+            return cls._of(_rust.GatheredScores.load(Path(path), memory_limit), memory_limit)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def _of(cls, scores: _rust.GatheredScores, memory_limit: int | None) -> Evaluator:
+        evaluator = cls(image_top=scores.image_top(), memory_limit=memory_limit)
+        evaluator._scores = scores
+        return evaluator
+
+    def __reduce__(self) -> tuple[Callable[..., Evaluator], tuple[bytes, int | None]]:
+        return _restored, (self.to_bytes(), self._memory_limit)
+
+
+def _restored(data: bytes, memory_limit: int | None) -> Evaluator:
+    return Evaluator.from_bytes(data, memory_limit=memory_limit)
+
+
+def _copy(evaluator: Evaluator) -> Evaluator:
+    return Evaluator(image_top=evaluator._image_top, memory_limit=evaluator._memory_limit).merge(evaluator)
 
 
 def evaluate_maps(
@@ -97,6 +270,8 @@ def evaluate_maps(
     overlap_quantiles: Sequence[float] = (0.25, 0.5, 0.75),
     overlap_fprs: Sequence[float] = (0.01, 0.05, 0.1, 0.3),
     ignore: Iterable[NDArray[Any] | None] | None = None,
+    image_top: float = 0.0,
+    memory_limit: int | None = None,
 ) -> Evaluation:
     """Return all metrics of anomaly maps against their masks.
 
@@ -115,6 +290,8 @@ def evaluate_maps(
         False positive rates of the overlap table.
     ignore : iterable of ndarray of shape (h, w) or None, optional
         Not zero is left out of everything.
+    image_top, memory_limit
+        As for :class:`Evaluator`.
 
     Returns
     -------
@@ -128,23 +305,15 @@ def evaluate_maps(
 
     Notes
     -----
-    AU-PRO sorts all scores, merges ties, averages the covered share of the regions, and integrates over the false
-    positive rate up to the limit by trapezoids, interpolating at the limit; the area is divided by the limit. Overlap
-    is taken at the lowest threshold whose false positive rate is at most the given one, without interpolation.
+    All definitions are those of :meth:`Evaluator.compute`; the maps stream through, so that an iterable that reads them
+    from files needs room for one at a time.
 
     References
     ----------
     Bergmann et al. 2019, sec. 4.3 and fig. 7. Bergmann, Batzner, Fauser, Sattlegger, Steger: The MVTec Anomaly
     Detection Dataset. IJCV 2021 (AU-PRO).
     """
-    limits, quantiles, table = (tuple(map(float, values)) for values in (fpr_limits, overlap_quantiles, overlap_fprs))
-    _check_range("fpr_limits", limits, lambda value: 0 < value <= 1, "in (0, 1]")
-    _check_range("overlap_quantiles", quantiles, lambda value: 0 <= value <= 1, "in [0, 1]")
-    _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
-
-    accumulator: _rust.ScoreAccumulator | None = None
-    image_scores: list[float] = []
-    image_labels: list[bool] = []
+    evaluator = Evaluator(image_top=image_top, memory_limit=memory_limit)
     missing: Any = object()
     ignores: Iterator[Any] = iter(itertools.repeat(None) if ignore is None else ignore)
     for index, (map_, mask) in enumerate(itertools.zip_longest(maps, masks, fillvalue=missing)):
@@ -152,77 +321,43 @@ def evaluate_maps(
             raise ValueError(
                 f"`maps` and `masks` must be as many; {'maps' if map_ is missing else 'masks'} end at {index}"
             )
-        scores, is_defect = _as_scores(np.asarray(map_), index), np.asarray(mask) != 0
         left_out = next(ignores, missing)
         if left_out is missing:
             raise ValueError(f"`ignore` must be as many as `maps`; it ends at {index}")
-        if is_defect.shape != scores.shape:
-            raise ValueError(f"mask {index} must have the shape of its map {scores.shape}, got {is_defect.shape}")
-        if left_out is not None and np.shape(left_out) != scores.shape:
-            raise ValueError(
-                f"`ignore` {index} must have the shape of its map {scores.shape}, got {np.shape(left_out)}"
-            )
-        if accumulator is None:
-            accumulator = _rust.ScoreAccumulator(scores.dtype == np.float64)
-        ignored = None if left_out is None else np.ascontiguousarray(np.asarray(left_out) != 0)
         try:
-            accumulator.add(
-                scores,
-                np.ascontiguousarray(is_defect).view(np.uint8),
-                None if ignored is None else ignored.view(np.uint8),
-            )
+            evaluator.update(map_, mask, ignore=left_out)
         except ValueError as error:
             raise ValueError(f"map {index}: {error}") from error
-        seen = scores if ignored is None else scores[~ignored]
-        if seen.size:
-            image_scores.append(float(seen.max()))
-            image_labels.append(bool((is_defect if ignored is None else is_defect & ~ignored).any()))
-    if accumulator is None:
+    if not evaluator.n_images:
         raise ValueError("`maps` is empty")
-
-    curve_fprs = np.linspace(0.0, 1.0, CURVE_FPRS)
-    fprs = np.unique(np.concatenate([curve_fprs, table]))
-    negatives, positives, regions = accumulator.counts()
-    auroc, average_precision, areas, overlap, thresholds, roc, pro = accumulator.curves(
-        list(limits), list(quantiles), fprs.tolist()
-    )
-    in_table, in_curve = np.searchsorted(fprs, table), np.searchsorted(fprs, curve_fprs)
-    image_auroc, reason = _image_auroc(image_labels, image_scores)
-    return Evaluation(
-        auroc=auroc,
-        average_precision=average_precision,
-        aupros=dict(zip(limits, areas, strict=True)),
-        image_auroc=image_auroc,
-        image_auroc_reason=reason,
-        overlap=overlap[in_table].T,
-        overlap_quantiles=quantiles,
-        overlap_fprs=table,
-        threshold_at_fpr={fpr: thresholds[place] for fpr, place in zip(table, in_table, strict=True)},
-        roc=roc.T,
-        pro=pro.T,
-        overlap_curve=np.vstack([curve_fprs, overlap[in_curve].T]),
-        n_regions=regions,
-        n_images=len(image_scores),
-        n_pixels=negatives + positives,
-    )
+    return evaluator.compute(fpr_limits=fpr_limits, overlap_quantiles=overlap_quantiles, overlap_fprs=overlap_fprs)
 
 
-def _as_scores(map_: NDArray[Any], index: int) -> NDArray[np.float32] | NDArray[np.float64]:
+def _as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
     if map_.ndim != 2:
-        raise ValueError(f"map {index} must have shape (h, w), got {map_.shape}")
+        raise ValueError(f"a map must have shape (h, w), got {map_.shape}")
     if map_.dtype == np.float64:
         return np.ascontiguousarray(map_)
     if map_.dtype not in (np.float16, np.float32, np.uint8, np.uint16):
-        raise ValueError(f"map {index} must be float16, float32, float64, uint8 or uint16, got {map_.dtype}")
+        raise ValueError(f"a map must be float16, float32, float64, uint8 or uint16, got {map_.dtype}")
     return np.ascontiguousarray(map_, dtype=np.float32)
 
 
-def _image_auroc(labels: list[bool], scores: list[float]) -> tuple[float | None, str | None]:
-    if all(labels):
+def _as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
+    if mask.ndim != 2:
+        raise ValueError(f"a mask must have shape (h, w), got {mask.shape}")
+    if mask.dtype not in (np.uint8, np.bool_):
+        mask = mask != 0
+    return np.ascontiguousarray(mask).view(np.uint8)
+
+
+def _image_auroc(scores: NDArray[np.float64], is_defective: NDArray[np.bool_]) -> tuple[float | None, str | None]:
+    inspected = ~np.isnan(scores)
+    if is_defective[inspected].all():
         return None, "no defect-free test image"
-    if not any(labels):
+    if not is_defective.any():
         return None, "no defective test image"
-    return float(roc_auc_score(labels, scores)), None
+    return float(roc_auc_score(is_defective[inspected], scores[inspected])), None
 
 
 def _check_range(name: str, values: tuple[float, ...], valid: Any, rule: str) -> None:

@@ -1,0 +1,132 @@
+"""What an evaluation finds: metrics, curves, and the numbers of every region and image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RegionScores:
+    """How well each ground-truth region is found; image by image, then in the order of their first pixels.
+
+    Every number of a set of regions against all defect-free pixels follows: AU-PRO is the mean of `aupro`, the pixel
+    AUROC the mean of `auroc` weighted by `area`.
+    """
+
+    image: NDArray[np.int64]
+    """(R,): number of the image."""
+    area: NDArray[np.int64]
+    """(R,): pixels."""
+    box: NDArray[np.int64]
+    """(R, 4): top, left, bottom, right; half-open."""
+    auroc: NDArray[np.float64]
+    """(R,): area under the ROC curve of the region's pixels against all defect-free pixels of all images."""
+    aupro: NDArray[np.float64]
+    """(R, L): area under the covered share over the false positive rate up to each limit, divided by the limit."""
+    overlap: NDArray[np.float64]
+    """(R, F): covered share at each false positive rate of the overlap table."""
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """Score of each image, in the order they came."""
+
+    score: NDArray[np.float64]
+    """(I,): highest score of its pixels, or mean of the highest; NaN where nothing is inspected."""
+    is_defective: NDArray[np.bool_]
+    """(I,): whether the mask marks a pixel that is inspected."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one set of maps; every pixel of every image counts alike in the pixel metrics.
+
+    Notes
+    -----
+    Thinned curves have a point at least every 1/2000 of either axis, and two straight lines between: where they meet
+    is no point of the curve, but chosen so that the area below them is that below the curve.
+    """
+
+    auroc: float
+    """Area under the pixel ROC curve, in [0, 1]."""
+    average_precision: float
+    """Average precision of the pixels, as scikit-learn defines it."""
+    aupros: dict[float, float]
+    """AU-PRO for each limit of the false positive rate (MVTec AD, official evaluation 1.0)."""
+    image_auroc: float | None
+    """AUROC of the images by their highest score; None where one class is missing."""
+    image_auroc_reason: str | None
+    """Why there is no image AUROC."""
+    overlap: NDArray[np.float64]
+    """(Q, F): quantiles of the regions' covered share at given false positive rates."""
+    overlap_quantiles: tuple[float, ...]
+    overlap_fprs: tuple[float, ...]
+    threshold_at_fpr: dict[float, float]
+    """Lowest score whose false positive rate is at most the key; infinite where even the highest exceeds it."""
+    best_f1: float
+    """Highest F1 of the pixels over all thresholds."""
+    best_f1_threshold: float
+    """Score from which on pixels count as defects there; the highest such, if there are several."""
+    roc: NDArray[np.float64]
+    """(2, n): false and true positive rate, thinned; the trapezoids under it are the exact AUROC (see Notes)."""
+    pro: NDArray[np.float64]
+    """(2, n): false positive rate and mean overlap, thinned; the trapezoids up to each limit are the exact AU-PRO."""
+    precision_recall: NDArray[np.float64]
+    """(2, n): recall and precision, thinned; the sum of precision times the step of recall is the average precision."""
+    overlap_curve: NDArray[np.float64]
+    """(1 + Q, 400): false positive rates, and the overlap quantiles over them."""
+    regions: RegionScores
+    images: ImageScores
+    n_regions: int
+    n_images: int
+    """Images of which some pixel is inspected."""
+    n_pixels: int
+
+    @property
+    def aupro(self) -> float:
+        """AU-PRO at the first limit."""
+        return next(iter(self.aupros.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers, ready for JSON, under the official evaluation's names and ours."""
+        return {
+            "au_pro": self.aupro,
+            "classification_au_roc": self.image_auroc,
+            "auroc": self.auroc,
+            "average_precision": self.average_precision,
+            "image_auroc": self.image_auroc,
+            "image_auroc_reason": self.image_auroc_reason,
+            "fpr_limits": list(self.aupros),
+            "aupros": {str(limit): value for limit, value in self.aupros.items()},
+            "overlap": {
+                "quantiles": list(self.overlap_quantiles),
+                "fprs": list(self.overlap_fprs),
+                "values": self.overlap.tolist(),
+            },
+            "threshold_at_fpr": {
+                str(fpr): value if np.isfinite(value) else None for fpr, value in self.threshold_at_fpr.items()
+            },
+            "best_f1": self.best_f1,
+            "best_f1_threshold": self.best_f1_threshold,
+            "n_regions": self.n_regions,
+            "n_images": self.n_images,
+            "n_pixels": self.n_pixels,
+        }
+
+    def curves(self) -> dict[str, NDArray[np.float64]]:
+        """Return the curves by the names they have in ``curves.npz``."""
+        return {
+            "roc_fpr": self.roc[0],
+            "roc_tpr": self.roc[1],
+            "pro_fpr": self.pro[0],
+            "pro_pro": self.pro[1],
+            "pr_recall": self.precision_recall[0],
+            "pr_precision": self.precision_recall[1],
+            "overlap_fpr": self.overlap_curve[0],
+            "overlap_quantiles": np.array(self.overlap_quantiles),
+            "overlap_values": self.overlap_curve[1:],
+        }

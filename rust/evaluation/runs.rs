@@ -1,0 +1,308 @@
+//! Keys of any number as sorted runs, in memory or in a file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::key::{Key, Tag};
+use super::radix::{Spare, sort};
+use crate::Error;
+
+/// Keys sorted at a time: they and the room to sort them fit a second-level cache.
+pub const BLOCK: usize = 1 << 18;
+
+/// Distance of the keys of a run that are looked at to divide all of them; in a file, also what is read at a time.
+const MEMORY_SPACING: usize = 1 << 10;
+const FILE_SPACING: usize = 1 << 13;
+
+/// Sorted keys and their tags.
+#[derive(Debug, Clone)]
+pub struct Run<K, T> {
+    data: Data<K, T>,
+    shift: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Data<K, T> {
+    Memory { keys: Arc<[K]>, tags: Arc<[T]> },
+    File(Arc<Stored<K>>),
+}
+
+#[derive(Debug)]
+struct Stored<K> {
+    file: Arc<File>,
+    /// Where the keys begin, and the tags.
+    offsets: [u64; 2],
+    len: usize,
+    /// Every `FILE_SPACING`th key, the first among them.
+    samples: Vec<K>,
+}
+
+impl<K: Key, T: Tag> Run<K, T> {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Memory { keys, .. } => keys.len(),
+            Data::File(stored) => stored.len,
+        }
+    }
+
+    /// Some of the keys, and how many each stands for.
+    pub fn samples(&self) -> (Vec<K>, usize) {
+        match &self.data {
+            Data::Memory { keys, .. } => {
+                (keys.iter().copied().step_by(MEMORY_SPACING).collect(), MEMORY_SPACING)
+            }
+            Data::File(stored) => (stored.samples.clone(), FILE_SPACING),
+        }
+    }
+
+    /// Returns how many keys are below a key, or not above it if it is `included`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn rank(&self, key: K, included: bool) -> Result<usize, Error> {
+        let before = |other: &K| *other < key || (included && *other == key);
+        match &self.data {
+            Data::Memory { keys, .. } => Ok(keys.partition_point(before)),
+            Data::File(stored) => {
+                // The last sample that lies before the place begins the one stretch that has to be read.
+                let stretch = stored.samples.partition_point(before).saturating_sub(1) * FILE_SPACING;
+                let mut keys = Vec::new();
+                stored.read_keys(stretch..(stretch + FILE_SPACING).min(stored.len), &mut keys)?;
+                Ok(stretch + keys.partition_point(before))
+            }
+        }
+    }
+
+    /// Appends a part of the run to keys and tags.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read(
+        &self,
+        part: Range<usize>,
+        into_keys: &mut Vec<K>,
+        into_tags: &mut Vec<T>,
+    ) -> Result<(), Error> {
+        match &self.data {
+            Data::Memory { keys, .. } => into_keys.extend_from_slice(&keys[part.clone()]),
+            Data::File(stored) => stored.read_keys(part.clone(), into_keys)?,
+        }
+        self.read_tags(part, into_tags)
+    }
+
+    /// Appends the tags of a part of the run.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_tags(&self, part: Range<usize>, into: &mut Vec<T>) -> Result<(), Error> {
+        match &self.data {
+            Data::Memory { tags, .. } => into.extend(tags[part].iter().map(|tag| tag.shifted(self.shift))),
+            Data::File(stored) => {
+                let bytes = stored.bytes(1, T::BYTES, part.clone())?;
+                if T::BYTES == 0 {
+                    into.resize(into.len() + part.len(), T::default());
+                } else {
+                    into.extend(bytes.chunks_exact(T::BYTES).map(|tag| T::read(tag).shifted(self.shift)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_memory(&self) -> bool {
+        matches!(self.data, Data::Memory { .. })
+    }
+
+    /// Returns the run as one of a list that `by` regions are put in front of.
+    pub fn shifted(&self, by: u32) -> Self {
+        Self { data: self.data.clone(), shift: self.shift.wrapping_add(by) }
+    }
+}
+
+impl<K: Key> Stored<K> {
+    fn read_keys(&self, part: Range<usize>, into: &mut Vec<K>) -> Result<(), Error> {
+        let bytes = self.bytes(0, K::BYTES, part)?;
+        into.extend(bytes.chunks_exact(K::BYTES).map(K::read));
+        Ok(())
+    }
+
+    fn bytes(&self, which: usize, size: usize, part: Range<usize>) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; part.len() * size];
+        let start = self.offsets[which] + (part.start * size) as u64;
+        self.file.read_exact_at(&mut bytes, start).map_err(|error| unusable(&error))?;
+        Ok(bytes)
+    }
+}
+
+fn unusable(error: &std::io::Error) -> Error {
+    Error::Value(format!("the temporary file of sorted scores failed: {error}"))
+}
+
+/// All keys of one kind: sorted runs, and those that came last.
+#[derive(Debug, Clone)]
+pub struct Pile<K, T> {
+    runs: Vec<Run<K, T>>,
+    keys: Vec<K>,
+    tags: Vec<T>,
+}
+
+impl<K: Key, T: Tag> Default for Pile<K, T> {
+    fn default() -> Self {
+        Self { runs: Vec::new(), keys: Vec::new(), tags: Vec::new() }
+    }
+}
+
+impl<K: Key, T: Tag> Pile<K, T> {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len() + self.runs.iter().map(Run::len).sum::<usize>()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that are held in memory.
+    pub fn bytes(&self) -> usize {
+        let held = self
+            .runs
+            .iter()
+            .filter(|run| matches!(run.data, Data::Memory { .. }))
+            .map(Run::len)
+            .sum::<usize>();
+        (held + self.keys.len()) * (K::BYTES + T::BYTES)
+    }
+
+    /// Sorted runs; all keys once [`Pile::settle`] has been called.
+    pub fn runs(&self) -> &[Run<K, T>] {
+        &self.runs
+    }
+
+    /// Adds keys with one tag.
+    pub fn extend(&mut self, keys: impl Iterator<Item = K>, tag: T) {
+        self.keys.extend(keys);
+        self.tags.resize(self.keys.len(), tag);
+    }
+
+    /// Adds a run that is sorted already.
+    pub fn push_run(&mut self, keys: Vec<K>, tags: Vec<T>) {
+        self.runs.push(Run { data: Data::Memory { keys: keys.into(), tags: tags.into() }, shift: 0 });
+    }
+
+    /// Adds all of another pile, whose tags count from `shift`.
+    pub fn merge(&mut self, other: &Self, shift: u32) {
+        self.runs.extend(other.runs.iter().map(|run| run.shifted(shift)));
+        self.keys.extend_from_slice(&other.keys);
+        self.tags.extend(other.tags.iter().map(|tag| tag.shifted(shift)));
+    }
+
+    /// Sorts what came last into runs once it is enough to keep all threads busy.
+    pub fn settle_full_blocks(&mut self) {
+        if self.keys.len() >= BLOCK * rayon::current_num_threads() {
+            self.settle();
+        }
+    }
+
+    /// Sorts what came last into runs.
+    pub fn settle(&mut self) {
+        let blocks: Vec<_> = self.keys.chunks(BLOCK).zip(self.tags.chunks(BLOCK.max(1))).collect();
+        let runs: Vec<_> = blocks
+            .into_par_iter()
+            .map_init(
+                || (Vec::new(), Vec::new(), Spare::default()),
+                |(own_keys, own_tags, spare), (keys, tags)| {
+                    own_keys.clear();
+                    own_tags.clear();
+                    own_keys.extend_from_slice(keys);
+                    own_tags.extend_from_slice(tags);
+                    sort(own_keys, own_tags, spare);
+                    Data::Memory { keys: own_keys.as_slice().into(), tags: own_tags.as_slice().into() }
+                },
+            )
+            .collect();
+        self.runs.extend(runs.into_iter().map(|data| Run { data, shift: 0 }));
+        self.keys.clear();
+        self.tags.clear();
+    }
+
+    /// Runs that are in memory.
+    pub fn in_memory(&self) -> Vec<Run<K, T>> {
+        self.runs.iter().filter(|run| run.is_in_memory()).cloned().collect()
+    }
+
+    /// Puts one run in the place of all that are in memory.
+    pub fn replace_in_memory(&mut self, by: Run<K, T>) {
+        self.runs.retain(|run| !run.is_in_memory());
+        self.runs.push(by);
+    }
+}
+
+/// Writes one run to a file, part by part.
+pub struct Writer<'a, K> {
+    keys: BufWriter<At<'a>>,
+    tags: BufWriter<At<'a>>,
+    stored: Stored<K>,
+    written: usize,
+    bytes: Vec<u8>,
+}
+
+impl<'a, K: Key> Writer<'a, K> {
+    /// Starts a run of `len` keys at a place in the file.
+    pub fn new(file: &'a Arc<File>, start: u64, len: usize) -> Self {
+        let offsets = [start, start + (len * K::BYTES) as u64];
+        let [keys, tags] = offsets.map(|offset| BufWriter::new(At { file, offset }));
+        let stored = Stored { file: Arc::clone(file), offsets, len, samples: Vec::new() };
+        Self { keys, tags, stored, written: 0, bytes: Vec::new() }
+    }
+
+    /// Writes the next keys and tags.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn push<T: Tag>(&mut self, keys: &[K], tags: &[T]) -> Result<(), Error> {
+        let first = self.written.next_multiple_of(FILE_SPACING) - self.written;
+        self.stored.samples.extend(keys.iter().skip(first).step_by(FILE_SPACING));
+        self.written += keys.len();
+        self.bytes.clear();
+        keys.iter().for_each(|key| key.write(&mut self.bytes));
+        self.keys.write_all(&self.bytes).map_err(|error| unusable(&error))?;
+        self.bytes.clear();
+        tags.iter().for_each(|tag| tag.write(&mut self.bytes));
+        self.tags.write_all(&self.bytes).map_err(|error| unusable(&error))
+    }
+
+    /// Returns the run, and the place behind it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn finish<T: Tag>(mut self) -> Result<(Run<K, T>, u64), Error> {
+        self.keys.flush().and_then(|()| self.tags.flush()).map_err(|error| unusable(&error))?;
+        let end = self.stored.offsets[1] + (self.stored.len * T::BYTES) as u64;
+        Ok((Run { data: Data::File(Arc::new(self.stored)), shift: 0 }, end))
+    }
+}
+
+/// A place in a file that moves on with what is written there.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write_at(bytes, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,450 @@
+//! All metrics in one descent over the thresholds.
+
+use super::key::{Key, Score};
+use super::quantiles::Coverage;
+use super::radix::Spare;
+use super::ranges::{Stretch, divide_both, in_order};
+use super::scores::Scores;
+use super::thinned::{Steps, Sum, Thinned};
+use crate::Error;
+
+/// Bits behind the point of the mean overlap while it is added up: whole numbers add up to the same in any order.
+const OVERLAP_BITS: u32 = 90;
+
+/// What a caller asks for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Limits of the false positive rate for AU-PRO, ascending, each in (0, 1].
+    pub fpr_limits: Vec<f64>,
+    /// Quantiles over regions, each in [0, 1].
+    pub quantiles: Vec<f64>,
+    /// False positive rates at which regions' overlap is taken, ascending, each in [0, 1], and whether that of every
+    /// single region is wanted.
+    pub overlap_fprs: Vec<(f64, bool)>,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metrics {
+    /// Area under the ROC curve of the pixels.
+    pub auroc: f64,
+    /// Average precision of the pixels.
+    pub average_precision: f64,
+    /// Area under PRO, divided by its limit, for each limit.
+    pub aupros: Vec<f64>,
+    /// Highest F1 of the pixels, and the score from which on it is reached.
+    pub best_f1: [f64; 2],
+    /// Quantiles of the regions' covered share: one row for each rate.
+    pub overlap: Vec<Vec<f64>>,
+    /// Lowest score whose false positive rate is at most each rate; infinite where even the highest exceeds it.
+    pub thresholds: Vec<f64>,
+    /// Area under the ROC curve of each region against all pixels without defect.
+    pub region_aurocs: Vec<f64>,
+    /// Share of AU-PRO of each region, their mean is AU-PRO: one row for each limit.
+    pub region_aupros: Vec<Vec<f64>>,
+    /// Covered share of each region: one row for each rate that wants it.
+    pub region_overlap: Vec<Vec<f64>>,
+    /// ROC, thinned: false and true positive rate.
+    pub roc: Vec<[f64; 2]>,
+    /// PRO, thinned: false positive rate and mean overlap.
+    pub pro: Vec<[f64; 2]>,
+    /// Recall and precision, thinned.
+    pub precision_recall: Vec<[f64; 2]>,
+}
+
+/// Computes all metrics; what came last is sorted, nothing else changes.
+///
+/// # Errors
+/// If there is no pixel with, or none without, a defect, or a file of scores cannot be read.
+pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Metrics, Error> {
+    if scores.positives.is_empty() {
+        return Err(Error::Value("no defect pixel in any mask: the metrics are undefined".into()));
+    }
+    if scores.negatives.is_empty() {
+        return Err(Error::Value("no defect-free pixel in any mask: the metrics are undefined".into()));
+    }
+    scores.negatives.settle();
+    scores.positives.settle();
+    let (negatives, positives) = (&scores.negatives, &scores.positives);
+    let areas: Vec<u32> = scores.regions.iter().map(|region| region.area).collect();
+    let mut sweep = Sweep::new(&areas, [negatives.len(), positives.len()], request);
+    in_order(
+        &divide_both(negatives, positives),
+        |stretch| Part::new(stretch, scores),
+        |stretch, part| match part {
+            Part::Many(many) => {
+                sweep.many(&many);
+                Ok(())
+            }
+            Part::Equal { key, negatives, positives } => {
+                sweep.equal_negatives(negatives);
+                if positives > 0 {
+                    let group = sweep.open(key, sweep.fp, negatives);
+                    stretch.tags(scores.positives.runs(), |tags| sweep.cover(&group, tags))?;
+                    sweep.close(&group, positives);
+                }
+                let last = [(negatives > 0).then_some(key), (positives > 0).then_some(key)];
+                sweep.pass(negatives, last);
+                Ok(())
+            }
+        },
+    )?;
+    Ok(sweep.finish())
+}
+
+/// One stretch of the keys, ready for the descent.
+enum Part<K> {
+    Many(Many<K>),
+    /// A single key and how many have it; the regions of the positives are read when they are needed.
+    Equal {
+        key: K,
+        negatives: usize,
+        positives: usize,
+    },
+}
+
+struct Many<K> {
+    negatives: Vec<K>,
+    positives: Vec<K>,
+    tags: Vec<u32>,
+    groups: Vec<Group>,
+}
+
+/// Positives with one key.
+struct Group {
+    /// Negatives of the stretch that come before.
+    before: usize,
+    /// Negatives with this key.
+    tied: usize,
+    /// Place after the last of the positives.
+    end: usize,
+}
+
+impl<K: Key> Part<K> {
+    fn new<S: Score<Key = K>>(stretch: Stretch<K>, scores: &Scores<S>) -> Result<Self, Error> {
+        if let Stretch::Equal(key) = stretch {
+            let (negatives, positives) = (scores.negatives.runs(), scores.positives.runs());
+            let (negatives, positives) = (stretch.count(negatives)?, stretch.count(positives)?);
+            return Ok(Self::Equal { key, negatives, positives });
+        }
+        let (negatives, _) = stretch.gather(scores.negatives.runs(), &mut Spare::default())?;
+        let (positives, tags) = stretch.gather(scores.positives.runs(), &mut Spare::default())?;
+        let (mut groups, mut before, mut start) = (Vec::new(), 0, 0);
+        for same in positives.chunk_by(|one, other| one == other) {
+            let key = same[0];
+            before += count_while(&negatives[before..], |&other| other < key);
+            let tied = count_while(&negatives[before..], |&other| other == key);
+            start += same.len();
+            groups.push(Group { before, tied, end: start });
+        }
+        Ok(Self::Many(Many { negatives, positives, tags, groups }))
+    }
+}
+
+/// Returns how many first elements meet a condition that none behind them meets, looking ever further ahead.
+fn count_while<K>(keys: &[K], condition: impl Fn(&K) -> bool) -> usize {
+    let mut reach = 1;
+    while reach < keys.len() && condition(&keys[reach]) {
+        reach *= 2;
+    }
+    let start = reach / 2;
+    start + keys[start..keys.len().min(reach + 1)].partition_point(condition)
+}
+
+struct Sweep<'a, K> {
+    request: &'a Request,
+    areas: &'a [u32],
+    negatives: usize,
+    positives: usize,
+    /// Negatives that each rate of the overlap allows.
+    allowed: Vec<usize>,
+    /// Negatives and positives passed, and the lowest of each.
+    fp: usize,
+    tp: usize,
+    last: [Option<K>; 2],
+    coverage: Coverage<'a>,
+    /// Of each region, twice the pairs with a negative that are ranked wrongly, ties counting half.
+    wrong: Vec<u128>,
+    /// What one pixel of each region adds to the regions' covered shares, and the sum of what was added.
+    shares: Vec<u128>,
+    overlap: u128,
+    /// Numerator and denominator of the best F1 so far, and where it is reached.
+    best: (u128, u128, Option<K>),
+    roc: Thinned,
+    pro: Thinned,
+    precision_recall: Steps,
+    found: Metrics,
+}
+
+/// Positives with one key that are about to be passed.
+struct Opened<K> {
+    key: K,
+    /// Negatives before them, and with those of their key.
+    fp: [usize; 2],
+    /// The mean overlap before them.
+    overlap: f64,
+    /// Covered pixels and wrong pairs of the regions before them, if a limit of the false positive rate lies between.
+    before: Option<(Vec<u32>, Vec<u128>)>,
+}
+
+impl<'a, K: Key> Sweep<'a, K> {
+    fn new(areas: &'a [u32], [negatives, positives]: [usize; 2], request: &'a Request) -> Self {
+        let one = 1_u128 << OVERLAP_BITS;
+        Self {
+            request,
+            areas,
+            negatives,
+            positives,
+            allowed: request.overlap_fprs.iter().map(|&(rate, _)| allowed(rate, negatives)).collect(),
+            fp: 0,
+            tp: 0,
+            last: [None; 2],
+            coverage: Coverage::new(areas),
+            wrong: vec![0; areas.len()],
+            shares: areas.iter().map(|&area| one / u128::from(area)).collect(),
+            overlap: 0,
+            best: (0, 1, None),
+            roc: Thinned::new(&[]),
+            pro: Thinned::new(&request.fpr_limits),
+            precision_recall: Steps::default(),
+            found: Metrics::default(),
+        }
+    }
+
+    fn many(&mut self, many: &Many<K>) {
+        self.negatives_within(&many.negatives, &many.positives);
+        let mut start = 0;
+        for part in &many.groups {
+            let group = self.open(many.positives[start], self.fp + part.before, part.tied);
+            self.cover(&group, &many.tags[start..part.end]);
+            self.close(&group, part.end - start);
+            start = part.end;
+        }
+        self.pass(many.negatives.len(), [many.negatives.last().copied(), many.positives.last().copied()]);
+    }
+
+    /// Moves on behind negatives, whose positives have been closed, and the lowest keys of both.
+    fn pass(&mut self, negatives: usize, last: [Option<K>; 2]) {
+        self.fp += negatives;
+        self.last = [last[0].or(self.last[0]), last[1].or(self.last[1])];
+    }
+
+    /// Finds the thresholds of rates that allow some of the negatives that come next, but not all.
+    fn negatives_within(&mut self, negatives: &[K], positives: &[K]) {
+        while let Some(&allowed) = self.allowed.get(self.found.thresholds.len()) {
+            let Some(&excluded) = negatives.get(allowed - self.fp) else { return };
+            // What scores higher than the first that is not allowed is detected.
+            let higher = |keys: &[K], last: Option<K>| {
+                let count = keys.partition_point(|&key| key < excluded);
+                if count > 0 { Some(keys[count - 1]) } else { last }
+            };
+            let lowest = higher(negatives, self.last[0]).max(higher(positives, self.last[1]));
+            self.found.thresholds.push(lowest.map_or(f64::INFINITY, K::score));
+        }
+    }
+
+    /// As [`Sweep::negatives_within`], for negatives of one key.
+    fn equal_negatives(&mut self, count: usize) {
+        while self.allowed.get(self.found.thresholds.len()).is_some_and(|&allowed| allowed < self.fp + count)
+        {
+            let lowest = self.last[0].max(self.last[1]);
+            self.found.thresholds.push(lowest.map_or(f64::INFINITY, K::score));
+        }
+    }
+
+    fn open(&mut self, key: K, before: usize, tied: usize) -> Opened<K> {
+        let fp = [before, before + tied];
+        while self.allowed.get(self.found.overlap.len()).is_some_and(|&allowed| allowed < fp[1]) {
+            self.take_overlap();
+        }
+        let crossed = self.next_limit().is_some_and(|limit| self.fpr(fp[1]) > limit);
+        let before = crossed.then(|| (self.coverage.covered().to_vec(), self.wrong.clone()));
+        Opened { key, fp, overlap: self.mean_overlap(), before }
+    }
+
+    fn cover(&mut self, group: &Opened<K>, regions: &[u32]) {
+        let wrong = (group.fp[0] + group.fp[1]) as u128;
+        for &region in regions {
+            let region = region as usize;
+            self.coverage.add(region);
+            self.wrong[region] += wrong;
+            self.overlap += self.shares[region];
+        }
+    }
+
+    /// Draws the curves past positives that have been covered.
+    fn close(&mut self, group: &Opened<K>, count: usize) {
+        let fprs = group.fp.map(|fp| self.fpr(fp));
+        if let Some((covered, wrong)) = &group.before {
+            while self.next_limit().is_some_and(|limit| fprs[1] > limit) {
+                self.take_limit(covered, wrong, fprs);
+            }
+        }
+        let positives = self.positives as f64;
+        let recalls = [self.tp as f64 / positives, (self.tp + count) as f64 / positives];
+        self.tp += count;
+        self.roc.add([fprs[0], recalls[0]]);
+        self.roc.add([fprs[1], recalls[1]]);
+        self.pro.add([fprs[0], group.overlap]);
+        self.pro.add([fprs[1], self.mean_overlap()]);
+        let detected = self.tp + group.fp[1];
+        self.precision_recall.add(count as f64 / positives, recalls[1], self.tp as f64 / detected as f64);
+        let f1 = (2 * self.tp as u128, (detected + self.positives) as u128);
+        if f1.0 * self.best.1 > self.best.0 * f1.1 {
+            self.best = (f1.0, f1.1, Some(group.key));
+        }
+    }
+
+    fn finish(mut self) -> Metrics {
+        while self.found.overlap.len() < self.allowed.len() {
+            self.take_overlap();
+        }
+        let lowest = self.last[0].max(self.last[1]).map_or(f64::INFINITY, K::score);
+        self.found.thresholds.resize(self.allowed.len(), lowest);
+        while self.next_limit().is_some() {
+            let (covered, wrong) = (self.coverage.covered().to_vec(), self.wrong.clone());
+            self.take_limit(&covered, &wrong, [1.0; 2]);
+        }
+        let negatives = self.negatives as f64;
+        let auroc = |wrong: u128, positives: f64| 1.0 - wrong as f64 / 2.0 / (negatives * positives);
+        Metrics {
+            auroc: auroc(self.wrong.iter().sum(), self.positives as f64),
+            average_precision: self.precision_recall.area(),
+            best_f1: [self.best.0 as f64 / self.best.1 as f64, self.best.2.map_or(f64::INFINITY, K::score)],
+            region_aurocs: self
+                .wrong
+                .iter()
+                .zip(self.areas)
+                .map(|(&sum, &area)| auroc(sum, area.into()))
+                .collect(),
+            roc: self.roc.finish(),
+            pro: self.pro.finish(),
+            precision_recall: self.precision_recall.finish(),
+            ..self.found
+        }
+    }
+
+    fn fpr(&self, fp: usize) -> f64 {
+        fp as f64 / self.negatives as f64
+    }
+
+    fn mean_overlap(&self) -> f64 {
+        let one = (1_u128 << OVERLAP_BITS) as f64;
+        (self.overlap as f64 / one / self.areas.len() as f64).min(1.0)
+    }
+
+    fn next_limit(&self) -> Option<f64> {
+        self.request.fpr_limits.get(self.found.aupros.len()).copied()
+    }
+
+    fn take_overlap(&mut self) {
+        if self.request.overlap_fprs[self.found.overlap.len()].1 {
+            self.found.region_overlap.push(self.coverage.shares());
+        }
+        self.found.overlap.push(self.coverage.quantiles(&self.request.quantiles));
+    }
+
+    /// Takes the next limit, with the state before positives over which the false positive rate passes it from the
+    /// first of `fprs` to the second; they have been covered since.
+    fn take_limit(&mut self, covered: &[u32], wrong: &[u128], fprs: [f64; 2]) {
+        let Some(limit) = self.next_limit() else { return };
+        // A pixel of a region covers it from its own false positive rate on; over ties, its share rises evenly.
+        let tied =
+            if fprs[0] < limit { (limit - fprs[0]).powi(2) / (2.0 * (fprs[1] - fprs[0])) } else { 0.0 };
+        let now = self.coverage.covered();
+        let areas: Vec<f64> = (0..self.areas.len())
+            .map(|region| {
+                let before =
+                    f64::from(covered[region]) * limit - wrong[region] as f64 / 2.0 / self.negatives as f64;
+                (before + f64::from(now[region] - covered[region]) * tied)
+                    / f64::from(self.areas[region])
+                    / limit
+            })
+            .collect();
+        // Added up in their own order, not that of the images.
+        let mut sorted = areas.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let mut sum = Sum::default();
+        sorted.iter().for_each(|&area| sum.add(area));
+        self.found.aupros.push(sum.get() / sorted.len() as f64);
+        self.found.region_aupros.push(areas);
+    }
+}
+
+/// Returns how many of the negatives a rate allows.
+fn allowed(rate: f64, negatives: usize) -> usize {
+    let share = |count: usize| count as f64 / negatives as f64;
+    let mut count = ((rate * negatives as f64) as usize).min(negatives);
+    while count > 0 && share(count) > rate {
+        count -= 1;
+    }
+    while count < negatives && share(count + 1) <= rate {
+        count += 1;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scores::Map;
+    use super::*;
+
+    fn request(limit: f64) -> Request {
+        let overlap_fprs = [0.0, 0.5, 1.0].map(|rate| (rate, true)).to_vec();
+        Request { fpr_limits: vec![limit], quantiles: vec![0.5], overlap_fprs }
+    }
+
+    fn found(map: &[f32], mask: &[u8], width: usize, limit: f64) -> Result<Metrics, Error> {
+        let mut scores = Scores::new(0.0);
+        scores.add(Map { scores: map, mask, ignore: None, height: map.len() / width, width })?;
+        metrics(&mut scores, &request(limit))
+    }
+
+    #[test]
+    fn ties_are_one_point_of_the_curve() {
+        let (mut map, mut mask) = ([0.0; 16], [0; 16]);
+        map[0] = 0.875;
+        (mask[0], mask[5]) = (1, 1);
+        let Ok(found) = found(&map, &mask, 4, 0.3) else { panic!("refused") };
+        assert!((found.aupros[0] - 0.575).abs() < 1e-15);
+        assert_eq!(found.overlap, [[0.5], [0.5], [1.0]]);
+        assert_eq!(found.region_overlap, found.overlap);
+        assert_eq!(found.thresholds, [0.875, 0.875, 0.0]);
+        assert_eq!(found.auroc, 0.75);
+        assert_eq!(found.region_aurocs, [0.75]);
+        assert_eq!(found.best_f1, [2.0 / 3.0, 0.875]);
+        assert_eq!(found.roc, [[0.0, 0.0], [0.0, 0.5], [1.0, 1.0]]);
+    }
+
+    #[test]
+    fn a_constant_map_is_the_diagonal() {
+        let Ok(found) = found(&[1.0; 8], &[1, 0, 0, 0, 0, 0, 0, 1], 4, 0.3) else { panic!("refused") };
+        assert!((found.aupros[0] - 0.15).abs() < 1e-15);
+        assert_eq!(found.thresholds, [f64::INFINITY, f64::INFINITY, 1.0]);
+    }
+
+    #[test]
+    fn one_class_alone_is_refused() {
+        assert!(found(&[1.0; 2], &[0, 0], 2, 0.3).is_err());
+        assert!(found(&[1.0; 2], &[1, 1], 2, 0.3).is_err());
+    }
+
+    #[test]
+    fn allowed_negatives_are_those_whose_share_is_not_above_the_rate() {
+        for negatives in [1, 3, 7, 10, 49, 1000] {
+            for count in 0..=negatives {
+                assert_eq!(allowed(count as f64 / negatives as f64, negatives), count);
+            }
+        }
+    }
+
+    #[test]
+    fn looking_ahead_finds_the_last_that_meets_a_condition() {
+        for length in 0..20 {
+            let keys: Vec<usize> = (0..length).collect();
+            for end in 0..=length {
+                assert_eq!(count_while(&keys, |&key| key < end), end);
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Curves with few points whose areas are those of the full curves.
+
+/// Step of either coordinate that a thinned curve leaves out at most.
+const STEP: f64 = 1.0 / 2000.0;
+
+/// Sum with Neumaier's correction: millions of small shares add up without drift.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Sum {
+    total: f64,
+    lost: f64,
+}
+
+impl Sum {
+    /// Adds a value.
+    pub fn add(&mut self, value: f64) {
+        let total = self.total + value;
+        self.lost += if self.total.abs() >= value.abs() {
+            (self.total - total) + value
+        } else {
+            (value - total) + self.total
+        };
+        self.total = total;
+    }
+
+    /// Returns the sum.
+    pub fn get(self) -> f64 {
+        self.total + self.lost
+    }
+}
+
+/// A curve that rises from (0, 0) to (1, 1), joined by straight lines.
+///
+/// What lies between two points that are kept becomes two lines that meet where the area below them is that of the
+/// lines they stand for.
+#[derive(Debug)]
+pub struct Thinned {
+    points: Vec<[f64; 2]>,
+    last: [f64; 2],
+    area: Sum,
+    kept: Vec<f64>,
+}
+
+impl Thinned {
+    /// Starts at (0, 0); the points at `kept`, ascending, are kept, so that areas up to them are those of the full curve.
+    pub fn new(kept: &[f64]) -> Self {
+        let mut kept = kept.to_vec();
+        kept.reverse();
+        Self { points: vec![[0.0; 2]], last: [0.0; 2], area: Sum::default(), kept }
+    }
+
+    /// Adds a point to the right of, or above, the last.
+    pub fn add(&mut self, point: [f64; 2]) {
+        while let Some(&x) = self.kept.last().filter(|&&x| x < point[0]) {
+            self.kept.pop();
+            if x > self.last[0] {
+                let part = (x - self.last[0]) / (point[0] - self.last[0]);
+                self.step([x, self.last[1] + part * (point[1] - self.last[1])]);
+            }
+            self.close();
+        }
+        self.step(point);
+    }
+
+    /// Ends at (1, 1).
+    pub fn finish(mut self) -> Vec<[f64; 2]> {
+        self.add([1.0, 1.0]);
+        self.close();
+        self.points
+    }
+
+    fn step(&mut self, point: [f64; 2]) {
+        let far = |from: [f64; 2]| point[0] - from[0] >= STEP || point[1] - from[1] >= STEP;
+        if far(self.last) {
+            self.close(); // a long line stays as it is
+        }
+        self.area.add((point[0] - self.last[0]) * (self.last[1] + point[1]) / 2.0);
+        self.last = point;
+        if far(self.points[self.points.len() - 1]) {
+            self.close();
+        }
+    }
+
+    /// Keeps the last point, and one before it if that is needed for the area.
+    fn close(&mut self) {
+        let start = self.points[self.points.len() - 1];
+        let (width, height) = (self.last[0] - start[0], self.last[1] - start[1]);
+        if width <= 0.0 && height <= 0.0 {
+            return;
+        }
+        if width > 0.0 && height > 0.0 {
+            // From the top left corner of the box around both points, where the area is largest, to the bottom right.
+            let part = ((width * self.last[1] - self.area.get()) / (width * height)).clamp(0.0, 1.0);
+            if (part - 0.5).abs() > 1e-9 {
+                self.points.push([start[0] + part * width, self.last[1] - part * height]);
+            }
+        }
+        self.points.push(self.last);
+        self.area = Sum::default();
+    }
+}
+
+/// Precision over recall as steps: the precision of each kept point is the mean since the one before.
+#[derive(Debug, Default)]
+pub struct Steps {
+    points: Vec<[f64; 2]>,
+    area: Sum,
+    whole: Sum,
+}
+
+impl Steps {
+    /// Adds a step of a width up to `recall`.
+    pub fn add(&mut self, width: f64, recall: f64, precision: f64) {
+        self.area.add(width * precision);
+        self.whole.add(width * precision);
+        let start = self.points.last().map_or(0.0, |point| point[0]);
+        if recall - start >= STEP || recall >= 1.0 {
+            self.points.push([recall, self.area.get() / (recall - start)]);
+            self.area = Sum::default();
+        }
+    }
+
+    /// Area below all steps.
+    pub fn area(&self) -> f64 {
+        self.whole.get()
+    }
+
+    /// Returns recall and precision of the kept points.
+    pub fn finish(self) -> Vec<[f64; 2]> {
+        self.points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(points: &[[f64; 2]], limit: f64) -> f64 {
+        points
+            .windows(2)
+            .filter(|pair| pair[1][0] <= limit)
+            .map(|pair| (pair[1][0] - pair[0][0]) * (pair[0][1] + pair[1][1]) / 2.0)
+            .sum()
+    }
+
+    #[test]
+    fn areas_of_a_thinned_curve_are_those_of_the_curve() {
+        let full: Vec<[f64; 2]> = (0..=100_000)
+            .map(|index| f64::from(index) / 100_000.0)
+            .flat_map(|x| [[x, x.powf(0.2)], [x, (x + 3e-6).powf(0.2).min(1.0)]])
+            .collect();
+        let mut thinned = Thinned::new(&[0.05, 0.3]);
+        full.iter().for_each(|&point| thinned.add(point));
+        let points = thinned.finish();
+        assert!(points.len() < 9000);
+        for limit in [0.05, 0.3, 1.0] {
+            assert!((area(&points, limit) - area(&full, limit)).abs() < 1e-12);
+        }
+        assert!(points.windows(2).all(|pair| pair[0][0] <= pair[1][0] && pair[0][1] <= pair[1][1]));
+    }
+
+    #[test]
+    fn long_lines_stay() {
+        let mut thinned = Thinned::new(&[0.3]);
+        thinned.add([0.0, 0.5]);
+        thinned.add([0.5, 0.5]);
+        assert_eq!(thinned.finish(), [[0.0, 0.0], [0.0, 0.5], [0.3, 0.5], [0.5, 0.5], [1.0, 1.0]]);
+    }
+
+    #[test]
+    fn steps_keep_their_area() {
+        let mut steps = Steps::default();
+        let mut want = 0.0;
+        for index in 0..10_000 {
+            let (before, recall) = (f64::from(index) / 1e4, f64::from(index + 1) / 1e4);
+            steps.add(1e-4, recall, 1.0 - recall / 3.0);
+            want += (recall - before) * (1.0 - recall / 3.0);
+        }
+        assert!((steps.area() - want).abs() < 1e-12);
+        let points = steps.finish();
+        assert!(points.len() <= 2000);
+        let kept: f64 = points[0][0] * points[0][1]
+            + points.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * pair[1][1]).sum::<f64>();
+        assert!((kept - want).abs() < 1e-12);
+    }
+}
