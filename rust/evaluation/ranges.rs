@@ -1,6 +1,7 @@
 //! All keys in order, a stretch at a time, gathered from sorted runs.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,109 +11,143 @@ use super::radix::{Spare, sort};
 use super::runs::{BLOCK, Pile, Run, Writer};
 use crate::Error;
 
-/// Neighbouring keys: all equal ones lie in one range, whatever their number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stretch<K> {
-    /// Keys between two others, which are not among them.
-    Between(Option<K>, Option<K>),
-    /// One key, however often it comes.
-    Equal(K),
-}
+/// Keys that a stretch has of each run on average, at least.
+const FROM_EACH_RUN: usize = 1 << 10;
 
-/// Divides keys into stretches: those between two keys of about a block each, and single keys that may come often.
-pub fn divide<K: Key>(samples: impl Iterator<Item = (Vec<K>, usize)>) -> Vec<Stretch<K>> {
-    let mut weighted: Vec<(K, usize)> =
-        samples.flat_map(|(keys, weight)| keys.into_iter().map(move |key| (key, weight))).collect();
+/// Returns keys, ascending, that divide all keys of some runs into stretches of about a block each.
+///
+/// Every run is searched for every stretch: where runs are many, stretches are long enough that this stays a small part
+/// of the time. A key that comes often is among those returned, so only the stretches of these single keys may be of
+/// any number.
+pub fn divide<K: Key>(samples: impl Iterator<Item = (Vec<K>, usize)>) -> Vec<K> {
+    let (mut weighted, mut size): (Vec<(K, usize)>, _) = (Vec::new(), 0);
+    for (keys, weight) in samples {
+        weighted.extend(keys.into_iter().map(|key| (key, weight)));
+        size += FROM_EACH_RUN;
+    }
+    let size = size.max(BLOCK);
     weighted.sort_unstable();
-    let (mut stretches, mut last, mut weight) = (Vec::new(), None, 0);
+    let (mut found, mut weight) = (Vec::new(), 0);
     for (key, one) in weighted {
         weight += one;
-        if weight >= BLOCK && last != Some(key) {
-            stretches.extend([Stretch::Between(last, Some(key)), Stretch::Equal(key)]);
-            (last, weight) = (Some(key), 0);
+        if weight >= size && found.last() != Some(&key) {
+            found.push(key);
+            weight = 0;
         }
     }
-    stretches.push(Stretch::Between(last, None));
-    stretches
+    found
 }
 
-impl<K: Key> Stretch<K> {
-    /// Returns where a run has keys of this stretch.
-    ///
-    /// # Errors
-    /// If a file of runs cannot be read.
-    pub fn of_run<T: Tag>(self, run: &Run<K, T>) -> Result<std::ops::Range<usize>, Error> {
-        let (start, end) = match self {
-            Self::Between(after, before) => (
-                after.map_or(Ok(0), |key| run.rank(key, true))?,
-                before.map_or(Ok(run.len()), |key| run.rank(key, false))?,
-            ),
-            Self::Equal(key) => (run.rank(key, false)?, run.rank(key, true)?),
-        };
-        Ok(start..end.max(start))
+/// Keys that follow each other: where they lie in each of some runs.
+#[derive(Debug)]
+pub struct Stretch<'a, K, T> {
+    runs: &'a [Run<K, T>],
+    parts: Vec<Range<usize>>,
+    /// What all the keys are, or None if they may differ.
+    pub key: Option<K>,
+}
+
+impl<K: Key, T: Tag> Stretch<'_, K, T> {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Range::len).sum()
     }
 
-    /// Gathers and sorts the keys of this stretch.
+    /// Gathers and sorts keys and tags.
     ///
     /// # Errors
     /// If a file of runs cannot be read.
-    pub fn gather<T: Tag>(
-        self,
-        runs: &[Run<K, T>],
-        spare: &mut Spare<K, T>,
-    ) -> Result<(Vec<K>, Vec<T>), Error> {
-        let (mut keys, mut tags) = (Vec::new(), Vec::new());
-        for run in runs {
-            run.read(self.of_run(run)?, &mut keys, &mut tags)?;
+    pub fn gather(&self) -> Result<(Vec<K>, Vec<T>), Error> {
+        let (mut keys, mut tags) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len()));
+        for (run, part) in self.runs.iter().zip(&self.parts) {
+            run.read(part.clone(), &mut keys, &mut tags)?;
         }
-        if !matches!(self, Self::Equal(_)) && runs.len() > 1 {
-            sort(&mut keys, &mut tags, spare);
+        if self.runs.len() > 1 {
+            sort(&mut keys, &mut tags, &mut Spare::default());
         }
         Ok((keys, tags))
     }
 
-    /// Returns how many keys lie in this stretch.
+    /// Hands out the tags, some at a time, in no order.
     ///
     /// # Errors
-    /// If a file of runs cannot be read.
-    pub fn count<T: Tag>(self, runs: &[Run<K, T>]) -> Result<usize, Error> {
-        runs.iter().map(|run| self.of_run(run).map(|part| part.len())).sum()
-    }
-
-    /// Hands out the tags of this stretch, some at a time.
-    ///
-    /// # Errors
-    /// If a file of runs cannot be read.
-    pub fn tags<T: Tag>(self, runs: &[Run<K, T>], mut take: impl FnMut(&[T])) -> Result<(), Error> {
+    /// If a file of runs cannot be read, or the first of `take`.
+    pub fn tags(&self, mut take: impl FnMut(&[T]) -> Result<(), Error>) -> Result<(), Error> {
         let mut tags = Vec::new();
-        for run in runs {
-            let part = self.of_run(run)?;
+        for (run, part) in self.runs.iter().zip(&self.parts) {
             for start in part.clone().step_by(BLOCK) {
                 tags.clear();
                 run.read_tags(start..(start + BLOCK).min(part.end), &mut tags)?;
-                take(&tags);
+                take(&tags)?;
             }
         }
         Ok(())
     }
 }
 
-/// Hands out what `make` makes of each stretch, in their order; as many at a time as keep the threads busy.
+/// A place between the keys of some runs that moves on from stretch to stretch.
+pub struct Cursor<'a, K, T> {
+    runs: &'a [Run<K, T>],
+    at: Vec<usize>,
+}
+
+impl<'a, K: Key, T: Tag> Cursor<'a, K, T> {
+    /// Starts before all keys.
+    pub fn new(runs: &'a [Run<K, T>]) -> Self {
+        Self { runs, at: vec![0; runs.len()] }
+    }
+
+    /// Moves on behind the last of some keys, ascending; returns two stretches for each, that before it and its own.
+    ///
+    /// # Errors
+    /// If a file of runs cannot be read.
+    pub fn advance(&mut self, keys: &[K]) -> Result<Vec<Stretch<'a, K, T>>, Error> {
+        let parts: Vec<Vec<Range<usize>>> = self
+            .runs
+            .par_iter()
+            .zip(&mut self.at)
+            .map(|(run, at)| {
+                let mut next = |key, included| {
+                    let start = std::mem::replace(at, run.rank(key, included, *at)?);
+                    Ok(start..*at)
+                };
+                keys.iter()
+                    .flat_map(|&key| [(key, false), (key, true)])
+                    .map(|(key, own)| next(key, own))
+                    .collect()
+            })
+            .collect::<Result<_, Error>>()?;
+        let stretch = |place: usize| Stretch {
+            runs: self.runs,
+            parts: parts.iter().map(|run| run[place].clone()).collect(),
+            key: (place % 2 == 1).then(|| keys[place / 2]),
+        };
+        Ok((0..2 * keys.len()).map(stretch).collect())
+    }
+
+    /// Returns all that is left.
+    pub fn rest(self) -> Stretch<'a, K, T> {
+        let parts = self.runs.iter().zip(self.at).map(|(run, at)| at..run.len()).collect();
+        Stretch { runs: self.runs, parts, key: None }
+    }
+}
+
+/// Makes something of each of some stretches, in parallel, and hands it out in their order.
 ///
 /// # Errors
 /// The first of `make` or `take`.
-pub fn in_order<K: Key, P: Send>(
-    stretches: &[Stretch<K>],
-    make: impl Fn(Stretch<K>) -> Result<P, Error> + Sync,
-    mut take: impl FnMut(Stretch<K>, P) -> Result<(), Error>,
+pub fn in_order<S: Send + Sync, P: Send>(
+    stretches: &[S],
+    make: impl Fn(&S) -> Result<P, Error> + Send + Sync,
+    mut take: impl FnMut(&S, P) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for batch in stretches.chunks(4 * rayon::current_num_threads()) {
-        let made: Vec<Result<P, Error>> = batch.par_iter().map(|&stretch| make(stretch)).collect();
-        for (&stretch, part) in batch.iter().zip(made) {
-            take(stretch, part?)?;
-        }
-    }
-    Ok(())
+    let made: Vec<Result<P, Error>> = stretches.par_iter().map(make).collect();
+    stretches.iter().zip(made).try_for_each(|(stretch, part)| take(stretch, part?))
+}
+
+/// Number of dividing keys taken at a time: enough to keep the threads busy.
+pub fn at_a_time() -> usize {
+    2 * rayon::current_num_threads()
 }
 
 /// Hands out all keys and tags of some runs in order.
@@ -123,26 +158,22 @@ pub fn sorted<K: Key, T: Tag>(
     runs: &[Run<K, T>],
     mut take: impl FnMut(&[K], &[T]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let stretches = divide(runs.iter().map(Run::samples));
-    in_order(
-        &stretches,
-        |stretch| match stretch {
-            Stretch::Equal(_) => Ok(Default::default()),
-            Stretch::Between(..) => stretch.gather(runs, &mut Spare::default()),
-        },
-        |stretch, (keys, tags)| match stretch {
-            Stretch::Between(..) => take(&keys, &tags),
-            Stretch::Equal(key) => {
-                let mut result = Ok(());
-                stretch.tags(runs, |tags| {
-                    if result.is_ok() {
-                        result = take(&vec![key; tags.len()], tags);
-                    }
-                })?;
-                result
-            }
-        },
-    )
+    let keys = divide(runs.iter().map(Run::samples));
+    let mut cursor = Cursor::new(runs);
+    let mut pass = |stretches: &[Stretch<'_, K, T>]| {
+        in_order(
+            stretches,
+            |stretch| if stretch.key.is_some() { Ok(Default::default()) } else { stretch.gather() },
+            |stretch, (keys, tags)| match stretch.key {
+                None => take(&keys, &tags),
+                Some(key) => stretch.tags(|tags| take(&vec![key; tags.len()], tags)),
+            },
+        )
+    };
+    for some in keys.chunks(at_a_time()) {
+        pass(&cursor.advance(some)?)?;
+    }
+    pass(&[cursor.rest()])
 }
 
 /// Moves all keys of a pile that are in memory to a file, behind its first `end` bytes, as one run.
@@ -158,11 +189,6 @@ pub fn spill<K: Key, T: Tag>(pile: &mut Pile<K, T>, file: &Arc<File>, end: &mut 
     pile.replace_in_memory(run);
     *end = behind;
     Ok(())
-}
-
-/// Returns the stretches that all keys of two piles are divided into.
-pub fn divide_both<K: Key, S: Tag, T: Tag>(one: &Pile<K, S>, other: &Pile<K, T>) -> Vec<Stretch<K>> {
-    divide(one.runs().iter().map(Run::samples).chain(other.runs().iter().map(Run::samples)))
 }
 
 #[cfg(test)]
@@ -226,7 +252,8 @@ mod tests {
         for key in [0, 1, want[400_000].0, u32::MAX] {
             for included in [false, true] {
                 let before = |&&(other, _): &&(u32, u32)| other < key || (included && other == key);
-                let count: Result<usize, Error> = pile.runs().iter().map(|run| run.rank(key, included)).sum();
+                let count: Result<usize, Error> =
+                    pile.runs().iter().map(|run| run.rank(key, included, 0)).sum();
                 assert_eq!(count, Ok(want.iter().filter(before).count()));
             }
         }
@@ -235,11 +262,14 @@ mod tests {
     #[test]
     fn stretches_are_of_bounded_size_unless_keys_are_equal() {
         let pile = pile(&[noise(2_000_000, 1 << 30), noise(500_000, 2)]);
-        let stretches = divide(pile.runs().iter().map(Run::samples));
-        assert!(stretches.len() > 10);
+        let keys = divide(pile.runs().iter().map(Run::samples));
+        assert!(keys.len() > 3);
+        let mut cursor = Cursor::new(pile.runs());
+        let Ok(mut stretches) = cursor.advance(&keys) else { panic!("refused") };
+        stretches.push(cursor.rest());
+        assert_eq!(stretches.iter().map(Stretch::len).sum::<usize>(), pile.len());
         for stretch in stretches {
-            let count = stretch.count(pile.runs()).unwrap_or(usize::MAX);
-            assert!(matches!(stretch, Stretch::Equal(_)) || count < 2 * BLOCK, "{count}");
+            assert!(stretch.key.is_some() || stretch.len() < 2 * BLOCK, "{}", stretch.len());
         }
     }
 }

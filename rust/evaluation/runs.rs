@@ -12,8 +12,8 @@ use super::key::{Key, Tag};
 use super::radix::{Spare, sort};
 use crate::Error;
 
-/// Keys sorted at a time: they and the room to sort them fit a second-level cache.
-pub const BLOCK: usize = 1 << 18;
+/// Keys sorted at a time: more are slower for the caches, and fewer leave more runs to search.
+pub const BLOCK: usize = 1 << 19;
 
 /// Distance of the keys of a run that are looked at to divide all of them; in a file, also what is read at a time.
 const MEMORY_SPACING: usize = 1 << 10;
@@ -61,20 +61,20 @@ impl<K: Key, T: Tag> Run<K, T> {
         }
     }
 
-    /// Returns how many keys are below a key, or not above it if it is `included`.
+    /// Returns how many keys are below a key, or not above it if it is `included`; the first `from` are known to be.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn rank(&self, key: K, included: bool) -> Result<usize, Error> {
+    pub fn rank(&self, key: K, included: bool, from: usize) -> Result<usize, Error> {
         let before = |other: &K| *other < key || (included && *other == key);
         match &self.data {
-            Data::Memory { keys, .. } => Ok(keys.partition_point(before)),
+            Data::Memory { keys, .. } => Ok(from + count_while(&keys[from..], before)),
             Data::File(stored) => {
                 // The last sample that lies before the place begins the one stretch that has to be read.
-                let stretch = stored.samples.partition_point(before).saturating_sub(1) * FILE_SPACING;
+                let start = stored.samples.partition_point(before).saturating_sub(1) * FILE_SPACING;
                 let mut keys = Vec::new();
-                stored.read_keys(stretch..(stretch + FILE_SPACING).min(stored.len), &mut keys)?;
-                Ok(stretch + keys.partition_point(before))
+                stored.read_keys(start..(start + FILE_SPACING).min(stored.len), &mut keys)?;
+                Ok(start + keys.partition_point(before))
             }
         }
     }
@@ -142,6 +142,16 @@ impl<K: Key> Stored<K> {
 
 fn unusable(error: &std::io::Error) -> Error {
     Error::Value(format!("the temporary file of sorted scores failed: {error}"))
+}
+
+/// Returns how many first elements meet a condition that none behind them meets, looking ever further ahead.
+pub fn count_while<K>(keys: &[K], condition: impl Fn(&K) -> bool) -> usize {
+    let mut reach = 1;
+    while reach < keys.len() && condition(&keys[reach]) {
+        reach *= 2;
+    }
+    let start = reach / 2;
+    start + keys[start..keys.len().min(reach + 1)].partition_point(condition)
 }
 
 /// All keys of one kind: sorted runs, and those that came last.
@@ -304,5 +314,20 @@ impl Write for At<'_> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_ahead_finds_the_last_that_meets_a_condition() {
+        for length in 0..20 {
+            let keys: Vec<usize> = (0..length).collect();
+            for end in 0..=length {
+                assert_eq!(count_while(&keys, |&key| key < end), end);
+            }
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! All metrics in one descent over the thresholds.
 
-use super::key::{Key, Score};
+use super::key::{Key, Score, Tag};
 use super::quantiles::Coverage;
-use super::radix::Spare;
-use super::ranges::{Stretch, divide_both, in_order};
+use super::ranges::{Cursor, Stretch, at_a_time, divide, in_order};
+use super::runs::{Pile, Run, count_while};
 use super::scores::Scores;
 use super::thinned::{Steps, Sum, Thinned};
 use crate::Error;
@@ -68,41 +68,25 @@ pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Me
     let (negatives, positives) = (&scores.negatives, &scores.positives);
     let areas: Vec<u32> = scores.regions.iter().map(|region| region.area).collect();
     let mut sweep = Sweep::new(&areas, [negatives.len(), positives.len()], request);
-    in_order(
-        &divide_both(negatives, positives),
-        |stretch| Part::new(stretch, scores),
-        |stretch, part| match part {
-            Part::Many(many) => {
-                sweep.many(&many);
-                Ok(())
-            }
-            Part::Equal { key, negatives, positives } => {
-                sweep.equal_negatives(negatives);
-                if positives > 0 {
-                    let group = sweep.open(key, sweep.fp, negatives);
-                    stretch.tags(scores.positives.runs(), |tags| sweep.cover(&group, tags))?;
-                    sweep.close(&group, positives);
-                }
-                let last = [(negatives > 0).then_some(key), (positives > 0).then_some(key)];
-                sweep.pass(negatives, last);
-                Ok(())
-            }
-        },
-    )?;
+    let keys = divide(samples_of(negatives).chain(samples_of(positives)));
+    let mut cursors = (Cursor::new(negatives.runs()), Cursor::new(positives.runs()));
+    for some in keys.chunks(at_a_time()) {
+        sweep
+            .pass(&cursors.0.advance(some)?.into_iter().zip(cursors.1.advance(some)?).collect::<Vec<_>>())?;
+    }
+    sweep.pass(&[(cursors.0.rest(), cursors.1.rest())])?;
     Ok(sweep.finish())
 }
 
-/// One stretch of the keys, ready for the descent.
-enum Part<K> {
-    Many(Many<K>),
-    /// A single key and how many have it; the regions of the positives are read when they are needed.
-    Equal {
-        key: K,
-        negatives: usize,
-        positives: usize,
-    },
+fn samples_of<K: Key, T: Tag>(pile: &Pile<K, T>) -> impl Iterator<Item = (Vec<K>, usize)> {
+    pile.runs().iter().map(Run::samples)
 }
 
+/// Negatives and positives that follow each other.
+type Stretches<'a, K> = (Stretch<'a, K, ()>, Stretch<'a, K, u32>);
+
+/// Different keys of a stretch, ready for the descent.
+#[derive(Default)]
 struct Many<K> {
     negatives: Vec<K>,
     positives: Vec<K>,
@@ -120,15 +104,10 @@ struct Group {
     end: usize,
 }
 
-impl<K: Key> Part<K> {
-    fn new<S: Score<Key = K>>(stretch: Stretch<K>, scores: &Scores<S>) -> Result<Self, Error> {
-        if let Stretch::Equal(key) = stretch {
-            let (negatives, positives) = (scores.negatives.runs(), scores.positives.runs());
-            let (negatives, positives) = (stretch.count(negatives)?, stretch.count(positives)?);
-            return Ok(Self::Equal { key, negatives, positives });
-        }
-        let (negatives, _) = stretch.gather(scores.negatives.runs(), &mut Spare::default())?;
-        let (positives, tags) = stretch.gather(scores.positives.runs(), &mut Spare::default())?;
+impl<K: Key> Many<K> {
+    fn new((negatives, positives): &Stretches<'_, K>) -> Result<Self, Error> {
+        let (negatives, _) = negatives.gather()?;
+        let (positives, tags) = positives.gather()?;
         let (mut groups, mut before, mut start) = (Vec::new(), 0, 0);
         for same in positives.chunk_by(|one, other| one == other) {
             let key = same[0];
@@ -137,18 +116,8 @@ impl<K: Key> Part<K> {
             start += same.len();
             groups.push(Group { before, tied, end: start });
         }
-        Ok(Self::Many(Many { negatives, positives, tags, groups }))
+        Ok(Self { negatives, positives, tags, groups })
     }
-}
-
-/// Returns how many first elements meet a condition that none behind them meets, looking ever further ahead.
-fn count_while<K>(keys: &[K], condition: impl Fn(&K) -> bool) -> usize {
-    let mut reach = 1;
-    while reach < keys.len() && condition(&keys[reach]) {
-        reach *= 2;
-    }
-    let start = reach / 2;
-    start + keys[start..keys.len().min(reach + 1)].partition_point(condition)
 }
 
 struct Sweep<'a, K> {
@@ -211,6 +180,20 @@ impl<'a, K: Key> Sweep<'a, K> {
         }
     }
 
+    fn pass(&mut self, stretches: &[Stretches<'_, K>]) -> Result<(), Error> {
+        in_order(
+            stretches,
+            |both| if both.0.key.is_some() { Ok(Many::default()) } else { Many::new(both) },
+            |both, many| match both.0.key {
+                Some(key) => self.equal(key, both),
+                None => {
+                    self.many(&many);
+                    Ok(())
+                }
+            },
+        )
+    }
+
     fn many(&mut self, many: &Many<K>) {
         self.negatives_within(&many.negatives, &many.positives);
         let mut start = 0;
@@ -220,11 +203,26 @@ impl<'a, K: Key> Sweep<'a, K> {
             self.close(&group, part.end - start);
             start = part.end;
         }
-        self.pass(many.negatives.len(), [many.negatives.last().copied(), many.positives.last().copied()]);
+        self.move_on(many.negatives.len(), [many.negatives.last().copied(), many.positives.last().copied()]);
+    }
+
+    fn equal(&mut self, key: K, (negatives, positives): &Stretches<'_, K>) -> Result<(), Error> {
+        let counts = [negatives.len(), positives.len()];
+        self.equal_negatives(counts[0]);
+        if counts[1] > 0 {
+            let group = self.open(key, self.fp, counts[0]);
+            positives.tags(|tags| {
+                self.cover(&group, tags);
+                Ok(())
+            })?;
+            self.close(&group, counts[1]);
+        }
+        self.move_on(counts[0], counts.map(|count| (count > 0).then_some(key)));
+        Ok(())
     }
 
     /// Moves on behind negatives, whose positives have been closed, and the lowest keys of both.
-    fn pass(&mut self, negatives: usize, last: [Option<K>; 2]) {
+    fn move_on(&mut self, negatives: usize, last: [Option<K>; 2]) {
         self.fp += negatives;
         self.last = [last[0].or(self.last[0]), last[1].or(self.last[1])];
     }
@@ -434,16 +432,6 @@ mod tests {
         for negatives in [1, 3, 7, 10, 49, 1000] {
             for count in 0..=negatives {
                 assert_eq!(allowed(count as f64 / negatives as f64, negatives), count);
-            }
-        }
-    }
-
-    #[test]
-    fn looking_ahead_finds_the_last_that_meets_a_condition() {
-        for length in 0..20 {
-            let keys: Vec<usize> = (0..length).collect();
-            for end in 0..=length {
-                assert_eq!(count_while(&keys, |&key| key < end), end);
             }
         }
     }
