@@ -1,7 +1,7 @@
 //! Exact metrics of anomaly maps: scores gathered image by image, sorted in runs, and one descent over all of them.
 
+mod coverage;
 pub mod key;
-mod quantiles;
 mod radix;
 mod ranges;
 mod runs;

@@ -1,15 +1,12 @@
 //! All metrics in one descent over the thresholds.
 
+use super::coverage::{Coverage, Region};
 use super::key::{Key, Score, Tag};
-use super::quantiles::Coverage;
 use super::ranges::{Cursor, Stretch, at_a_time, divide, in_order};
 use super::runs::{Pile, Run, count_while};
 use super::scores::Scores;
-use super::thinned::{Steps, Sum, Thinned};
+use super::thinned::{Steps, Thinned};
 use crate::Error;
-
-/// Bits behind the point of the mean overlap while it is added up: whole numbers add up to the same in any order.
-const OVERLAP_BITS: u32 = 90;
 
 /// What a caller asks for.
 #[derive(Debug, Clone)]
@@ -66,8 +63,8 @@ pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Me
     scores.negatives.settle();
     scores.positives.settle();
     let (negatives, positives) = (&scores.negatives, &scores.positives);
-    let areas: Vec<u32> = scores.regions.iter().map(|region| region.area).collect();
-    let mut sweep = Sweep::new(&areas, [negatives.len(), positives.len()], request);
+    let coverage = Coverage::new(scores.regions.iter().map(|region| region.area));
+    let mut sweep = Sweep::new(coverage, [negatives.len(), positives.len()], request);
     let keys = divide(samples_of(negatives).chain(samples_of(positives)));
     let mut cursors = (Cursor::new(negatives.runs()), Cursor::new(positives.runs()));
     for some in keys.chunks(at_a_time()) {
@@ -122,7 +119,6 @@ impl<K: Key> Many<K> {
 
 struct Sweep<'a, K> {
     request: &'a Request,
-    areas: &'a [u32],
     negatives: usize,
     positives: usize,
     /// Negatives that each rate of the overlap allows.
@@ -131,12 +127,7 @@ struct Sweep<'a, K> {
     fp: usize,
     tp: usize,
     last: [Option<K>; 2],
-    coverage: Coverage<'a>,
-    /// Of each region, twice the pairs with a negative that are ranked wrongly, ties counting half.
-    wrong: Vec<u128>,
-    /// What one pixel of each region adds to the regions' covered shares, and the sum of what was added.
-    shares: Vec<u128>,
-    overlap: u128,
+    coverage: Coverage,
     /// Numerator and denominator of the best F1 so far, and where it is reached.
     best: (u128, u128, Option<K>),
     roc: Thinned,
@@ -152,26 +143,21 @@ struct Opened<K> {
     fp: [usize; 2],
     /// The mean overlap before them.
     overlap: f64,
-    /// Covered pixels and wrong pairs of the regions before them, if a limit of the false positive rate lies between.
-    before: Option<(Vec<u32>, Vec<u128>)>,
+    /// The regions before them, if a limit of the false positive rate lies between.
+    before: Option<Vec<Region>>,
 }
 
 impl<'a, K: Key> Sweep<'a, K> {
-    fn new(areas: &'a [u32], [negatives, positives]: [usize; 2], request: &'a Request) -> Self {
-        let one = 1_u128 << OVERLAP_BITS;
+    fn new(coverage: Coverage, [negatives, positives]: [usize; 2], request: &'a Request) -> Self {
         Self {
             request,
-            areas,
             negatives,
             positives,
             allowed: request.overlap_fprs.iter().map(|&(rate, _)| allowed(rate, negatives)).collect(),
             fp: 0,
             tp: 0,
             last: [None; 2],
-            coverage: Coverage::new(areas),
-            wrong: vec![0; areas.len()],
-            shares: areas.iter().map(|&area| one / u128::from(area)).collect(),
-            overlap: 0,
+            coverage,
             best: (0, 1, None),
             roc: Thinned::new(&[]),
             pro: Thinned::new(&request.fpr_limits),
@@ -256,26 +242,21 @@ impl<'a, K: Key> Sweep<'a, K> {
             self.take_overlap();
         }
         let crossed = self.next_limit().is_some_and(|limit| self.fpr(fp[1]) > limit);
-        let before = crossed.then(|| (self.coverage.covered().to_vec(), self.wrong.clone()));
-        Opened { key, fp, overlap: self.mean_overlap(), before }
+        let before = crossed.then(|| self.coverage.regions().to_vec());
+        Opened { key, fp, overlap: self.coverage.mean(), before }
     }
 
     fn cover(&mut self, group: &Opened<K>, regions: &[u32]) {
         let wrong = (group.fp[0] + group.fp[1]) as u128;
-        for &region in regions {
-            let region = region as usize;
-            self.coverage.add(region);
-            self.wrong[region] += wrong;
-            self.overlap += self.shares[region];
-        }
+        regions.iter().for_each(|&region| self.coverage.add(region, wrong));
     }
 
     /// Draws the curves past positives that have been covered.
     fn close(&mut self, group: &Opened<K>, count: usize) {
         let fprs = group.fp.map(|fp| self.fpr(fp));
-        if let Some((covered, wrong)) = &group.before {
+        if let Some(before) = &group.before {
             while self.next_limit().is_some_and(|limit| fprs[1] > limit) {
-                self.take_limit(covered, wrong, fprs);
+                self.take_limit(before, fprs);
             }
         }
         let positives = self.positives as f64;
@@ -284,7 +265,7 @@ impl<'a, K: Key> Sweep<'a, K> {
         self.roc.add([fprs[0], recalls[0]]);
         self.roc.add([fprs[1], recalls[1]]);
         self.pro.add([fprs[0], group.overlap]);
-        self.pro.add([fprs[1], self.mean_overlap()]);
+        self.pro.add([fprs[1], self.coverage.mean()]);
         let detected = self.tp + group.fp[1];
         self.precision_recall.add(count as f64 / positives, recalls[1], self.tp as f64 / detected as f64);
         let f1 = (2 * self.tp as u128, (detected + self.positives) as u128);
@@ -300,21 +281,15 @@ impl<'a, K: Key> Sweep<'a, K> {
         let lowest = self.last[0].max(self.last[1]).map_or(f64::INFINITY, K::score);
         self.found.thresholds.resize(self.allowed.len(), lowest);
         while self.next_limit().is_some() {
-            let (covered, wrong) = (self.coverage.covered().to_vec(), self.wrong.clone());
-            self.take_limit(&covered, &wrong, [1.0; 2]);
+            let all = self.coverage.regions().to_vec();
+            self.take_limit(&all, [1.0; 2]);
         }
-        let negatives = self.negatives as f64;
-        let auroc = |wrong: u128, positives: f64| 1.0 - wrong as f64 / 2.0 / (negatives * positives);
+        let (auroc, region_aurocs) = self.coverage.aurocs(self.negatives);
         Metrics {
-            auroc: auroc(self.wrong.iter().sum(), self.positives as f64),
+            auroc,
+            region_aurocs,
             average_precision: self.precision_recall.area(),
             best_f1: [self.best.0 as f64 / self.best.1 as f64, self.best.2.map_or(f64::INFINITY, K::score)],
-            region_aurocs: self
-                .wrong
-                .iter()
-                .zip(self.areas)
-                .map(|(&sum, &area)| auroc(sum, area.into()))
-                .collect(),
             roc: self.roc.finish(),
             pro: self.pro.finish(),
             precision_recall: self.precision_recall.finish(),
@@ -324,11 +299,6 @@ impl<'a, K: Key> Sweep<'a, K> {
 
     fn fpr(&self, fp: usize) -> f64 {
         fp as f64 / self.negatives as f64
-    }
-
-    fn mean_overlap(&self) -> f64 {
-        let one = (1_u128 << OVERLAP_BITS) as f64;
-        (self.overlap as f64 / one / self.areas.len() as f64).min(1.0)
     }
 
     fn next_limit(&self) -> Option<f64> {
@@ -342,29 +312,11 @@ impl<'a, K: Key> Sweep<'a, K> {
         self.found.overlap.push(self.coverage.quantiles(&self.request.quantiles));
     }
 
-    /// Takes the next limit, with the state before positives over which the false positive rate passes it from the
-    /// first of `fprs` to the second; they have been covered since.
-    fn take_limit(&mut self, covered: &[u32], wrong: &[u128], fprs: [f64; 2]) {
+    /// Takes the next limit, with the regions before the pixels over which the rate passes it (see `areas_up_to`).
+    fn take_limit(&mut self, before: &[Region], fprs: [f64; 2]) {
         let Some(limit) = self.next_limit() else { return };
-        // A pixel of a region covers it from its own false positive rate on; over ties, its share rises evenly.
-        let tied =
-            if fprs[0] < limit { (limit - fprs[0]).powi(2) / (2.0 * (fprs[1] - fprs[0])) } else { 0.0 };
-        let now = self.coverage.covered();
-        let areas: Vec<f64> = (0..self.areas.len())
-            .map(|region| {
-                let before =
-                    f64::from(covered[region]) * limit - wrong[region] as f64 / 2.0 / self.negatives as f64;
-                (before + f64::from(now[region] - covered[region]) * tied)
-                    / f64::from(self.areas[region])
-                    / limit
-            })
-            .collect();
-        // Added up in their own order, not that of the images.
-        let mut sorted = areas.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let mut sum = Sum::default();
-        sorted.iter().for_each(|&area| sum.add(area));
-        self.found.aupros.push(sum.get() / sorted.len() as f64);
+        let (mean, areas) = self.coverage.areas_up_to(limit, before, fprs, self.negatives);
+        self.found.aupros.push(mean);
         self.found.region_aupros.push(areas);
     }
 }
