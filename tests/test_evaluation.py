@@ -126,12 +126,12 @@ def pooled(
 
 
 def official_pro(scores: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return FPR and PRO as MVTec AD's evaluation 1.0 computes them, in float64."""
+    """Return FPR and PRO as MVTec AD's evaluation 1.0 computes them, without its rounding."""
     areas = np.bincount(regions)
     changes = np.where(regions > 0, 1.0 / areas[regions], 0.0)
     order = np.argsort(scores)[::-1]
     fprs = np.cumsum(regions[order] == 0) / areas[0]
-    pros = np.cumsum(changes[order]) / (len(areas) - 1)
+    pros = (np.cumsum(changes[order], dtype=np.longdouble) / (len(areas) - 1)).astype(float)
     last_of_ties = np.append(np.diff(scores[order]) != 0, True)
     fprs, pros = fprs[last_of_ties].clip(max=1), pros[last_of_ties].clip(max=1)
     return np.concatenate([[0], fprs, [1]]), np.concatenate([[0], pros, [1]])
