@@ -3,6 +3,7 @@
 pub mod crops;
 pub mod error;
 pub mod evaluation;
+pub mod levels;
 #[cfg(feature = "python")]
 mod python;
 pub mod regions;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::{
-    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3,
-    PyReadonlyArray4, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArray3, PyReadwriteArray4,
-    PyReadwriteArrayDyn, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyReadonlyArray3, PyReadonlyArray4, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArray3,
+    PyReadwriteArray4, PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -19,6 +19,7 @@ use crate::crops::{self, CropBox, Source};
 use crate::evaluation::scores::{self as evaluation, Scores};
 use crate::evaluation::state::{Decoded, decode, encode};
 use crate::evaluation::sweep::{Request, metrics};
+use crate::levels;
 use crate::regions::{self, Connectivity};
 use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
 use crate::stitching;
@@ -366,6 +367,36 @@ impl GatheredScores {
     }
 }
 
+/// Pixels without and with defect, and sum of the covered shares, (T,) each, at or above thresholds, ascending.
+#[pyfunction]
+#[allow(clippy::type_complexity)]
+fn count_levels<'py>(
+    py: Python<'py>,
+    map: Map<'py>,
+    mask: PyReadonlyArray2<'py, u8>,
+    ignore: Option<PyReadonlyArray2<'py, u8>>,
+    thresholds: PyReadonlyArray1<'py, f64>,
+) -> PyResult<(Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f64>>)> {
+    let (height, width) = (mask.shape()[0], mask.shape()[1]);
+    let (mask, thresholds) = (mask.as_slice()?, thresholds.as_slice()?);
+    let ignore = ignore.as_ref().map(|ignore| ignore.as_slice()).transpose()?;
+    macro_rules! count {
+        ($map:expr) => {{
+            let scores = $map.as_slice()?;
+            py.detach(|| levels::count(evaluation::Map { scores, mask, ignore, height, width }, thresholds))?
+        }};
+    }
+    let found = match &map {
+        Map::Single(map) => count!(map),
+        Map::Double(map) => count!(map),
+    };
+    Ok((
+        found.false_positives.into_pyarray(py),
+        found.true_positives.into_pyarray(py),
+        found.overlap.into_pyarray(py),
+    ))
+}
+
 /// Window and constants of SSIM: taps, C1, C2, shift, border, and the weights of the l1 and l2 terms.
 #[derive(FromPyObject)]
 struct Window(Vec<f64>, f64, f64, f64, String, f64, f64);
@@ -473,6 +504,7 @@ fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(given: &'a Option<Bound<'py, PyAn
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<GatheredScores>()?;
+    module.add_function(wrap_pyfunction!(count_levels, module)?)?;
     module.add_function(wrap_pyfunction!(extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(gather_crops, module)?)?;
     module.add_function(wrap_pyfunction!(label_regions, module)?)?;

@@ -115,7 +115,8 @@ def test_defects_that_are_wholly_ignored_are_not_missed(data, tmp_path, caplog):
     assert main(["run", "--data", str(data), "--ignore", str(ignore), "--out", str(out), *FLAGS]) == 0
     assert "marks only pixels that are ignored" in caplog.text
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["by_defect"]["tear"] == {"auroc": None, "au_pro": None, "n_regions": 0}
+    assert metrics["by_defect"]["tear"]["n_regions"] == 0
+    assert metrics["by_defect"]["tear"]["auroc"] is None
     assert metrics["n_regions"] == 2
     shutil.rmtree(data / "test/hole")
     shutil.rmtree(data / "ground_truth/hole")

@@ -10,6 +10,7 @@ _Window = tuple[Sequence[float], float, float, float, str, float, float]
 
 __all__ = [
     "GatheredScores",
+    "count_levels",
     "extract_patches",
     "gather_crops",
     "label_regions",
@@ -40,6 +41,9 @@ class GatheredScores:
     @staticmethod
     def load(path: Path, limit: int | None) -> GatheredScores: ...
 
+def count_levels(
+    map: _Real, mask: NDArray[np.uint8], ignore: NDArray[np.uint8] | None, thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.float64]]: ...
 def extract_patches(
     image: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32], stride: int, out: NDArray[np.float32]
 ) -> None: ...

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import io
 import logging
 import sys
 import traceback
@@ -13,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import tyro
 
 from ssimae import run as runs
 from ssimae.bars import progress_bars
+from ssimae.cli_evaluate import evaluate
+from ssimae.cli_flags import parse_flags
 from ssimae.config import PRESETS, Settings, preset
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
@@ -31,18 +31,13 @@ from ssimae.runfolder import RunFolder, read_config
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
 """Exit codes; 128 + signal when interrupted."""
 
-_Flags = TypeVar("_Flags")
-
-_FRAME = " -|\u2500\u2502\u251c\u2524\u256d\u256e\u256f\u2570"
-"""What tyro draws round its messages, with and without a terminal."""
-
 _HELP = """\
 ssimae: surface defects found without defect examples
 
   ssimae run       train, set thresholds, inspect, evaluate, report; without --data on embedded woven textures
   ssimae train     the first two of these
   ssimae predict   inspect images with a trained model
-  ssimae evaluate  compute the metrics of a run again from its stored residuals
+  ssimae evaluate  score stored maps of any detector, compare several, or score a run again
   ssimae report    write the report of a run again
   ssimae reproduce the comparison on the embedded textures, over several seeds
   ssimae check     read every file of a data folder and list what is wrong with it
@@ -89,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": lambda rest: _run(rest, train_only=False),
         "train": lambda rest: _run(rest, train_only=True),
         "predict": _predict,
-        "evaluate": _evaluate,
+        "evaluate": evaluate,
         "report": _report,
         "check": _check,
         "reproduce": _reproduce,
@@ -114,33 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         return _complain(str(error))
-
-
-def _flags(
-    kind: type[_Flags],
-    verb: str,
-    arguments: list[str],
-    *,
-    default: _Flags | None = None,
-    description: str | None = None,
-) -> _Flags:
-    """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
-    drawn = io.StringIO()
-    options: dict[str, Any] = {} if default is None else {"default": default}
-    try:
-        with contextlib.redirect_stderr(drawn):
-            flags: _Flags = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, description=description, **options)
-            return flags
-    except SystemExit as end:
-        if end.code in (None, 0):
-            raise
-        # What stands between the heading and the first rule; the help below it is a flag away.
-        _, *lines = drawn.getvalue().splitlines()
-        stripped = [line.strip(_FRAME) for line in lines]
-        start = next((place for place, line in enumerate(stripped) if line), 0)
-        rule = next((place for place in range(start, len(lines)) if not stripped[place]), len(lines))
-        message = " ".join(stripped[start:rule])
-        raise ValueError(f"{message.removeprefix('Error parsing settings: ')} (see ssimae {verb} --help)") from end
 
 
 def _complain(message: str) -> int:
@@ -216,7 +184,7 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
             quick=facts["quick"],
             compare=facts.get("compare", "none"),
         )
-        return _flags(_RunFlags, verb, arguments, default=default)
+        return parse_flags(_RunFlags, verb, arguments, default=default)
     if known.resume is not None:
         base, _ = runs.read_facts(RunFolder(known.resume))
     elif known.config is not None:
@@ -230,7 +198,7 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
         preset=known.preset or ("woven" if known.data is None else "default"),
         compare="l2" if known.data is None and known.resume is None else "none",
     )
-    return _flags(_RunFlags, verb, arguments, default=default)
+    return parse_flags(_RunFlags, verb, arguments, default=default)
 
 
 def _differing(chosen: Settings, stored: Settings) -> str:
@@ -266,7 +234,7 @@ class _PredictFlags:
 
 
 def _predict(arguments: list[str]) -> int:
-    flags = _flags(_PredictFlags, "predict", arguments)
+    flags = parse_flags(_PredictFlags, "predict", arguments)
     model = flags.model / "model.safetensors" if flags.model.is_dir() else flags.model
     out = flags.out or Path("runs") / f"predict-{datetime.now():%Y%m%d-%H%M%S}"
     with progress_bars() as progress:
@@ -288,8 +256,8 @@ def _predict(arguments: list[str]) -> int:
 
 
 @dataclass(frozen=True)
-class _FolderFlags:
-    """Flags of the verbs that work on a finished run."""
+class _ReportFlags:
+    """Write the report of a run again from its folder; the model is not needed."""
 
     run: tyro.conf.Positional[Path]
     """Run folder."""
@@ -297,19 +265,8 @@ class _FolderFlags:
     """Show the traceback of errors."""
 
 
-def _evaluate(arguments: list[str]) -> int:
-    """Compute the metrics of a run again from its stored residuals; the model is not needed."""
-    flags = _flags(_FolderFlags, "evaluate", arguments, description=_evaluate.__doc__)
-    with progress_bars() as progress:
-        evaluations = runs.evaluate(flags.run, progress=progress)
-    _print_metrics(evaluations)
-    print(f"{flags.run}: metrics.json and curves.npz written")
-    return OK
-
-
 def _report(arguments: list[str]) -> int:
-    """Write the report of a run again from its folder; the model is not needed."""
-    flags = _flags(_FolderFlags, "report", arguments, description=_report.__doc__)
+    flags = parse_flags(_ReportFlags, "report", arguments)
     RunFolder(flags.run).read_config()
     print(f"{write_report(flags.run)}: written")
     return OK
@@ -336,7 +293,7 @@ class _CheckFlags:
 
 
 def _check(arguments: list[str]) -> int:
-    flags = _flags(_CheckFlags, "check", arguments)
+    flags = parse_flags(_CheckFlags, "check", arguments)
     dataset = open_dataset(flags.data, ignore=flags.ignore)
     with progress_bars() as progress, progress.task("checking", len(dataset.train) + len(dataset.test)) as task:
         problems = check_dataset(
@@ -374,7 +331,7 @@ class _ReproduceFlags:
 
 
 def _reproduce(arguments: list[str]) -> int:
-    flags = _flags(_ReproduceFlags, "reproduce", arguments)
+    flags = parse_flags(_ReproduceFlags, "reproduce", arguments)
     with progress_bars() as progress:
         rows = reproduce_woven(flags.out, flags.seeds, device=flags.device, progress=progress)
     print(woven_table(rows))

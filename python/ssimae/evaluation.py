@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ssimae import _rust
 from ssimae.atomic import replacing
 from ssimae.metrics import Evaluation, ImageScores, RegionScores
 
-__all__ = ["Evaluation", "Evaluator", "evaluate_maps"]
+__all__ = ["Evaluation", "Evaluator", "Levels", "evaluate_maps", "levels_of"]
 
 CURVE_FPRS = 400
 """False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""
@@ -202,6 +203,26 @@ class Evaluator:
             n_pixels=self.n_pixels,
         )
 
+    def thresholds_at(self, fprs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the lowest scores whose false positive rates are at most given ones.
+
+        Parameters
+        ----------
+        fprs : ndarray of shape (n,), float64 in [0, 1], ascending
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Infinite where even the highest score exceeds the rate.
+
+        Raises
+        ------
+        ValueError
+            If there is no pixel with, or none without, a defect.
+        """
+        found = self._scores.metrics([], [], [(rate, False) for rate in fprs.tolist()])
+        return np.array(found["thresholds"])
+
     def to_bytes(self) -> bytes:
         """Return all scores as bytes; :meth:`from_bytes` reads them on any machine."""
         return self._scores.encoded()
@@ -331,6 +352,32 @@ def evaluate_maps(
     if not evaluator.n_images:
         raise ValueError("`maps` is empty")
     return evaluator.compute(fpr_limits=fpr_limits, overlap_quantiles=overlap_quantiles, overlap_fprs=overlap_fprs)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What of one image lies at or above each of n thresholds."""
+
+    false_positives: NDArray[np.uint64]
+    """(n,): pixels without defect."""
+    true_positives: NDArray[np.uint64]
+    """(n,): pixels with defect."""
+    overlap: NDArray[np.float64]
+    """(n,): sum of the regions' covered shares."""
+
+
+def levels_of(
+    map_: NDArray[Any], mask: NDArray[Any], thresholds: NDArray[np.float64], *, ignore: NDArray[Any] | None = None
+) -> Levels:
+    """Return the counts of one image at some thresholds, ascending; maps and masks as :meth:`Evaluator.update` takes.
+
+    Raises
+    ------
+    ValueError
+        As there.
+    """
+    ignored = None if ignore is None else _as_flags(np.asarray(ignore))
+    return Levels(*_rust.count_levels(_as_scores(np.asarray(map_)), _as_flags(np.asarray(mask)), ignored, thresholds))
 
 
 def _as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:

@@ -15,7 +15,16 @@ from ssimae.atomic import write_bytes
 from ssimae.decoding import IMAGE_SUFFIXES, decode, measure
 from ssimae.pixels import Decoded
 
-__all__ = ["IMAGE_SUFFIXES", "image_size", "read_float_map", "read_image", "white_level", "write_float_tiff"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "image_size",
+    "read_array",
+    "read_float_map",
+    "read_image",
+    "stored_shape",
+    "white_level",
+    "write_float_tiff",
+]
 
 MAX_PIXELS = 10**9
 """Largest image read unless told otherwise, in pixels."""
@@ -148,7 +157,7 @@ def read_float_map(path: Path | str) -> NDArray[np.float32]:
         If it holds another type or shape, or a value that is not finite; the message names file and position.
     """
     path = Path(path)
-    array = _read_npy(path) if path.suffix.lower() == ".npy" else decode(path, page=None, max_pixels=MAX_PIXELS).samples
+    array = read_array(path)
     if array.dtype.newbyteorder("=") != np.float32 or not _is_image_shape(array.shape):
         raise ValueError(
             f"{path}: a map must be float32 of shape (h, w) or (h, w, 3), got {array.dtype.name} of shape {array.shape}"
@@ -157,12 +166,38 @@ def read_float_map(path: Path | str) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def read_array(path: Path) -> NDArray[Any]:
+    """Return what a TIFF, or another image, or a ``.npy`` file holds, of whatever type and shape.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read; the message names it.
+    """
+    if path.suffix.lower() != ".npy":
+        return decode(path, page=None, max_pixels=MAX_PIXELS).samples
     try:
         with path.open("rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError, SyntaxError) as error:
         raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+
+
+def stored_shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of what :func:`read_array` returns, from the head of the file; of images without channels.
+
+    Raises
+    ------
+    OSError, ValueError
+        As there.
+    """
+    if path.suffix.lower() != ".npy":
+        return image_size(path)
+    try:
+        shape: tuple[int, ...] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+    return shape
 
 
 def _is_image_shape(shape: tuple[int, ...]) -> bool:

@@ -10,6 +10,8 @@ from ssimae.assessment import Assessment, pooled
 from ssimae.records import ModelResults
 from ssimae.wording import quantile_name, share
 
+_NONE = "–"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -20,6 +22,17 @@ class Row:
     cells: list[str]
     best: int | None = None
     """Index of the better model, if one is."""
+
+
+@dataclass(frozen=True)
+class PartTable:
+    """Metrics of one model for parts of the regions, a row each."""
+
+    model: str
+    what: str
+    """What the parts differ in."""
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -112,18 +125,52 @@ def overlap_tables(models: Sequence[ModelResults]) -> list[OverlapTable]:
     return tables
 
 
-def defect_rows(models: Sequence[ModelResults]) -> list[Row]:
-    """Return the pixel AUROC of each defect type; empty where it is not stored, or the one type is all there is."""
-    tables: list[dict[str, Any]] = [(model.metrics or {}).get("by_defect") or {} for model in models]
-    defects = sorted({defect for table in tables for defect in table})
-    if len(defects) < 2:
-        return []
-    return [_row(defect, "", [table.get(defect) for table in tables], "auroc") for defect in defects]
+def part_tables(models: Sequence[ModelResults]) -> list[PartTable]:
+    """Return tables of each model by kind of defect and by size; left out where one part is all there is."""
+    tables = []
+    for key, title in (("by_defect", "Kind of defect"), ("by_size", "Size")):
+        for model in models:
+            parts: dict[str, Any] = (model.metrics or {}).get(key) or {}
+            if model.metrics is not None and len(parts) > 1:
+                tables.append(
+                    PartTable(model.title, title, part_columns(model.metrics), part_cells(model.metrics, key))
+                )
+    return tables
+
+
+def part_columns(metrics: dict[str, Any]) -> list[str]:
+    """Return the headings beside the name of a part: what :func:`part_cells` holds."""
+    fpr = metrics["overlap"]["fprs"][_overlap_column(metrics)]
+    limit = metrics["fpr_limits"][0]
+    return ["Regions", "Pixels each", "Pixel AUROC", f"AU-PRO {limit:g}", f"Median overlap at FPR {100 * fpr:g} %"]
+
+
+def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]:
+    """Return name and cells of the parts under ``by_defect`` or ``by_size`` in ``metrics.json``."""
+    column = _overlap_column(metrics)
+    rows = []
+    for name, part in metrics[key].items():
+        overlap, area = part["median_overlap"], part["area_px"]
+        values = [_three_digits(part["auroc"]), _three_digits(part["au_pro"])]
+        covered = share(None if overlap is None else overlap[column])
+        pixels = _NONE if area is None else f"{area[0]}" if area[0] == area[1] else f"{area[0]}–{area[1]}"
+        rows.append((name, [str(part["n_regions"]), pixels, *values, covered]))
+    return rows
+
+
+def _overlap_column(metrics: dict[str, Any]) -> int:
+    """Return which false positive rate of the overlap table stands for it: 5 % as in the paper, else the first."""
+    fprs = metrics["overlap"]["fprs"]
+    return fprs.index(0.05) if 0.05 in fprs else 0
 
 
 def _row(name: str, meaning: str, metrics: Sequence[dict[str, Any] | None], key: str) -> Row:
     values = [None if table is None else table.get(key) for table in metrics]
-    cells = ["–" if value is None else f"{value:.3f}" for value in values]
+    cells = [_three_digits(value) for value in values]
     known = [value for value in values if value is not None]
     unequal = len(known) > 1 and len(set(cells)) > 1
     return Row(name, meaning, cells, values.index(max(known)) if unequal else None)
+
+
+def _three_digits(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.3f}"

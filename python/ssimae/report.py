@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ssimae.assessment import Assessment, assess, pooled
 from ssimae.atomic import write_bytes, write_text
 from ssimae.figures import draw_figures
-from ssimae.metrics_table import defect_rows, metric_rows, missing_metrics, overlap_tables
+from ssimae.metrics_table import metric_rows, missing_metrics, overlap_tables, part_tables
 from ssimae.previews import (
     LONG_ASPECT,
     Preview,
@@ -93,7 +93,7 @@ def write_report(root: Path) -> Path:
         missing_metrics=missing_metrics(results),
         metrics=metric_rows(models, assessments),
         overlaps=overlap_tables(models),
-        defects=defect_rows(models),
+        parts=part_tables(models),
         figures=[(figure, png_uri(figure.png)) for figure in figures],
         scales=[(model, scale) for model, scale in zip(models, scales, strict=True) if model.inspections],
         colour_bar=colour_bar(),

@@ -12,11 +12,13 @@ from typing import Any
 
 from ssimae.atomic import write_text
 from ssimae.config import preset
+from ssimae.images import read_float_map
 from ssimae.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.run import Job, start
 from ssimae.runfolder import RunFolder
-from ssimae.stages import evaluate_samples
+from ssimae.scoring import gather
+from ssimae.stages import residual_paths
 from ssimae.synthetic import DEFECTS
 
 LOSSES = ("ssim", "l2")
@@ -34,7 +36,7 @@ class WovenRow:
     structural: float
     """All defects of equal mean gray together, with the good images."""
     contrast: float
-    """The plain gray-contrast defect, with the good images."""
+    """The plain gray-contrast defect, against the good pixels of all images."""
     by_defect: dict[str, float]
 
 
@@ -70,11 +72,12 @@ def reproduce_woven(out: Path, seeds: Sequence[int], *, device: str, progress: P
 def _row(folder: RunFolder, seed: int, loss: str) -> WovenRow:
     part = folder if loss == "ssim" else folder.comparison(loss)
     _, facts = folder.read_config()
-    samples = open_dataset(facts["data"]).test
+    samples = [
+        sample for sample in open_dataset(facts["data"]).test if sample.defect in {*DEFECTS, "good"} - {CONTRAST}
+    ]
     metrics: dict[str, Any] = json.loads(part.metrics.read_text())
     by_defect = {defect: values["auroc"] for defect, values in metrics["by_defect"].items()}
-    chosen = {*DEFECTS, "good"} - {CONTRAST}
-    structural = evaluate_samples(part, [sample for sample in samples if sample.defect in chosen])
+    structural = gather(samples, residual_paths(part, samples), read_float_map).compute()
     return WovenRow(seed, loss, structural.auroc, by_defect[CONTRAST], by_defect)
 
 

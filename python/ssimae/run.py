@@ -23,10 +23,10 @@ from ssimae.holdout import GoodImages
 from ssimae.progress import Progress
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder
+from ssimae.scoring import has_masks
 from ssimae.stages import (
     adopt_stage,
     evaluate_stage,
-    has_masks,
     predict_stage,
     read_good_images,
     threshold_names,

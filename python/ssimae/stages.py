@@ -6,28 +6,25 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config import Settings
-from ssimae.datasets import Dataset, Sample, good_samples, read_ignored, read_mask
-from ssimae.evaluation import Evaluation, evaluate_maps
+from ssimae.datasets import Dataset, Sample, good_samples, read_ignored
 from ssimae.hardware import describe
 from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.images import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
-from ssimae.layouts import GOOD
-from ssimae.masks import load_mask
+from ssimae.metrics import Evaluation
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.residual import inspect_image
 from ssimae.runfolder import RunFolder
+from ssimae.scoring import gather, has_masks, write_scores
 from ssimae.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
 from ssimae.train import Training, train
 
@@ -191,67 +188,25 @@ def predict_stage(
 
 
 def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Progress) -> Evaluation | None:
-    """Compare stored residuals with the ground truth; write ``metrics.json`` and ``curves.npz``.
+    """Compare stored residuals with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
 
     Returns None, and writes nothing, where the data has no masks, or none that marks an inspected pixel.
     """
     if not has_masks(samples):
         return None
-    known = {sample.defect for sample in samples if _shows_defect(sample)}
-    if not known:
+    with progress.task("evaluating", len(samples)) as task:
+        evaluator = gather(samples, residual_paths(folder, samples), read_float_map, progress=task.update)
+    if not evaluator.n_regions:
         logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
         return None
-    good = [sample for sample in samples if sample.defect == GOOD]
-    defects = sorted({sample.defect for sample in samples} - {GOOD})
-    with progress.task("evaluating", 1 + len(defects)) as task:
-        evaluation = evaluate_samples(folder, samples)
-        by_defect: dict[str, dict[str, float | int | None]] = {}
-        for count, defect in enumerate(defects, 1):
-            task.update(count)
-            if defect not in known:
-                by_defect[defect] = {"auroc": None, "au_pro": None, "n_regions": 0}
-                continue
-            # Every defect against the same good images, so that the rows can be compared.
-            part = evaluate_samples(folder, [*good, *(sample for sample in samples if sample.defect == defect)])
-            by_defect[defect] = {"auroc": part.auroc, "au_pro": part.aupro, "n_regions": part.n_regions}
-        task.update(1 + len(defects))
-    write_text(folder.metrics, json.dumps({**evaluation.to_dict(), "by_defect": by_defect}, indent=1) + "\n")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]
-    write_bytes(folder.curves, buffer.getvalue())
+    evaluation = evaluator.compute()
+    write_scores(folder.root, evaluation, samples)
     return evaluation
 
 
-def _shows_defect(sample: Sample) -> bool:
-    """Return whether the ground truth of a sample marks a pixel that is inspected."""
-    if sample.mask is None:
-        return False
-    truth = load_mask(sample, None)
-    ignored = read_ignored(sample, truth.shape)
-    return bool(truth.any() if ignored is None else (truth & ~ignored).any())
-
-
-def evaluate_samples(folder: RunFolder, samples: Sequence[Sample]) -> Evaluation:
-    """Return the metrics of the stored residuals of some images."""
-    shapes = []
-
-    def maps() -> Iterator[NDArray[np.float32]]:
-        for sample in samples:
-            residual = read_float_map(folder.map_path(folder.residuals, sample.defect, sample.name))
-            shapes.append(residual.shape)
-            yield residual
-
-    return evaluate_maps(
-        maps(),
-        (read_mask(sample, shapes[index]) for index, sample in enumerate(samples)),
-        ignore=(read_ignored(sample, shapes[index]) for index, sample in enumerate(samples)),
-    )
-
-
-def has_masks(samples: tuple[Sample, ...]) -> bool:
-    """Return whether every defective sample has a ground-truth mask, and there is one."""
-    masked = [sample.mask is not None for sample in samples if sample.defect != "good"]
-    return bool(masked) and all(masked)
+def residual_paths(folder: RunFolder, samples: Sequence[Sample]) -> list[Path]:
+    """Return where the residual of each image lies."""
+    return [folder.map_path(folder.residuals, sample.defect, sample.name) for sample in samples]
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

@@ -21,6 +21,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+METRIC_NAMES = {"auroc": "Pixel AUROC", "au_pro": "AU-PRO", "image_auroc": "Image AUROC"}
+"""Metrics as people call them, by their names in ``metrics.json``."""
+
+
 def share(value: float | None) -> str:
     """Return a share as a percentage that never rounds something to nothing, or nothing to all."""
     if value is None:

@@ -7,7 +7,7 @@ use super::key::Score;
 use super::ranges::spill;
 use super::runs::Pile;
 use crate::Error;
-use crate::regions::{Connectivity, find};
+use crate::regions::{Connectivity, Regions, find};
 use crate::tiling::check_len;
 
 /// One connected region of the ground truth.
@@ -78,19 +78,8 @@ impl<S: Score> Scores<S> {
     /// If slices differ in length, a score that is not left out is NaN or infinite, or there are too many images or
     /// regions; nothing is added then.
     pub fn add(&mut self, map: Map<'_, S>) -> Result<(), Error> {
-        let Map { scores, mask, ignore, height, width } = map;
-        let len = height.saturating_mul(width);
-        check_len("scores", len, scores.len())?;
-        check_len("mask", len, mask.len())?;
-        ignore.map_or(Ok(()), |ignore| check_len("ignore", len, ignore.len()))?;
-        if u32::try_from(len).is_err() {
-            return Err(Error::Value(format!("a map may have {} pixels, got {len}", u32::MAX)));
-        }
-        check_finite(map)?;
-        let kept: Option<Vec<u8>> = ignore.map(|ignore| {
-            mask.iter().zip(ignore).map(|(&value, &left_out)| if left_out == 0 { value } else { 0 }).collect()
-        });
-        let found = find(kept.as_deref().unwrap_or(mask), height, width, Connectivity::Eight)?;
+        let found = inspected_regions(map)?;
+        let Map { scores, width, .. } = map;
         let first = self.regions.len();
         check_count("regions", first + found.count)?;
         check_count("images", self.images.len() + 1)?;
@@ -110,7 +99,7 @@ impl<S: Score> Scores<S> {
                 [top.min(run.row), left.min(run.start), bottom.max(run.row + 1), right.max(run.end)];
             end = stop;
         }
-        self.add_negatives(map, end, len);
+        self.add_negatives(map, end, scores.len());
         self.images.push(Image { score: self.image_score(map), defective: found.count > 0 });
         self.negatives.settle_full_blocks();
         self.positives.settle_full_blocks();
@@ -184,6 +173,26 @@ impl<S: Score> Scores<S> {
         spill(&mut self.negatives, file, end)?;
         spill(&mut self.positives, file, end)
     }
+}
+
+/// Returns the 8-connected components of what is inspected of a mask.
+///
+/// # Errors
+/// If slices differ in length, or a score that is not left out is NaN or infinite.
+pub fn inspected_regions<S: Score>(map: Map<'_, S>) -> Result<Regions, Error> {
+    let Map { scores, mask, ignore, height, width } = map;
+    let len = height.saturating_mul(width);
+    check_len("scores", len, scores.len())?;
+    check_len("mask", len, mask.len())?;
+    ignore.map_or(Ok(()), |ignore| check_len("ignore", len, ignore.len()))?;
+    if u32::try_from(len).is_err() {
+        return Err(Error::Value(format!("a map may have {} pixels, got {len}", u32::MAX)));
+    }
+    check_finite(map)?;
+    let kept: Option<Vec<u8>> = ignore.map(|ignore| {
+        mask.iter().zip(ignore).map(|(&value, &left_out)| if left_out == 0 { value } else { 0 }).collect()
+    });
+    find(kept.as_deref().unwrap_or(mask), height, width, Connectivity::Eight)
 }
 
 /// The higher of two numbers neither of which is NaN.

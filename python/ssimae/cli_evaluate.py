@@ -1,0 +1,201 @@
+"""The verb `evaluate`: stored maps of any detector, several side by side, or a run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ssimae import run as runs
+from ssimae.bars import progress_bars
+from ssimae.bootstrap import Interval
+from ssimae.cli_flags import parse_flags
+from ssimae.comparison import Comparison, Difference
+from ssimae.datasets import open_dataset
+from ssimae.detectors import Options, Scored, score_folders
+from ssimae.metrics_table import part_cells, part_columns
+from ssimae.runfolder import RunFolder
+from ssimae.scoring import metrics_of
+from ssimae.wording import METRIC_NAMES, quantile_name, share
+
+_PLAIN_WIDTH = 140
+"""Columns of tables that go to a file or another program."""
+
+_LISTED = 3
+"""Regions named on the terminal; `comparison.json` has more."""
+
+
+@dataclass(frozen=True)
+class _EvaluateFlags:
+    """Score stored anomaly maps against the ground truth; no model is needed.
+
+    MAPS is a folder of any detector's maps, test/<defect>/<name>.tiff or .npy of the images' size, or a run folder;
+    DATA the data set they belong to. A run folder alone is scored on its own data, in place.
+    """
+
+    maps: tyro.conf.Positional[Path]
+    """Folder of maps, or run folder."""
+    data: tyro.conf.Positional[Path | None] = None
+    """Data set with masks: MVTec AD or NanoTWICE layout. Default: that of the run in MAPS."""
+    compare: tuple[Path, ...] = ()
+    """Folders of other detectors' maps, or their runs, to hold against those in MAPS."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white): one image for all, or a folder of one each."""
+    fpr_limits: tuple[float, ...] = (0.3,)
+    """Limits of the false positive rate for AU-PRO; the first is the one in tables."""
+    memory_mb: int | None = None
+    """Megabytes of scores held in memory; more go to a temporary file."""
+    resamples: int = 1000
+    """Times that images are drawn again for the intervals of a comparison."""
+    seed: int = 0
+    """Seed of these draws."""
+    out: Path | None = None
+    """New folder for the results. Default: runs/evaluate-<time>."""
+    force: bool = False
+    """Overwrite earlier results in --out."""
+    debug: bool = False
+    """Show the traceback of errors."""
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Score stored maps and print their tables; return the exit code."""
+    flags = parse_flags(_EvaluateFlags, "evaluate", arguments)
+    own = flags.maps / "config.toml"
+    if flags.data is None and not flags.compare and flags.out is None and own.exists():
+        return _evaluate_run(flags, arguments)
+    data, ignore = flags.data, flags.ignore
+    if data is None:
+        if not own.exists():
+            raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: ssimae evaluate MAPS DATA")
+        _, facts = runs.read_facts(RunFolder(flags.maps))
+        data, ignore = Path(facts["data"]), ignore or runs.ignore_of(facts)
+    options = Options(
+        fpr_limits=flags.fpr_limits,
+        memory_limit=None if flags.memory_mb is None else flags.memory_mb * 1_000_000,
+        resamples=flags.resamples,
+        seed=flags.seed,
+    )
+    out = flags.out or Path("runs") / f"evaluate-{datetime.now():%Y%m%d-%H%M%S}"
+    dataset = open_dataset(data, ignore=ignore)
+    with progress_bars() as progress:
+        scored = score_folders(
+            (flags.maps, *flags.compare), dataset, out, options, force=flags.force, progress=progress
+        )
+    _print_tables(scored)
+    print(f"{out}: {'comparison.json, ' if scored.comparison else ''}metrics.json, curves and figures written")
+    return 0
+
+
+def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
+    given = [text for text in arguments if text.startswith("--") and text != "--debug"]
+    if given:
+        raise ValueError(f"`{given[0]}` needs --out: a run alone is scored again as it was, in its own folder")
+    with progress_bars() as progress:
+        evaluations = runs.evaluate(flags.maps, progress=progress)
+    for loss, found in evaluations.items():
+        print(f"{loss.upper()}-AE: pixel AUROC {found.auroc:.3f}, AU-PRO {found.aupro:.3f}")
+    print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written")
+    return 0
+
+
+def _print_tables(scored: Scored) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
+    metrics = [metrics_of(evaluation, scored.samples) for evaluation in scored.evaluations]
+    console.print(_metrics_table(scored, metrics))
+    for name, own in zip(scored.names, metrics, strict=True):
+        for key, what in (("by_defect", "Kind of defect"), ("by_size", "Size of region")):
+            if len(own[key]) > 1:
+                console.print(_parts_table(f"{name}: {what.lower()}", own, key))
+    if scored.comparison:
+        for difference in scored.comparison.differences:
+            console.print(_difference_table(scored, scored.comparison, difference))
+        console.print(_about(scored.comparison), highlight=False)
+
+
+def _metrics_table(scored: Scored, metrics: list[dict[str, Any]]) -> Table:
+    table = _table(f"{metrics[0]['n_images']} images, {metrics[0]['n_regions']} regions", "", scored.names)
+    intervals = scored.comparison.metrics if scored.comparison else [{}] * len(metrics)
+
+    def value(own: dict[str, Any], found: Any, name: str) -> str:
+        if own[name] is None:
+            return "–"
+        text = f"{own[name]:.4f}"
+        return f"{text} ({found[name].low:.3f}–{found[name].high:.3f})" if name in found else text
+
+    def row(title: str, name: str) -> None:
+        table.add_row(title, *(value(own, found, name) for own, found in zip(metrics, intervals, strict=True)))
+
+    row("Pixel AUROC", "auroc")
+    row("Average precision", "average_precision")
+    row(f"AU-PRO {metrics[0]['fpr_limits'][0]:g}", "au_pro")
+    for limit in metrics[0]["fpr_limits"][1:]:
+        table.add_row(f"AU-PRO {limit:g}", *(f"{own['aupros'][str(limit)]:.4f}" for own in metrics))
+    row("Image AUROC", "image_auroc")
+    row("Best F1 of pixels", "best_f1")
+    table.add_row("  from the score", *(f"{own['best_f1_threshold']:.4g}" for own in metrics))
+    overlap = metrics[0]["overlap"]
+    column = overlap["fprs"].index(0.05)
+    for number, quantile in enumerate(overlap["quantiles"]):
+        cells = [share(own["overlap"]["values"][number][column]) for own in metrics]
+        table.add_row(f"Overlap at FPR 5 %, {quantile_name(quantile)}", *cells)
+    if metrics[0]["image_auroc"] is None:
+        table.caption = f"No image AUROC: {metrics[0]['image_auroc_reason']}."
+    return table
+
+
+def _parts_table(title: str, metrics: dict[str, Any], key: str) -> Table:
+    table = _table(title, "", part_columns(metrics))
+    for name, cells in part_cells(metrics, key):
+        table.add_row(name, *cells)
+    return table
+
+
+def _difference_table(scored: Scored, comparison: Comparison, difference: Difference) -> Table:
+    title = f"{difference.name} less {comparison.names[0]}"
+    table = _table(title, "", ["Difference", "95 % interval", ""])
+
+    def row(name: str, found: Interval) -> None:
+        verdict = "better" if found.low > 0 else "worse" if found.high < 0 else "open"
+        table.add_row(name, f"{found.value:+.4f}", f"{found.low:+.4f} to {found.high:+.4f}", verdict)
+
+    for name, found in difference.metrics.items():
+        row(METRIC_NAMES[name], found)
+    row(f"Mean overlap at FPR {100 * comparison.overlap_fpr:g} %", difference.mean_overlap)
+    table.add_row(
+        "Regions by AU-PRO", f"{difference.better} better", f"{difference.worse} worse, {difference.equal} equal", ""
+    )
+    for region in difference.largest[:_LISTED]:
+        sample = scored.samples[region.image]
+        top, left, bottom, right = region.box
+        place = f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
+        change = f"{region.au_pro[1] - region.au_pro[0]:+.3f}"
+        table.add_row(f"  {sample.defect}/{sample.name}", change, place, f"{region.area_px} px")
+    return table
+
+
+def _about(comparison: Comparison) -> str:
+    lines = [
+        f"Values are exact. Intervals: {comparison.resamples} draws of images with replacement, the same for all "
+        f"detectors (seed {comparison.seed}), from counts at about a thousand thresholds."
+    ]
+    skipped = {name: count for name, count in comparison.skipped.items() if count}
+    lines += [
+        f"{METRIC_NAMES[name]}: {count} draws held images of one kind only and are left out."
+        for name, count in skipped.items()
+    ]
+    return "\n".join(lines)
+
+
+def _table(title: str, first: str, columns: Any) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold")
+    return table

@@ -1,0 +1,182 @@
+"""Stored maps of one detector or several, scored against a data set without any model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.atomic import write_bytes, write_text
+from ssimae.bootstrap import ImageLevels, grid_fprs
+from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
+from ssimae.comparison_figures import draw_comparison
+from ssimae.curve_figures import Curves, draw_curves
+from ssimae.evaluation import Levels, levels_of
+from ssimae.layouts import Dataset, Sample
+from ssimae.masks import read_ignored, read_mask
+from ssimae.metrics import Evaluation
+from ssimae.progress import Progress, Task
+from ssimae.scoring import gather, has_masks, metrics_of, write_scores
+from ssimae.stored_maps import check_maps, find_maps, read_scores
+
+logger = logging.getLogger(__name__)
+
+RESULTS = ("metrics.json", "comparison.json")
+"""Files that tell a folder of results."""
+
+OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
+COMPARED_FPR = 0.05
+"""False positive rate at which covered shares of regions are compared (Bergmann et al. 2019, sec. 4.3)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How stored maps are scored."""
+
+    fpr_limits: tuple[float, ...] = (0.3,)
+    memory_limit: int | None = None
+    """Bytes of scores in memory; None for all."""
+    resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for limit in self.fpr_limits:
+            if not 0 < limit <= 1:
+                raise ValueError(f"`fpr_limits` must lie in (0, 1], got {limit:g}")
+        if not self.fpr_limits:
+            raise ValueError("`fpr_limits` must not be empty")
+        if self.resamples < 100:
+            raise ValueError(f"`resamples` must be at least 100 for an interval of 95 %, got {self.resamples}")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of the maps of several detectors."""
+
+    names: tuple[str, ...]
+    evaluations: tuple[Evaluation, ...]
+    samples: tuple[Sample, ...]
+    comparison: Comparison | None
+
+
+def score_folders(
+    folders: Sequence[Path], dataset: Dataset, out: Path, options: Options, *, force: bool, progress: Progress
+) -> Scored:
+    """Score folders of stored maps against a data set, and compare the others with the first.
+
+    Writes ``metrics.json``, ``curves.npz``, ``region_scores.csv`` and ``figures/``, of each detector in a folder of its
+    name if there are several, and then ``comparison.json``.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Maps of each detector, laid out as :func:`ssimae.stored_maps.find_maps` says.
+    dataset : Dataset
+        With test images and masks.
+    out : Path
+        New folder, or with `force` one that holds earlier results.
+    options : Options
+    force : bool
+    progress : Progress
+
+    Raises
+    ------
+    OSError, ValueError
+        If maps and images do not fit each other, a file cannot be read or written, or the metrics are undefined.
+    """
+    samples = dataset.test
+    if not has_masks(samples):
+        raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
+    maps = [find_maps(folder, samples) for folder in folders]
+    for folder, paths in zip(folders, maps, strict=True):
+        check_maps(folder, paths, samples)
+    _refuse_occupied(out, [*folders, dataset.root], force=force)
+    names = _names(folders)
+    evaluations, contenders = [], []
+    for name, paths in zip(names, maps, strict=True):
+        with progress.task(f"evaluating {name}", len(samples)) as task:
+            evaluator = gather(samples, paths, read_scores, progress=task.update, memory_limit=options.memory_limit)
+        evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
+        if len(folders) > 1:
+            thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
+            with progress.task(f"counting {name}", len(samples)) as task:
+                levels = _levels(samples, paths, thresholds, task)
+            contenders.append(Contender(name, evaluations[-1], ImageLevels.collect(levels, evaluations[-1])))
+        del evaluator
+    comparison = None
+    if contenders:
+        comparison = compare(contenders, overlap_fpr=COMPARED_FPR, resamples=options.resamples, seed=options.seed)
+        if comparison.defective_images < FEW_IMAGES:
+            logger.warning("only %d defective images: intervals say little", comparison.defective_images)
+    scored = Scored(names, tuple(evaluations), samples, comparison)
+    _write(out, scored)
+    return scored
+
+
+def _levels(
+    samples: Sequence[Sample], maps: Sequence[Path], thresholds: NDArray[np.float64], task: Task
+) -> list[Levels]:
+    levels = []
+    for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
+        map_ = read_scores(path)
+        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        levels.append(levels_of(map_, mask, thresholds, ignore=ignored))
+        task.update(count)
+    return levels
+
+
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Return short names of folders, told apart by as many of their last parts as it takes."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = tuple("-".join(part[-length:]).replace("/", "") for part in parts)
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f"{folders[0]}: given twice")
+
+
+def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
+    own = out.resolve()
+    for source in reads:
+        if own in (source.resolve(), *source.resolve().parents):
+            raise ValueError(f"{out}: is or holds what is read ({source}); choose another --out")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not force:
+        raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
+    if not any((out / name).exists() for name in RESULTS) or (out / "config.toml").exists():
+        raise FileExistsError(f"{out}: not an earlier evaluation of maps, so --force leaves it alone")
+
+
+def _write(out: Path, scored: Scored) -> None:
+    """Write everything beside `out` first, so that it appears whole, or earlier results stay."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        curves = []
+        for name, evaluation in zip(scored.names, scored.evaluations, strict=True):
+            folder = partial / name if scored.comparison else partial
+            folder.mkdir(parents=True)
+            write_scores(folder, evaluation, scored.samples)
+            curves.append(Curves(name, name, metrics_of(evaluation, scored.samples), evaluation.curves()))
+        pictures = draw_curves(curves)
+        if scored.comparison:
+            images = [f"{sample.defect}/{sample.name}" for sample in scored.samples]
+            content = {**asdict(scored.comparison), "images": images}
+            write_text(partial / "comparison.json", json.dumps(content, indent=1) + "\n")
+            pictures.append(draw_comparison(scored.comparison))
+        (partial / "figures").mkdir()
+        for picture in pictures:
+            write_bytes(partial / "figures" / f"{picture.name}.png", picture.png)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

@@ -1,0 +1,110 @@
+"""Stored maps held against the ground truth of a data set, and what is written of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.atomic import write_bytes, write_text
+from ssimae.breakdown import by_defect, by_size
+from ssimae.evaluation import Evaluator
+from ssimae.layouts import GOOD, Sample
+from ssimae.masks import read_ignored, read_mask
+from ssimae.metrics import Evaluation
+
+REGION_COLUMNS = ("image", "defect", "region", "area_px", "top", "left", "bottom", "right", "auroc")
+
+
+def has_masks(samples: Sequence[Sample]) -> bool:
+    """Return whether every defective sample has a ground-truth mask, and there is one."""
+    masked = [sample.mask is not None for sample in samples if sample.defect != GOOD]
+    return bool(masked) and all(masked)
+
+
+def gather(
+    samples: Sequence[Sample],
+    maps: Sequence[Path],
+    read: Callable[[Path], NDArray[Any]],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    memory_limit: int | None = None,
+) -> Evaluator:
+    """Return the evaluator of the stored maps of some images, each file read once.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    maps : sequence of Path
+        The map of each, of the size of its image.
+    read : function of a path
+        Returns a stored map.
+    progress : function of an int, optional
+        Told how many images are done.
+    memory_limit : int, optional
+        As for :class:`ssimae.evaluation.Evaluator`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file cannot be read, or a map does not fit its mask or has a score that is not finite; the message names
+        it.
+    """
+    evaluator = Evaluator(memory_limit=memory_limit)
+    for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
+        map_ = read(path)
+        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        try:
+            evaluator.update(map_, mask, ignore=ignored)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        progress(count)
+    return evaluator
+
+
+def metrics_of(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``: all metrics, by defect type, and by size of the regions."""
+    defects = by_defect(evaluation, [sample.defect for sample in samples])
+    return {
+        **evaluation.to_dict(),
+        "by_defect": {part.name: part.to_dict() for part in defects},
+        "by_size": {part.name: part.to_dict() for part in by_size(evaluation)},
+    }
+
+
+def write_scores(folder: Path, evaluation: Evaluation, samples: Sequence[Sample]) -> None:
+    """Write ``metrics.json``, ``curves.npz`` and ``region_scores.csv``."""
+    write_text(folder / "metrics.json", json.dumps(metrics_of(evaluation, samples), indent=1) + "\n")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]
+    write_bytes(folder / "curves.npz", buffer.getvalue())
+    write_text(folder / "region_scores.csv", _region_table(evaluation, samples))
+
+
+def _region_table(evaluation: Evaluation, samples: Sequence[Sample]) -> str:
+    regions = evaluation.regions
+    columns = [
+        *REGION_COLUMNS,
+        *(f"au_pro_{limit:g}" for limit in evaluation.aupros),
+        *(f"overlap_{fpr:g}" for fpr in evaluation.overlap_fprs),
+    ]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    number = 0
+    for index, image in enumerate(regions.image):
+        number = 1 if index == 0 or image != regions.image[index - 1] else number + 1
+        sample = samples[image]
+        writer.writerow(
+            (
+                sample.name, sample.defect, number, regions.area[index], *regions.box[index],
+                *(f"{value:.9g}" for value in (regions.auroc[index], *regions.aupro[index], *regions.overlap[index])),
+            )
+        )  # fmt: skip
+    return buffer.getvalue()

@@ -1,0 +1,87 @@
+//! What of one image lies above each of some thresholds: for resampling images, which needs them apart.
+
+use crate::Error;
+use crate::evaluation::key::Score;
+use crate::evaluation::scores::{Map, inspected_regions};
+
+/// Counts of one image at or above each threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Levels {
+    /// Pixels without defect.
+    pub false_positives: Vec<u64>,
+    /// Pixels with defect.
+    pub true_positives: Vec<u64>,
+    /// Sum of the regions' covered shares.
+    pub overlap: Vec<f64>,
+}
+
+/// Counts an image at thresholds, ascending; regions are the 8-connected components of its mask.
+///
+/// # Errors
+/// If slices differ in length, or a score that is not left out is NaN or infinite.
+pub fn count<S: Score>(map: Map<'_, S>, thresholds: &[f64]) -> Result<Levels, Error> {
+    let found = inspected_regions(map)?;
+    let mut areas = vec![0_u32; found.count];
+    found.runs.iter().for_each(|run| areas[run.region as usize] += run.end - run.start);
+    // A pixel counts at all thresholds below its place among them.
+    let place =
+        |index: usize| thresholds.partition_point(|&threshold| threshold <= map.scores[index].value());
+    let inspected = |&index: &usize| map.ignore.is_none_or(|ignore| ignore[index] == 0);
+    let mut false_positives = vec![0; thresholds.len() + 1];
+    let mut true_positives = false_positives.clone();
+    let mut overlap = vec![0.0; thresholds.len() + 1];
+    let mut end = 0;
+    for run in &found.runs {
+        let row = run.row as usize * map.width;
+        let (start, stop) = (row + run.start as usize, row + run.end as usize);
+        (end..start).filter(inspected).for_each(|index| false_positives[place(index)] += 1);
+        for index in start..stop {
+            true_positives[place(index)] += 1;
+            overlap[place(index)] += 1.0 / f64::from(areas[run.region as usize]);
+        }
+        end = stop;
+    }
+    (end..map.scores.len()).filter(inspected).for_each(|index| false_positives[place(index)] += 1);
+    Ok(Levels {
+        false_positives: above(&false_positives, 0),
+        true_positives: above(&true_positives, 0),
+        overlap: above(&overlap, 0.0),
+    })
+}
+
+/// Returns the sums of what lies behind each place.
+fn above<T: Copy + std::ops::Add<Output = T>>(counts: &[T], zero: T) -> Vec<T> {
+    let mut sums: Vec<T> = counts[1..]
+        .iter()
+        .rev()
+        .scan(zero, |sum, &count| {
+            *sum = *sum + count;
+            Some(*sum)
+        })
+        .collect();
+    sums.reverse();
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_count_up_to_their_score() {
+        let scores = [0.5_f32, 1.0, 2.0, 3.0, 2.0, 9.0];
+        let map = Map {
+            scores: &scores,
+            mask: &[0, 1, 1, 0, 1, 0],
+            ignore: Some(&[0, 0, 0, 0, 0, 1]),
+            height: 2,
+            width: 3,
+        };
+        let want = Levels {
+            false_positives: vec![2, 1, 1, 0],
+            true_positives: vec![3, 3, 2, 0],
+            overlap: vec![1.0, 1.0, 2.0 / 3.0, 0.0],
+        };
+        assert_eq!(count(map, &[0.0, 1.0, 1.5, 3.5]), Ok(want));
+    }
+}
