@@ -1,98 +1,213 @@
 //! Patches back into one image: the mean where they overlap.
 
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::tiling::{ImageShape, check_len, positions};
+use crate::tiling::{Grid, check_len};
 
-/// Averages patches (P, C, h, w) on the grid of [`crate::tiling::patch_grid`] into an image (H, W, C).
+/// Image rows a task sums at a time: patches are read in long stretches, and what they are added to stays in the cache.
+const TASK_ROWS: usize = 64;
+
+/// Adds patches (P, C, h, w) of a range of the grid to the sums (H, W, C) of all before them.
 ///
-/// Each image row is summed over its patches in their order, so the result does not depend on the number of threads.
+/// Every pixel's sum takes the patches in the order of the grid, hence comes out the same in any batches and on any
+/// number of threads.
 ///
 /// # Errors
-/// If the grid cannot be laid, or a slice does not have the length of its shape.
-pub fn stitch(
-    patches: &[f32],
-    shape: ImageShape,
-    patch_size: usize,
-    stride: usize,
-    out: &mut [f32],
-) -> Result<(), Error> {
-    let rows = positions(shape.height, patch_size, stride)?;
-    let columns = positions(shape.width, patch_size, stride)?;
-    let plane_len = patch_size * patch_size;
-    let patch_len = shape.channels * plane_len;
-    check_len("patches", rows.len() * columns.len() * patch_len, patches.len())?;
-    check_len("out", shape.len(), out.len())?;
-    // The grid is a product of rows and columns, and so is the number of patches over a pixel.
-    let columns_over = coverage(&columns, shape.width, patch_size);
-    let rows_over = coverage(&rows, shape.height, patch_size);
-    out.par_chunks_mut((shape.width * shape.channels).max(1)).enumerate().for_each(|(y, line)| {
-        line.fill(0.0);
-        for (grid_row, &top) in rows.iter().enumerate() {
-            if !(top..top + patch_size).contains(&y) {
-                continue;
-            }
-            for (grid_column, &left) in columns.iter().enumerate() {
-                let patch = (grid_row * columns.len() + grid_column) * patch_len;
-                for channel in 0..shape.channels {
-                    let start = patch + channel * plane_len + (y - top) * patch_size;
-                    let values = &patches[start..start + patch_size];
-                    let target = &mut line[left * shape.channels + channel..];
-                    if shape.channels == 1 {
-                        for (sum, value) in target.iter_mut().zip(values) {
-                            *sum += value;
-                        }
-                    } else {
-                        for (sum, value) in target.iter_mut().step_by(shape.channels).zip(values) {
-                            *sum += value;
-                        }
-                    }
-                }
-            }
-        }
-        for (pixel, over) in line.chunks_exact_mut(shape.channels.max(1)).zip(&columns_over) {
-            let count = (over * rows_over[y]) as f32;
-            pixel.iter_mut().for_each(|value| *value /= count);
-        }
+/// If a slice does not have the length of its shape, or the range passes the end of the grid.
+pub fn add(patches: &[f32], grid: Grid, range: Range<usize>, sums: &mut [f32]) -> Result<(), Error> {
+    grid.check("patches", &range, patches.len())?;
+    check_len("sums", grid.shape.len(), sums.len())?;
+    if range.is_empty() {
+        return Ok(());
+    }
+    let (top, bottom) = (grid.corner(range.start)[0], grid.corner(range.end - 1)[0] + grid.patch_size);
+    each_band(grid, top..bottom, sums, |first, lines| {
+        Arch::new().dispatch(Addition { patches, grid, range: range.clone(), first, lines });
     });
     Ok(())
 }
 
-fn coverage(starts: &[usize], side: usize, patch_size: usize) -> Vec<usize> {
-    let mut over = vec![0; side];
-    for &start in starts {
-        over[start..start + patch_size].iter_mut().for_each(|count| *count += 1);
+/// Turns sums (H, W, C) of all patches of a grid into means.
+///
+/// # Errors
+/// If `sums` does not have the length of its shape.
+pub fn divide(grid: Grid, sums: &mut [f32]) -> Result<(), Error> {
+    check_len("sums", grid.shape.len(), sums.len())?;
+    let over = Coverage::new(grid);
+    each_band(grid, 0..grid.shape.height, sums, |first, lines| over.divide_lines(first, lines));
+    Ok(())
+}
+
+/// Averages all patches (P, C, h, w) of a grid into an image (H, W, C).
+///
+/// # Errors
+/// If a slice does not have the length of its shape.
+pub fn stitch(patches: &[f32], grid: Grid, out: &mut [f32]) -> Result<(), Error> {
+    let range = 0..grid.count();
+    grid.check("patches", &range, patches.len())?;
+    check_len("out", grid.shape.len(), out.len())?;
+    let over = Coverage::new(grid);
+    each_band(grid, 0..grid.shape.height, out, |first, lines| {
+        lines.fill(0.0);
+        let part = &mut *lines;
+        Arch::new().dispatch(Addition { patches, grid, range: range.clone(), first, lines: part });
+        over.divide_lines(first, lines);
+    });
+    Ok(())
+}
+
+/// Calls `work` with the number of its first row and the values of each band of an image's rows.
+fn each_band(grid: Grid, rows: Range<usize>, image: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
+    let line = grid.shape.width * grid.shape.channels;
+    let bands = image[rows.start * line..rows.end * line].par_chunks_mut(TASK_ROWS * line);
+    bands.enumerate().for_each(|(band, lines)| work(rows.start + band * TASK_ROWS, lines));
+}
+
+/// Adds what patches of a range hold of the image's rows from `first` on.
+struct Addition<'a> {
+    patches: &'a [f32],
+    grid: Grid,
+    range: Range<usize>,
+    first: usize,
+    lines: &'a mut [f32],
+}
+
+impl WithSimd for Addition<'_> {
+    type Output = ();
+
+    // A method and not a closure, which pulp would compile without the instructions that it has found.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { patches, grid, range, first, lines } = self;
+        let Grid { shape, patch_size, columns, .. } = grid;
+        let end = first + lines.len() / (shape.width * shape.channels);
+        for grid_row in range.start / columns.count..range.end.div_ceil(columns.count) {
+            let top = grid.rows.at(grid_row);
+            let rows = first.max(top)..end.min(top + patch_size);
+            if rows.is_empty() {
+                continue;
+            }
+            let of_row = grid_row * columns.count..(grid_row + 1) * columns.count;
+            for index in of_row.start.max(range.start)..of_row.end.min(range.end) {
+                let patch = &patches[(index - range.start) * grid.patch_len()..][..grid.patch_len()];
+                let left = columns.at(index - of_row.start);
+                for row in rows.clone() {
+                    let start = ((row - first) * shape.width + left) * shape.channels;
+                    let line = &mut lines[start..start + patch_size * shape.channels];
+                    add_row(patch, row - top, patch_size, shape.channels, line);
+                }
+            }
+        }
     }
-    over
+}
+
+/// Adds one row of a patch (C, h, w) to values (w, C).
+#[inline(always)]
+fn add_row(patch: &[f32], row: usize, side: usize, channels: usize, line: &mut [f32]) {
+    let plane = |channel: usize| &patch[(channel * side + row) * side..][..side];
+    match channels {
+        1 => line.iter_mut().zip(plane(0)).for_each(|(sum, value)| *sum += value),
+        3 => {
+            let planes = plane(0).iter().zip(plane(1)).zip(plane(2));
+            for ([red, green, blue], ((r, g), b)) in line.as_chunks_mut::<3>().0.iter_mut().zip(planes) {
+                *red += r;
+                *green += g;
+                *blue += b;
+            }
+        }
+        _ => {
+            for channel in 0..channels {
+                let sums = line[channel..].iter_mut().step_by(channels);
+                sums.zip(plane(channel)).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+}
+
+/// How many patches lie over a pixel: the grid is a product of rows and columns, and so is this.
+struct Coverage {
+    rows: Vec<f32>,
+    columns: Vec<f32>,
+    channels: usize,
+}
+
+impl Coverage {
+    fn new(grid: Grid) -> Self {
+        let side = |count: usize, at: &dyn Fn(usize) -> usize, length: usize| {
+            let mut over = vec![0.0; length];
+            for index in 0..count {
+                over[at(index)..at(index) + grid.patch_size].iter_mut().for_each(|count| *count += 1.0);
+            }
+            over
+        };
+        Self {
+            rows: side(grid.rows.count, &|index| grid.rows.at(index), grid.shape.height),
+            columns: side(grid.columns.count, &|index| grid.columns.at(index), grid.shape.width),
+            channels: grid.shape.channels,
+        }
+    }
+
+    fn divide_lines(&self, first: usize, lines: &mut [f32]) {
+        let rows = lines.chunks_exact_mut(self.columns.len() * self.channels).zip(&self.rows[first..]);
+        for (line, row) in rows {
+            if self.channels == 1 {
+                line.iter_mut().zip(&self.columns).for_each(|(sum, over)| *sum /= over * row);
+            } else {
+                for (pixel, over) in line.chunks_exact_mut(self.channels).zip(&self.columns) {
+                    pixel.iter_mut().for_each(|sum| *sum /= over * row);
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tiling::{extract, patch_grid};
+    use crate::tiling::{ImageShape, extract};
 
     #[test]
-    fn stitching_extracted_patches_gives_the_image_back() {
+    fn stitching_extracted_patches_gives_the_image_back() -> Result<(), Error> {
         for (height, width, channels, patch_size, stride) in
-            [(5, 7, 1, 3, 2), (8, 8, 1, 8, 8), (9, 13, 3, 4, 3), (6, 6, 2, 2, 1)]
+            [(5, 7, 1, 3, 2), (8, 8, 1, 8, 8), (9, 13, 3, 4, 3), (6, 6, 2, 2, 1), (70, 6, 1, 5, 4)]
         {
             let shape = ImageShape { height, width, channels };
             let image: Vec<f32> = (0..shape.len()).map(|index| (index * 37 % 101) as f32 / 100.0).collect();
-            let grid = patch_grid(height, width, patch_size, stride).unwrap_or_default();
-            let mut patches = vec![f32::NAN; grid.len() * channels * patch_size * patch_size];
-            assert_eq!(extract(&image, shape, &grid, patch_size, &mut patches), Ok(()));
+            let grid = Grid::new(shape, patch_size, stride)?;
+            let mut patches = vec![f32::NAN; grid.count() * grid.patch_len()];
+            extract(&image, grid, 0..grid.count(), &mut patches)?;
             let mut back = vec![f32::NAN; shape.len()];
-            assert_eq!(stitch(&patches, shape, patch_size, stride, &mut back), Ok(()));
+            stitch(&patches, grid, &mut back)?;
             for (got, want) in back.iter().zip(&image) {
                 assert!((got - want).abs() < 1e-6, "{got} {want}");
             }
+            for batch in 1..=grid.count() {
+                let mut sums = vec![0.0; shape.len()];
+                for start in (0..grid.count()).step_by(batch) {
+                    let range = start..(start + batch).min(grid.count());
+                    let part = &patches[start * grid.patch_len()..range.end * grid.patch_len()];
+                    add(part, grid, range, &mut sums)?;
+                }
+                divide(grid, &mut sums)?;
+                assert_eq!(sums, back);
+            }
         }
+        Ok(())
     }
 
     #[test]
-    fn wrong_number_of_patches_is_refused() {
-        let shape = ImageShape { height: 4, width: 4, channels: 1 };
-        assert!(stitch(&[0.0; 8], shape, 2, 2, &mut [0.0; 16]).is_err());
+    fn slices_of_other_lengths_are_refused() -> Result<(), Error> {
+        let grid = Grid::new(ImageShape { height: 4, width: 4, channels: 1 }, 2, 2)?;
+        assert!(stitch(&[0.0; 8], grid, &mut [0.0; 16]).is_err());
+        assert!(stitch(&[0.0; 16], grid, &mut [0.0; 15]).is_err());
+        assert!(add(&[0.0; 8], grid, 0..1, &mut [0.0; 16]).is_err());
+        assert!(add(&[0.0; 8], grid, 3..5, &mut [0.0; 16]).is_err());
+        assert!(add(&[0.0; 4], grid, 0..1, &mut [0.0; 15]).is_err());
+        assert!(divide(grid, &mut [0.0; 15]).is_err());
+        Ok(())
     }
 }

@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Real = NDArray[np.float32] | NDArray[np.float64]
+_Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
 _Window = tuple[Sequence[float], float, float, float, str, float, float]
 
 __all__ = [
     "GatheredScores",
+    "add_patches",
+    "count_patches",
+    "divide_sums",
     "extract_patches",
     "gather_crops",
     "label_regions",
@@ -40,10 +44,16 @@ class GatheredScores:
     @staticmethod
     def load(path: Path, limit: int | None) -> GatheredScores: ...
 
-def extract_patches(
-    image: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32], stride: int, out: NDArray[np.float32]
+def add_patches(patches: NDArray[np.float32], stride: int, first: int, sums: NDArray[np.float32]) -> None: ...
+def count_patches(height: int, width: int, patch_size: int, stride: int) -> int: ...
+def divide_sums(patch_size: int, stride: int, sums: NDArray[np.float32]) -> None: ...
+def extract_patches(image: _Image, stride: int, first: int, out: NDArray[np.float32]) -> None: ...
+def gather_crops(
+    images: list[NDArray[Any]],
+    boxes: NDArray[np.float64],
+    turns: NDArray[np.uint8] | None,
+    out: NDArray[np.float32],
 ) -> None: ...
-def gather_crops(images: list[NDArray[np.float32]], boxes: NDArray[np.float64], out: NDArray[np.float32]) -> None: ...
 def label_regions(mask: NDArray[np.uint8], eight: bool, labels: NDArray[np.int32]) -> int: ...
 def measure_regions(
     labels: NDArray[np.int32], count: int, scores: NDArray[np.float32] | None
