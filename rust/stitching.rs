@@ -1,6 +1,6 @@
 //! Patches back into one image: the mean where they overlap.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -8,8 +8,9 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::tiling::{Grid, check_len};
 
-/// Image rows a task sums at a time: patches are read in long stretches, and what they are added to stays in the cache.
-const TASK_ROWS: usize = 64;
+/// Image rows of a task: the fewer, the shorter the stretches in which patches are read; the more, the longer the last
+/// task runs alone.
+const TASK_ROWS: RangeInclusive<usize> = 16..=128;
 
 /// Adds patches (P, C, h, w) of a range of the grid to the sums (H, W, C) of all before them.
 ///
@@ -38,7 +39,9 @@ pub fn add(patches: &[f32], grid: Grid, range: Range<usize>, sums: &mut [f32]) -
 pub fn divide(grid: Grid, sums: &mut [f32]) -> Result<(), Error> {
     check_len("sums", grid.shape.len(), sums.len())?;
     let over = Coverage::new(grid);
-    each_band(grid, 0..grid.shape.height, sums, |first, lines| over.divide_lines(first, lines));
+    each_band(grid, 0..grid.shape.height, sums, |first, lines| {
+        Arch::new().dispatch(Division { over: &over, first, lines });
+    });
     Ok(())
 }
 
@@ -53,9 +56,9 @@ pub fn stitch(patches: &[f32], grid: Grid, out: &mut [f32]) -> Result<(), Error>
     let over = Coverage::new(grid);
     each_band(grid, 0..grid.shape.height, out, |first, lines| {
         lines.fill(0.0);
-        let part = &mut *lines;
-        Arch::new().dispatch(Addition { patches, grid, range: range.clone(), first, lines: part });
-        over.divide_lines(first, lines);
+        let arch = Arch::new();
+        arch.dispatch(Addition { patches, grid, range: range.clone(), first, lines: &mut *lines });
+        arch.dispatch(Division { over: &over, first, lines });
     });
     Ok(())
 }
@@ -63,8 +66,11 @@ pub fn stitch(patches: &[f32], grid: Grid, out: &mut [f32]) -> Result<(), Error>
 /// Calls `work` with the number of its first row and the values of each band of an image's rows.
 fn each_band(grid: Grid, rows: Range<usize>, image: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
     let line = grid.shape.width * grid.shape.channels;
-    let bands = image[rows.start * line..rows.end * line].par_chunks_mut(TASK_ROWS * line);
-    bands.enumerate().for_each(|(band, lines)| work(rows.start + band * TASK_ROWS, lines));
+    let threads = rayon::current_num_threads();
+    let tasks = if threads == 1 { 1 } else { 4 * threads };
+    let height = rows.len().div_ceil(tasks).clamp(*TASK_ROWS.start(), *TASK_ROWS.end());
+    let bands = image[rows.start * line..rows.end * line].par_chunks_mut(height * line);
+    bands.enumerate().for_each(|(band, lines)| work(rows.start + band * height, lines));
 }
 
 /// Adds what patches of a range hold of the image's rows from `first` on.
@@ -150,14 +156,27 @@ impl Coverage {
             channels: grid.shape.channels,
         }
     }
+}
 
-    fn divide_lines(&self, first: usize, lines: &mut [f32]) {
-        let rows = lines.chunks_exact_mut(self.columns.len() * self.channels).zip(&self.rows[first..]);
-        for (line, row) in rows {
-            if self.channels == 1 {
-                line.iter_mut().zip(&self.columns).for_each(|(sum, over)| *sum /= over * row);
+/// Divides the sums of an image's rows from `first` on by how many patches lie over them.
+struct Division<'a> {
+    over: &'a Coverage,
+    first: usize,
+    lines: &'a mut [f32],
+}
+
+impl WithSimd for Division<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Coverage { rows, columns, channels } = self.over;
+        let lines = self.lines.chunks_exact_mut(columns.len() * channels);
+        for (line, row) in lines.zip(&rows[self.first..]) {
+            if *channels == 1 {
+                line.iter_mut().zip(columns).for_each(|(sum, over)| *sum /= over * row);
             } else {
-                for (pixel, over) in line.chunks_exact_mut(self.channels).zip(&self.columns) {
+                for (pixel, over) in line.chunks_exact_mut(*channels).zip(columns) {
                     pixel.iter_mut().for_each(|sum| *sum /= over * row);
                 }
             }
