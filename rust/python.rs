@@ -193,49 +193,19 @@ fn gather_crops(
     Ok(())
 }
 
-/// Mean of patches (P, C, h, w) into `out` (H, W, C).
+/// Patches (P, C, h, w), from number `first` of the grid on, into `image` (H, W, C) as those before have left it.
 #[pyfunction]
 fn stitch_patches(
     py: Python<'_>,
     patches: &Bound<'_, PyArray4<f32>>,
     stride: usize,
-    out: &Bound<'_, PyArray3<f32>>,
-) -> PyResult<()> {
-    let (patches, mut out) = (readable(patches)?, writable(out)?);
-    let (grid, _) = laid(shape_of(out.shape()), patches.shape(), stride, 0)?;
-    let (patches, out) = (patches.as_slice()?, out.as_slice_mut()?);
-    py.detach(|| stitching::stitch(patches, grid, out))?;
-    Ok(())
-}
-
-/// Adds patches (P, C, h, w), from number `first` of the grid on, to `sums` (H, W, C).
-#[pyfunction]
-fn add_patches(
-    py: Python<'_>,
-    patches: &Bound<'_, PyArray4<f32>>,
-    stride: usize,
     first: usize,
-    sums: &Bound<'_, PyArray3<f32>>,
+    image: &Bound<'_, PyArray3<f32>>,
 ) -> PyResult<()> {
-    let (patches, mut sums) = (readable(patches)?, writable(sums)?);
-    let (grid, range) = laid(shape_of(sums.shape()), patches.shape(), stride, first)?;
-    let (patches, sums) = (patches.as_slice()?, sums.as_slice_mut()?);
-    py.detach(|| stitching::add(patches, grid, range, sums))?;
-    Ok(())
-}
-
-/// Turns `sums` (H, W, C) of all patches into means.
-#[pyfunction]
-fn divide_sums(
-    py: Python<'_>,
-    patch_size: usize,
-    stride: usize,
-    sums: &Bound<'_, PyArray3<f32>>,
-) -> PyResult<()> {
-    let mut sums = writable(sums)?;
-    let grid = Grid::new(shape_of(sums.shape()), patch_size, stride)?;
-    let sums = sums.as_slice_mut()?;
-    py.detach(|| stitching::divide(grid, sums))?;
+    let (patches, mut image) = (readable(patches)?, writable(image)?);
+    let (grid, range) = laid(shape_of(image.shape()), patches.shape(), stride, first)?;
+    let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
+    py.detach(|| stitching::stitch(patches, grid, range, image))?;
     Ok(())
 }
 
@@ -586,9 +556,7 @@ fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(given: &'a Option<Bound<'py, PyAn
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<GatheredScores>()?;
-    module.add_function(wrap_pyfunction!(add_patches, module)?)?;
     module.add_function(wrap_pyfunction!(count_patches, module)?)?;
-    module.add_function(wrap_pyfunction!(divide_sums, module)?)?;
     module.add_function(wrap_pyfunction!(extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(gather_crops, module)?)?;
     module.add_function(wrap_pyfunction!(label_regions, module)?)?;

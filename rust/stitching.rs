@@ -12,53 +12,38 @@ use crate::tiling::{Grid, check_len};
 /// task runs alone.
 const TASK_ROWS: RangeInclusive<usize> = 16..=128;
 
-/// Adds patches (P, C, h, w) of a range of the grid to the sums (H, W, C) of all before them.
+/// Lays patches (P, C, h, w) of a range of the grid into an image (H, W, C) that holds what all before them left there.
 ///
-/// Every pixel's sum takes the patches in the order of the grid, hence comes out the same in any batches and on any
-/// number of threads.
+/// Rows that no patch before has reached are overwritten, and rows that none after reaches become means; between them
+/// lie sums. Every pixel's sum takes the patches in the order of the grid, hence comes out the same in any batches and on
+/// any number of threads.
 ///
 /// # Errors
 /// If a slice does not have the length of its shape, or the range passes the end of the grid.
-pub fn add(patches: &[f32], grid: Grid, range: Range<usize>, sums: &mut [f32]) -> Result<(), Error> {
+pub fn stitch(patches: &[f32], grid: Grid, range: Range<usize>, image: &mut [f32]) -> Result<(), Error> {
     grid.check("patches", &range, patches.len())?;
-    check_len("sums", grid.shape.len(), sums.len())?;
+    check_len("image", grid.shape.len(), image.len())?;
     if range.is_empty() {
         return Ok(());
     }
-    let (top, bottom) = (grid.corner(range.start)[0], grid.corner(range.end - 1)[0] + grid.patch_size);
-    each_band(grid, top..bottom, sums, |first, lines| {
-        Arch::new().dispatch(Addition { patches, grid, range: range.clone(), first, lines });
-    });
-    Ok(())
-}
-
-/// Turns sums (H, W, C) of all patches of a grid into means.
-///
-/// # Errors
-/// If `sums` does not have the length of its shape.
-pub fn divide(grid: Grid, sums: &mut [f32]) -> Result<(), Error> {
-    check_len("sums", grid.shape.len(), sums.len())?;
+    let [top, _] = grid.corner(range.start);
+    let bottom = |index: usize| grid.corner(index)[0] + grid.patch_size;
+    let reached = range.start.checked_sub(1).map_or(0, bottom);
+    let complete = if range.end == grid.count() {
+        grid.shape.height
+    } else {
+        grid.rows.at(range.end / grid.columns.count)
+    };
     let over = Coverage::new(grid);
-    each_band(grid, 0..grid.shape.height, sums, |first, lines| {
-        Arch::new().dispatch(Division { over: &over, first, lines });
-    });
-    Ok(())
-}
-
-/// Averages all patches (P, C, h, w) of a grid into an image (H, W, C).
-///
-/// # Errors
-/// If a slice does not have the length of its shape.
-pub fn stitch(patches: &[f32], grid: Grid, out: &mut [f32]) -> Result<(), Error> {
-    let range = 0..grid.count();
-    grid.check("patches", &range, patches.len())?;
-    check_len("out", grid.shape.len(), out.len())?;
-    let over = Coverage::new(grid);
-    each_band(grid, 0..grid.shape.height, out, |first, lines| {
-        lines.fill(0.0);
+    let line = grid.shape.width * grid.shape.channels;
+    each_band(grid, top..bottom(range.end - 1), image, |first, lines| {
+        let part = |row: usize, lines: &[f32]| (row.saturating_sub(first) * line).min(lines.len());
+        let fresh = part(reached, lines);
+        lines[fresh..].fill(0.0);
         let arch = Arch::new();
         arch.dispatch(Addition { patches, grid, range: range.clone(), first, lines: &mut *lines });
-        arch.dispatch(Division { over: &over, first, lines });
+        let done = part(complete, lines);
+        arch.dispatch(Division { over: &over, first, lines: &mut lines[..done] });
     });
     Ok(())
 }
@@ -67,7 +52,7 @@ pub fn stitch(patches: &[f32], grid: Grid, out: &mut [f32]) -> Result<(), Error>
 fn each_band(grid: Grid, rows: Range<usize>, image: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
     let line = grid.shape.width * grid.shape.channels;
     let threads = rayon::current_num_threads();
-    let tasks = if threads == 1 { 1 } else { 4 * threads };
+    let tasks = if threads == 1 { 1 } else { 2 * threads };
     let height = rows.len().div_ceil(tasks).clamp(*TASK_ROWS.start(), *TASK_ROWS.end());
     let bands = image[rows.start * line..rows.end * line].par_chunks_mut(height * line);
     bands.enumerate().for_each(|(band, lines)| work(rows.start + band * height, lines));
@@ -98,17 +83,43 @@ impl WithSimd for Addition<'_> {
                 continue;
             }
             let of_row = grid_row * columns.count..(grid_row + 1) * columns.count;
-            for index in of_row.start.max(range.start)..of_row.end.min(range.end) {
-                let patch = &patches[(index - range.start) * grid.patch_len()..][..grid.patch_len()];
+            let mut index = of_row.start.max(range.start);
+            let stop = of_row.end.min(range.end);
+            let patch_at =
+                |index: usize| &patches[(index - range.start) * grid.patch_len()..][..grid.patch_len()];
+            while index < stop {
                 let left = columns.at(index - of_row.start);
+                let pair = shape.channels == 1 && index + 1 < stop;
+                let shift = if pair { columns.at(index + 1 - of_row.start) - left } else { 0 };
                 for row in rows.clone() {
                     let start = ((row - first) * shape.width + left) * shape.channels;
-                    let line = &mut lines[start..start + patch_size * shape.channels];
-                    add_row(patch, row - top, patch_size, shape.channels, line);
+                    let line = &mut lines[start..start + (patch_size + shift) * shape.channels];
+                    if pair {
+                        let of_patch = (row - top) * patch_size..(row - top + 1) * patch_size;
+                        let both = [&patch_at(index)[of_patch.clone()], &patch_at(index + 1)[of_patch]];
+                        add_two_rows(both, shift, line);
+                    } else {
+                        add_row(patch_at(index), row - top, patch_size, shape.channels, line);
+                    }
                 }
+                index += 1 + usize::from(pair);
             }
         }
     }
+}
+
+/// Adds rows of two gray patches, the second shifted to the right: where they overlap, sums are read and written once.
+#[inline(always)]
+fn add_two_rows([left, right]: [&[f32]; 2], shift: usize, line: &mut [f32]) {
+    let (alone, shared) = left.split_at(shift);
+    let (over, rest) = right.split_at(shared.len());
+    let (before, line) = line.split_at_mut(shift);
+    let (both, after) = line.split_at_mut(shared.len());
+    before.iter_mut().zip(alone).for_each(|(sum, value)| *sum += value);
+    for ((sum, first), second) in both.iter_mut().zip(shared).zip(over) {
+        *sum = *sum + first + second;
+    }
+    after.iter_mut().zip(rest).for_each(|(sum, value)| *sum += value);
 }
 
 /// Adds one row of a patch (C, h, w) to values (w, C).
@@ -200,19 +211,18 @@ mod tests {
             let mut patches = vec![f32::NAN; grid.count() * grid.patch_len()];
             extract(&image, grid, 0..grid.count(), &mut patches)?;
             let mut back = vec![f32::NAN; shape.len()];
-            stitch(&patches, grid, &mut back)?;
+            stitch(&patches, grid, 0..grid.count(), &mut back)?;
             for (got, want) in back.iter().zip(&image) {
                 assert!((got - want).abs() < 1e-6, "{got} {want}");
             }
             for batch in 1..=grid.count() {
-                let mut sums = vec![0.0; shape.len()];
+                let mut laid = vec![f32::NAN; shape.len()];
                 for start in (0..grid.count()).step_by(batch) {
                     let range = start..(start + batch).min(grid.count());
                     let part = &patches[start * grid.patch_len()..range.end * grid.patch_len()];
-                    add(part, grid, range, &mut sums)?;
+                    stitch(part, grid, range, &mut laid)?;
                 }
-                divide(grid, &mut sums)?;
-                assert_eq!(sums, back);
+                assert_eq!(laid, back);
             }
         }
         Ok(())
@@ -221,12 +231,10 @@ mod tests {
     #[test]
     fn slices_of_other_lengths_are_refused() -> Result<(), Error> {
         let grid = Grid::new(ImageShape { height: 4, width: 4, channels: 1 }, 2, 2)?;
-        assert!(stitch(&[0.0; 8], grid, &mut [0.0; 16]).is_err());
-        assert!(stitch(&[0.0; 16], grid, &mut [0.0; 15]).is_err());
-        assert!(add(&[0.0; 8], grid, 0..1, &mut [0.0; 16]).is_err());
-        assert!(add(&[0.0; 8], grid, 3..5, &mut [0.0; 16]).is_err());
-        assert!(add(&[0.0; 4], grid, 0..1, &mut [0.0; 15]).is_err());
-        assert!(divide(grid, &mut [0.0; 15]).is_err());
+        assert!(stitch(&[0.0; 8], grid, 0..4, &mut [0.0; 16]).is_err());
+        assert!(stitch(&[0.0; 16], grid, 0..4, &mut [0.0; 15]).is_err());
+        assert!(stitch(&[0.0; 8], grid, 0..1, &mut [0.0; 16]).is_err());
+        assert!(stitch(&[0.0; 8], grid, 3..5, &mut [0.0; 16]).is_err());
         Ok(())
     }
 }

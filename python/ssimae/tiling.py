@@ -126,17 +126,19 @@ def stitch_patches(
     patches = as_array("patches", patches)
     if patches.ndim not in (3, 4) or patches.shape[-1] != patches.shape[-2] or 0 in patches.shape[1:]:
         raise ValueError(f"`patches` must have shape (P, h, h) or (P, C, h, h), got {patches.shape}")
-    _check_grid(height, width, patches.shape[-1], stride)
+    count = count_patches(height, width, patch_size=patches.shape[-1], stride=stride)
+    if len(patches) != count:
+        raise ValueError(f"`patches` must be the grid's {count}, got {len(patches)}")
     planes = np.ascontiguousarray(patches if patches.ndim == 4 else patches[:, None], dtype=np.float32)
     image = _output(out, (height, width, *patches.shape[1:-2]))
-    _rust.stitch_patches(planes, stride, image if patches.ndim == 4 else image[:, :, None])
+    _rust.stitch_patches(planes, stride, 0, image if patches.ndim == 4 else image[:, :, None])
     return image
 
 
 class Stitcher:
     """The image of patches that come in batches, the mean where they overlap.
 
-    It holds one image of sums, never the patches. The result is that of :func:`stitch_patches` to the last bit, in
+    It holds the image as far as it has come, never the patches. The result is that of :func:`stitch_patches` to the last bit, in
     whatever batches they come and on any number of threads: every pixel takes its patches in the order of the grid.
 
     Parameters
@@ -168,7 +170,7 @@ class Stitcher:
             raise ValueError(f"`channels` must be at least 1, got {channels}")
         self._patch_shape = (patch_size, patch_size) if channels is None else (channels, patch_size, patch_size)
         self._stride = stride
-        self._sums = np.zeros((height, width, channels or 1), dtype=np.float32)
+        self._image = np.empty((height, width, channels or 1), dtype=np.float32)
 
     def add(self, patches: NDArray[np.float32] | Tensor) -> None:
         """Take the next patches, as many as there are.
@@ -190,10 +192,8 @@ class Stitcher:
         if len(patches) > self.n_patches - self.n_added:
             raise ValueError(f"{len(patches)} patches after {self.n_added} are more than the grid's {self.n_patches}")
         planes = np.ascontiguousarray(patches if patches.ndim == 4 else patches[:, None], dtype=np.float32)
-        _rust.add_patches(planes, self._stride, self.n_added, self._sums)
+        _rust.stitch_patches(planes, self._stride, self.n_added, self._image)
         self.n_added += len(patches)
-        if self.n_added == self.n_patches and len(patches):
-            _rust.divide_sums(self._patch_shape[-1], self._stride, self._sums)
 
     def image(self) -> NDArray[np.float32]:
         """Return the mean of all patches, (H, W) or (H, W, C); the same array at every call.
@@ -205,7 +205,7 @@ class Stitcher:
         """
         if self.n_added < self.n_patches:
             raise ValueError(f"only {self.n_added} of {self.n_patches} patches have come")
-        return self._sums if len(self._patch_shape) == 3 else self._sums[:, :, 0]
+        return self._image if len(self._patch_shape) == 3 else self._image[:, :, 0]
 
 
 def gather_crops(

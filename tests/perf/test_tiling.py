@@ -63,7 +63,7 @@ def lay_beside(beside, case, way, *, name, group, laid=None):
         packages=way.packages,
         sizes=sizes_of(case),
     )
-    atol = ROUNDING * -(-case.side // case.stride) ** 2
+    atol = ROUNDING * (-(-case.side // case.stride)) ** 2
     np.testing.assert_allclose(ours, case.image, rtol=0, atol=atol)
     want = case.patches if way is COPY else case.image
     np.testing.assert_allclose(way.shaped(theirs, case), want, rtol=0, atol=atol)
