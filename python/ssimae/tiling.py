@@ -138,8 +138,9 @@ def stitch_patches(
 class Stitcher:
     """The image of patches that come in batches, the mean where they overlap.
 
-    It holds the image as far as it has come, never the patches. The result is that of :func:`stitch_patches` to the last bit, in
-    whatever batches they come and on any number of threads: every pixel takes its patches in the order of the grid.
+    It holds the image as far as it has come, never the patches. The result is that of :func:`stitch_patches` to the
+    last bit, in whatever batches they come and on any number of threads: every pixel takes its patches in the order of
+    the grid.
 
     Parameters
     ----------
