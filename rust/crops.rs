@@ -1,15 +1,29 @@
 //! Random crops of several images, straight into a batch: copied, or resampled from boxes of any size.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::tiling::{ImageShape, check_len, copy_patch};
+use crate::tiling::{ImageShape, PatchCopy, Pixel, check_len};
+
+/// Pixels of one of the types that crops are taken from.
+#[derive(Debug, Clone, Copy)]
+pub enum Pixels<'a> {
+    /// Scaled to [0, 1].
+    U8(&'a [u8]),
+    /// Scaled to [0, 1].
+    U16(&'a [u16]),
+    /// Taken as they are.
+    F32(&'a [f32]),
+    /// Rounded to float32.
+    F64(&'a [f64]),
+}
 
 /// One image among several that crops are taken from.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// Pixels, float32.
-    pub pixels: &'a [f32],
+    /// Pixels.
+    pub pixels: Pixels<'a>,
     /// Their shape.
     pub shape: ImageShape,
 }
@@ -32,14 +46,16 @@ pub struct CropBox {
 /// Brings `boxes` of several images to squares in `out`, shape (N, C, h, w), bilinear.
 ///
 /// A box of `patch_size` by `patch_size` at whole pixels is copied as it is. Pixels are squares, their values lie in
-/// the middle; past the outermost middles the outermost value holds.
+/// the middle; past the outermost middles the outermost value holds. Of turn t, the crop is mirrored left to right if
+/// t >= 4, and then turned counter-clockwise by t mod 4 quarters.
 ///
 /// # Errors
-/// If an image's slice does not fit its shape, channels differ, a box is empty or does not lie in its image, or `out`
-/// has another length.
+/// If an image's slice does not fit its shape, channels differ, a box is empty or does not lie in its image, a turn is
+/// not in 0..8, or `out` or `turns` has another length.
 pub fn gather(
     sources: &[Source<'_>],
     boxes: &[CropBox],
+    turns: Option<&[u8]>,
     channels: usize,
     patch_size: usize,
     out: &mut [f32],
@@ -48,22 +64,75 @@ pub fn gather(
     for crop in boxes {
         check_box(sources, crop)?;
     }
-    let patch_len = channels * patch_size * patch_size;
-    check_len("out", boxes.len() * patch_len, out.len())?;
-    if patch_len > 0 {
-        out.par_chunks_mut(patch_len)
-            .zip(boxes)
-            .for_each(|(patch, crop)| fill(&sources[crop.image], crop, patch_size, patch));
+    if let Some(turns) = turns {
+        check_len("turns", boxes.len(), turns.len())?;
+        if let Some(turn) = turns.iter().find(|&&turn| turn > 7) {
+            return Err(Error::Value(format!("`turns` must be in 0..7, got {turn}")));
+        }
     }
+    let patch_len = patch_size.saturating_mul(patch_size).saturating_mul(channels);
+    check_len("out", boxes.len().saturating_mul(patch_len), out.len())?;
+    out.par_chunks_mut(patch_len.max(1)).zip(boxes).enumerate().for_each(|(index, (patch, crop))| {
+        fill(&sources[crop.image], crop, patch_size, patch);
+        // While it lies in the cache.
+        turn(patch, patch_size, turns.map_or(0, |turns| turns[index]));
+    });
     Ok(())
 }
 
 fn fill(source: &Source<'_>, crop: &CropBox, side: usize, patch: &mut [f32]) {
+    match source.pixels {
+        Pixels::U8(pixels) => fill_from(pixels, source.shape, crop, side, patch),
+        Pixels::U16(pixels) => fill_from(pixels, source.shape, crop, side, patch),
+        Pixels::F32(pixels) => fill_from(pixels, source.shape, crop, side, patch),
+        Pixels::F64(pixels) => fill_from(pixels, source.shape, crop, side, patch),
+    }
+}
+
+fn fill_from<T: Pixel>(pixels: &[T], shape: ImageShape, crop: &CropBox, side: usize, patch: &mut [f32]) {
     let copies = |start: f64, extent: f64| extent == side as f64 && start.fract() == 0.0;
     if copies(crop.top, crop.height) && copies(crop.left, crop.width) {
-        copy_patch(source.pixels, source.shape, [crop.top as usize, crop.left as usize], side, patch);
+        let corner = [crop.top as usize, crop.left as usize];
+        Arch::new().dispatch(PatchCopy { image: pixels, shape, corner, side, patch });
     } else {
-        resample(source, crop, side, patch);
+        resample(pixels, shape, crop, side, patch);
+    }
+}
+
+/// Mirrors and turns every plane of a patch in place.
+fn turn(patch: &mut [f32], side: usize, turn: u8) {
+    // Transposing swaps rows and columns; the mirrors that are left are those of the rows and of the columns.
+    let (transposed, rows_reversed, columns_reversed) = match turn {
+        0 => return,
+        1 => (true, true, false),
+        2 => (false, true, true),
+        3 => (true, false, true),
+        4 => (false, false, true),
+        5 => (true, false, false),
+        6 => (false, true, false),
+        _ => (true, true, true),
+    };
+    for plane in patch.chunks_exact_mut(side * side) {
+        if transposed {
+            transpose(plane, side);
+        }
+        if rows_reversed {
+            let (upper, lower) = plane.split_at_mut(side / 2 * side);
+            for (above, below) in upper.chunks_exact_mut(side).zip(lower.chunks_exact_mut(side).rev()) {
+                above.swap_with_slice(below);
+            }
+        }
+        if columns_reversed {
+            plane.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+        }
+    }
+}
+
+fn transpose(plane: &mut [f32], side: usize) {
+    for row in 1..side {
+        for column in 0..row {
+            plane.swap(row * side + column, column * side + row);
+        }
     }
 }
 
@@ -80,18 +149,21 @@ fn taps(start: f64, extent: f64, length: usize, count: usize) -> Vec<(usize, usi
         .collect()
 }
 
-fn resample(source: &Source<'_>, crop: &CropBox, side: usize, patch: &mut [f32]) {
-    let ImageShape { height, width, channels } = source.shape;
+fn resample<T: Pixel>(pixels: &[T], shape: ImageShape, crop: &CropBox, side: usize, patch: &mut [f32]) {
+    let ImageShape { height, width, channels } = shape;
     let rows = taps(crop.top, crop.height, height, side);
     let columns = taps(crop.left, crop.width, width, side);
     for (channel, plane) in patch.chunks_exact_mut(side * side).enumerate() {
         for (line, &(above, below, down)) in plane.chunks_exact_mut(side).zip(&rows) {
-            let above = &source.pixels[above * width * channels..][..width * channels];
-            let below = &source.pixels[below * width * channels..][..width * channels];
+            let above = &pixels[above * width * channels..][..width * channels];
+            let below = &pixels[below * width * channels..][..width * channels];
             for (value, &(before, after, right)) in line.iter_mut().zip(&columns) {
                 let (before, after) = (before * channels + channel, after * channels + channel);
-                let upper = above[before] + right * (above[after] - above[before]);
-                let lower = below[before] + right * (below[after] - below[before]);
+                let between = |line: &[T]| {
+                    let (before, after) = (line[before].to_f32(), line[after].to_f32());
+                    before + right * (after - before)
+                };
+                let (upper, lower) = (between(above), between(below));
                 *value = upper + down * (lower - upper);
             }
         }
@@ -100,7 +172,13 @@ fn resample(source: &Source<'_>, crop: &CropBox, side: usize, patch: &mut [f32])
 
 fn check_sources(sources: &[Source<'_>], channels: usize) -> Result<(), Error> {
     for source in sources {
-        check_len("images", source.shape.len(), source.pixels.len())?;
+        let found = match source.pixels {
+            Pixels::U8(pixels) => pixels.len(),
+            Pixels::U16(pixels) => pixels.len(),
+            Pixels::F32(pixels) => pixels.len(),
+            Pixels::F64(pixels) => pixels.len(),
+        };
+        check_len("images", source.shape.len(), found)?;
         if source.shape.channels != channels {
             return Err(Error::Value(format!(
                 "images must have {channels} channels, got {}",
@@ -138,10 +216,13 @@ mod tests {
         let shape = ImageShape { height: 5, width: 6, channels: 1 };
         let mut out = [f32::NAN; 9];
         let crop = CropBox { image: 0, top: 2.0, left: 3.0, height: 3.0, width: 3.0 };
-        assert_eq!(gather(&[Source { pixels: &pixels, shape }], &[crop], 1, 3, &mut out), Ok(()));
+        assert_eq!(
+            gather(&[Source { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 3, &mut out),
+            Ok(())
+        );
         assert_eq!(out, [225., 256., 289., 441., 484., 529., 729., 784., 841.]);
         let mut resampled = [f32::NAN; 9];
-        resample(&Source { pixels: &pixels, shape }, &crop, 3, &mut resampled);
+        resample(&pixels, shape, &crop, 3, &mut resampled);
         assert_eq!(out, resampled);
     }
 
@@ -152,7 +233,10 @@ mod tests {
         let pixels: Vec<f32> = (0..72).map(|place| (place / 9) as f32 * 2.0 + (place % 9) as f32).collect();
         let crop = CropBox { image: 0, top: 1.25, left: 1.5, height: 5.0, width: 6.0 };
         let mut out = [f32::NAN; 16];
-        assert_eq!(gather(&[Source { pixels: &pixels, shape }], &[crop], 1, 4, &mut out), Ok(()));
+        assert_eq!(
+            gather(&[Source { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 4, &mut out),
+            Ok(())
+        );
         for (place, value) in out.iter().enumerate() {
             let row = 1.25 + ((place / 4) as f32 + 0.5) * 1.25 - 0.5;
             let column = 1.5 + ((place % 4) as f32 + 0.5) * 1.5 - 0.5;
@@ -163,10 +247,11 @@ mod tests {
     #[test]
     fn boxes_outside_are_refused() {
         let pixels = [0.0; 16];
-        let sources = [Source { pixels: &pixels, shape: ImageShape { height: 4, width: 4, channels: 1 } }];
+        let sources =
+            [Source { pixels: Pixels::F32(&pixels), shape: ImageShape { height: 4, width: 4, channels: 1 } }];
         let mut out = [0.0; 4];
         let good = CropBox { image: 0, top: 0.0, left: 0.5, height: 4.0, width: 3.5 };
-        assert!(gather(&sources, &[good], 1, 2, &mut out).is_ok());
+        assert!(gather(&sources, &[good], None, 1, 2, &mut out).is_ok());
         for bad in [
             CropBox { image: 1, ..good },
             CropBox { top: 0.1, ..good },
@@ -174,7 +259,32 @@ mod tests {
             CropBox { height: 0.0, ..good },
             CropBox { width: f64::NAN, ..good },
         ] {
-            assert!(gather(&sources, &[bad], 1, 2, &mut out).is_err(), "{bad:?}");
+            assert!(gather(&sources, &[bad], None, 1, 2, &mut out).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn turns_are_quarters_counter_clockwise_of_the_crop_or_its_mirror_image() {
+        let pixels = [0u8, 51, 102, 153];
+        let shape = ImageShape { height: 2, width: 2, channels: 1 };
+        let crop = CropBox { image: 0, top: 0.0, left: 0.0, height: 2.0, width: 2.0 };
+        let turns = [0, 1, 2, 3, 4, 5, 6, 7];
+        let mut out = [f32::NAN; 32];
+        let sources = [Source { pixels: Pixels::U8(&pixels), shape }];
+        assert_eq!(gather(&sources, &[crop; 8], Some(&turns), 1, 2, &mut out), Ok(()));
+        let tenths: Vec<u8> = out.iter().map(|value| (value * 5.0).round() as u8).collect();
+        let want = [
+            [0, 1, 2, 3],
+            [1, 3, 0, 2],
+            [3, 2, 1, 0],
+            [2, 0, 3, 1],
+            [1, 0, 3, 2],
+            [0, 2, 1, 3],
+            [2, 3, 0, 1],
+            [3, 1, 2, 0],
+        ];
+        assert_eq!(tenths, want.concat());
+        assert!(gather(&sources, &[crop], Some(&[8]), 1, 2, &mut out[..4]).is_err());
+        assert!(gather(&sources, &[crop], Some(&[]), 1, 2, &mut out[..4]).is_err());
     }
 }

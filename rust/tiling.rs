@@ -1,5 +1,8 @@
 //! Where patches lie, and how they are cut out of images.
 
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::Error;
@@ -28,6 +31,12 @@ impl Pixel for f32 {
     }
 }
 
+impl Pixel for f64 {
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}
+
 /// Height, width and channels of an image stored row by row with its channels interleaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageShape {
@@ -40,9 +49,9 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Number of values.
+    /// Number of values, or the largest number there is where it would be larger: no slice is as long.
     pub fn len(self) -> usize {
-        self.height * self.width * self.channels
+        self.height.saturating_mul(self.width).saturating_mul(self.channels)
     }
 
     /// Whether there are no values.
@@ -51,89 +60,174 @@ impl ImageShape {
     }
 }
 
-/// Returns the first positions of patches along one side; the last is shifted to the border.
-///
-/// # Errors
-/// If the patch is larger than the side, or the stride is not in 1..=patch_size.
-pub fn positions(side: usize, patch_size: usize, stride: usize) -> Result<Vec<usize>, Error> {
-    if patch_size == 0 || patch_size > side {
-        return Err(Error::Value(format!(
-            "`patch_size` must be in 1..side of the image ({side}), got {patch_size}"
-        )));
+/// Where patches begin along one side: every `stride` pixels, and the last at the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Starts {
+    last: usize,
+    stride: usize,
+    pub count: usize,
+}
+
+impl Starts {
+    fn new(side: usize, patch_size: usize, stride: usize) -> Result<Self, Error> {
+        if patch_size == 0 || patch_size > side {
+            return Err(Error::Value(format!(
+                "`patch_size` must be in 1..side of the image ({side}), got {patch_size}"
+            )));
+        }
+        if stride == 0 || stride > patch_size {
+            return Err(Error::Value(format!(
+                "`stride` must be in 1..patch_size ({patch_size}), got {stride}"
+            )));
+        }
+        let last = side - patch_size;
+        // A side of 2^64 - 1 in patches of one pixel has as many places as there are numbers, and not one more.
+        Ok(Self { last, stride, count: last.div_ceil(stride) + 1 })
     }
-    if stride == 0 || stride > patch_size {
-        return Err(Error::Value(format!("`stride` must be in 1..patch_size ({patch_size}), got {stride}")));
+
+    pub fn at(self, index: usize) -> usize {
+        index.saturating_mul(self.stride).min(self.last)
     }
-    let last = side - patch_size;
-    let mut found: Vec<usize> = (0..=last).step_by(stride).collect();
-    if !last.is_multiple_of(stride) {
-        found.push(last);
+}
+
+/// Patches over an image, row by row; the last row and column are shifted to the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Of the image.
+    pub shape: ImageShape,
+    /// Side of the square patches.
+    pub patch_size: usize,
+    pub(crate) rows: Starts,
+    pub(crate) columns: Starts,
+    count: usize,
+}
+
+impl Grid {
+    /// Lays patches over an image.
+    ///
+    /// # Errors
+    /// If the image has no channel, the patch is larger than a side of it, the stride is not in 1..=patch_size, or there
+    /// are more patches than can be counted.
+    pub fn new(shape: ImageShape, patch_size: usize, stride: usize) -> Result<Self, Error> {
+        if shape.channels == 0 {
+            return Err(Error::Value("image must have at least 1 channel, got 0".into()));
+        }
+        let rows = Starts::new(shape.height, patch_size, stride)?;
+        let columns = Starts::new(shape.width, patch_size, stride)?;
+        let Some(count) = rows.count.checked_mul(columns.count) else {
+            return Err(Error::Value(format!(
+                "an image of {} x {} has more patches than can be counted",
+                shape.height, shape.width
+            )));
+        };
+        Ok(Self { shape, patch_size, rows, columns, count })
     }
-    Ok(found)
+
+    /// Number of patches; never 0.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    /// First row and column of a patch.
+    pub fn corner(self, index: usize) -> [usize; 2] {
+        [self.rows.at(index / self.columns.count), self.columns.at(index % self.columns.count)]
+    }
+
+    /// Values of a patch, all channels.
+    pub fn patch_len(self) -> usize {
+        self.patch_size.saturating_mul(self.patch_size).saturating_mul(self.shape.channels)
+    }
+
+    /// Refuses patches past the end, and slices that do not hold just them.
+    pub(crate) fn check(self, what: &'static str, patches: &Range<usize>, found: usize) -> Result<(), Error> {
+        if patches.start > patches.end || patches.end > self.count {
+            return Err(Error::Value(format!(
+                "patches {}..{} do not lie on a grid of {}",
+                patches.start, patches.end, self.count
+            )));
+        }
+        check_len(what, patches.len().saturating_mul(self.patch_len()), found)
+    }
 }
 
 /// Returns the top-left corners of all patches, row by row.
 ///
 /// # Errors
-/// As [`positions`].
+/// As [`Grid::new`]; and if they do not fit into memory, or into 63 bits.
 pub fn patch_grid(
     height: usize,
     width: usize,
     patch_size: usize,
     stride: usize,
-) -> Result<Vec<[usize; 2]>, Error> {
-    let rows = positions(height, patch_size, stride)?;
-    let columns = positions(width, patch_size, stride)?;
-    Ok(rows.iter().flat_map(|&row| columns.iter().map(move |&column| [row, column])).collect())
+) -> Result<Vec<[i64; 2]>, Error> {
+    let grid = Grid::new(ImageShape { height, width, channels: 1 }, patch_size, stride)?;
+    let mut corners = Vec::new();
+    let fits = i64::try_from(height.max(width)).is_ok() && corners.try_reserve_exact(grid.count).is_ok();
+    if !fits {
+        return Err(Error::Value(format!("a grid of {} patches does not fit into memory", grid.count)));
+    }
+    corners.extend((0..grid.count).map(|index| grid.corner(index).map(|place| place as i64)));
+    Ok(corners)
 }
 
-/// Cuts patches at `corners` out of one image into `out`, shape (P, C, h, w).
+/// Cuts the patches of a range of the grid out of one image into `out`, shape (P, C, h, w).
 ///
 /// # Errors
-/// If a slice does not have the length of its shape, or a corner lies outside.
+/// If a slice does not have the length of its shape, or the range passes the end of the grid.
 pub fn extract<T: Pixel>(
     image: &[T],
-    shape: ImageShape,
-    corners: &[[usize; 2]],
-    patch_size: usize,
+    grid: Grid,
+    patches: Range<usize>,
     out: &mut [f32],
 ) -> Result<(), Error> {
-    let patch_len = shape.channels * patch_size * patch_size;
-    check_len("image", shape.len(), image.len())?;
-    check_len("out", corners.len() * patch_len, out.len())?;
-    for corner in corners {
-        check_corner(shape, *corner, patch_size)?;
-    }
-    if patch_len > 0 {
-        out.par_chunks_mut(patch_len)
-            .zip(corners)
-            .for_each(|(patch, corner)| copy_patch(image, shape, *corner, patch_size, patch));
-    }
+    check_len("image", grid.shape.len(), image.len())?;
+    grid.check("out", &patches, out.len())?;
+    out.par_chunks_mut(grid.patch_len()).zip(patches).for_each(|(patch, index)| {
+        let corner = grid.corner(index);
+        Arch::new().dispatch(PatchCopy { image, shape: grid.shape, corner, side: grid.patch_size, patch });
+    });
     Ok(())
 }
 
-pub(crate) fn copy_patch<T: Pixel>(
-    image: &[T],
-    shape: ImageShape,
-    corner: [usize; 2],
-    side: usize,
-    patch: &mut [f32],
-) {
-    let [top, left] = corner;
-    for (channel, plane) in patch.chunks_exact_mut(side * side).enumerate() {
-        for (row, target) in plane.chunks_exact_mut(side).enumerate() {
-            let start = ((top + row) * shape.width + left) * shape.channels + channel;
-            let line = &image[start..];
-            if shape.channels == 1 {
-                for (value, &pixel) in target.iter_mut().zip(line) {
-                    *value = pixel.to_f32();
-                }
-            } else {
-                for (value, &pixel) in target.iter_mut().zip(line.iter().step_by(shape.channels)) {
-                    *value = pixel.to_f32();
+/// Copies the pixels of a square to a patch (C, h, w).
+pub(crate) struct PatchCopy<'a, T> {
+    pub image: &'a [T],
+    pub shape: ImageShape,
+    pub corner: [usize; 2],
+    pub side: usize,
+    pub patch: &'a mut [f32],
+}
+
+impl<T: Pixel> WithSimd for PatchCopy<'_, T> {
+    type Output = ();
+
+    // A method and not a closure, which pulp would compile without the instructions that it has found.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { image, shape, corner: [top, left], side, patch } = self;
+        for (channel, plane) in patch.chunks_exact_mut(side * side).enumerate() {
+            for (row, target) in plane.chunks_exact_mut(side).enumerate() {
+                let start = ((top + row) * shape.width + left) * shape.channels;
+                let line = &image[start..start + side * shape.channels];
+                match shape.channels {
+                    1 => copy_channel::<T, 1>(line, channel, target),
+                    3 => copy_channel::<T, 3>(line, channel, target),
+                    _ => {
+                        for (value, pixel) in target.iter_mut().zip(line.chunks_exact(shape.channels)) {
+                            *value = pixel[channel].to_f32();
+                        }
+                    }
                 }
             }
         }
+    }
+}
+
+#[inline(always)]
+fn copy_channel<T: Pixel, const C: usize>(line: &[T], channel: usize, target: &mut [f32]) {
+    let (pixels, _) = line.as_chunks::<C>();
+    for (value, pixel) in target.iter_mut().zip(pixels) {
+        *value = pixel[channel].to_f32();
     }
 }
 
@@ -141,39 +235,48 @@ pub(crate) fn check_len(what: &'static str, expected: usize, found: usize) -> Re
     if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
 }
 
-fn check_corner(shape: ImageShape, [row, column]: [usize; 2], side: usize) -> Result<(), Error> {
-    let fits = |start: usize, length: usize| start.checked_add(side).is_some_and(|end| end <= length);
-    if fits(row, shape.height) && fits(column, shape.width) {
-        return Ok(());
-    }
-    Err(Error::Value(format!(
-        "patch of {side} at row {row}, column {column} does not lie in an image of {} x {}",
-        shape.height, shape.width
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn corners(height: usize, width: usize, patch_size: usize, stride: usize) -> Vec<[i64; 2]> {
+        patch_grid(height, width, patch_size, stride).unwrap_or_default()
+    }
+
     #[test]
     fn last_position_is_shifted_to_the_border() {
-        assert_eq!(positions(10, 4, 4), Ok(vec![0, 4, 6]));
-        assert_eq!(positions(8, 4, 4), Ok(vec![0, 4]));
-        assert_eq!(positions(4, 4, 3), Ok(vec![0]));
+        assert_eq!(corners(10, 4, 4, 4), [[0, 0], [4, 0], [6, 0]]);
+        assert_eq!(corners(4, 8, 4, 4), [[0, 0], [0, 4]]);
+        assert_eq!(corners(4, 4, 4, 3), [[0, 0]]);
     }
 
     #[test]
     fn paper_image_has_651_patches() {
-        assert_eq!(patch_grid(700, 1024, 128, 30).map(|grid| grid.len()), Ok(651));
-        assert_eq!(patch_grid(696, 1024, 128, 30).map(|grid| grid.len()), Ok(620));
+        assert_eq!(corners(700, 1024, 128, 30).len(), 651);
+        assert_eq!(corners(696, 1024, 128, 30).len(), 620);
     }
 
     #[test]
     fn gaps_and_oversized_patches_are_refused() {
-        assert!(positions(10, 4, 5).is_err());
-        assert!(positions(10, 4, 0).is_err());
-        assert!(positions(3, 4, 1).is_err());
+        for (side, patch_size, stride) in [(10, 4, 5), (10, 4, 0), (3, 4, 1), (3, 0, 0), (0, 0, 0), (0, 1, 1)]
+        {
+            assert!(patch_grid(side, side, patch_size, stride).is_err());
+        }
+    }
+
+    #[test]
+    fn sides_as_long_as_can_be_counted_are_laid_or_refused() {
+        let huge = usize::MAX;
+        assert!(patch_grid(huge, huge, 1, 1).is_err());
+        assert!(patch_grid(huge, 1, 1, 1).is_err());
+        assert!(patch_grid(huge, huge, huge, huge).is_err());
+        let half = i64::MAX as usize;
+        assert_eq!(corners(half, half, half, half), [[0, 0]]);
+        assert_eq!(corners(half, half, half - 1, 7), [[0, 0], [0, 1], [1, 0], [1, 1]]);
+        let shape = ImageShape { height: huge, width: huge, channels: 3 };
+        let grid = Grid::new(shape, huge, huge);
+        let mut out = [0.0; 4];
+        assert!(grid.and_then(|grid| extract(&[1.0f32; 4], grid, 0..1, &mut out)).is_err());
     }
 
     #[test]
@@ -181,7 +284,19 @@ mod tests {
         let image: Vec<f32> = (0..18).map(|value| value as f32).collect();
         let shape = ImageShape { height: 2, width: 3, channels: 3 };
         let mut out = [f32::NAN; 12];
-        assert_eq!(extract(&image, shape, &[[0, 1]], 2, &mut out), Ok(()));
+        let grid = Grid::new(shape, 2, 1);
+        assert_eq!(grid.and_then(|grid| extract(&image, grid, 1..2, &mut out)), Ok(()));
         assert_eq!(out, [3., 6., 12., 15., 4., 7., 13., 16., 5., 8., 14., 17.]);
+    }
+
+    #[test]
+    fn patches_past_the_end_are_refused() {
+        let shape = ImageShape { height: 4, width: 4, channels: 1 };
+        for (range, length) in [(3..5, 8), (5..5, 0), (0..1, 8)] {
+            let mut out = vec![0.0; length];
+            assert!(
+                Grid::new(shape, 2, 2).and_then(|grid| extract(&[0u8; 16], grid, range, &mut out)).is_err()
+            );
+        }
     }
 }

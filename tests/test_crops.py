@@ -174,3 +174,34 @@ def test_zoom_never_leaves_the_image() -> None:
     batch = CropSampler([image], few(zoom=1.0, patches=500, batch_size=500)).batch(0).numpy()
     assert np.isfinite(batch).all()
     assert len(np.unique(batch[:, 0, 0, 0])) > 100
+
+
+def laid(image: np.ndarray) -> list[bytes]:
+    """Return the eight ways to lay a square: quarter turns of it, then of its mirror image."""
+    return [np.rot90(form, quarter).tobytes() for form in (image, np.fliplr(image)) for quarter in range(4)]
+
+
+@pytest.mark.parametrize(("turns", "wanted"), [("none", [0]), ("flips", [0, 2, 4, 6]), ("all", range(8))])
+def test_crops_are_laid_in_every_chosen_way_equally_often_and_in_no_other(turns: str, wanted: list[int]) -> None:
+    image = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
+    batch = CropSampler([image], few(turns=turns, patches=800, batch_size=800)).batch(0).numpy()
+    ways = [laid(image).index(crop[0].tobytes()) for crop in batch]
+    counts = np.array([ways.count(way) for way in wanted])
+    assert counts.sum() == 800
+    expected = 800 / len(wanted)
+    # With the seed fixed this is one draw; of fair ones, all but one in a thousand lie below.
+    assert np.sum((counts - expected) ** 2 / expected) <= chi2.ppf(0.999, max(len(wanted) - 1, 1))
+
+
+def test_turns_leave_the_places_of_crops_as_they_are() -> None:
+    plain, turned = (CropSampler(numbered_images(), few(turns=turns, patches=40)) for turns in ("none", "all"))
+    other = CropSampler(numbered_images(), few(turns="all", patches=40))
+    for step in [0, 13, 5]:
+        batch = turned.batch(step)
+        assert batch.amin(dim=(1, 2, 3)).tolist() == plain.batch(step).amin(dim=(1, 2, 3)).tolist()
+        assert torch.equal(other.batch(step), batch)
+
+
+def test_ways_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`turns` must be one of none, flips, all, got 'quarters'"):
+        few(turns="quarters")

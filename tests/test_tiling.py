@@ -179,6 +179,52 @@ def test_gathered_crops_are_slices_of_their_images(channels: int | None) -> None
             np.testing.assert_array_equal(crop, want[None] if channels is None else np.moveaxis(want, 2, 0))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+@pytest.mark.parametrize("channels", [None, 2, 3])
+def test_crops_of_any_depth_are_those_of_the_scaled_image(dtype: type, channels: int | None) -> None:
+    rng = np.random.default_rng(7)
+    image = rng.random((23, 31) if channels is None else (23, 31, channels))
+    if np.issubdtype(dtype, np.integer):
+        image = (image * np.iinfo(dtype).max).astype(dtype)
+        scaled = image.astype(np.float32) / np.float32(np.iinfo(dtype).max)
+    else:
+        scaled = image.astype(np.float32)
+    boxes = np.array([[0, 3, 4, 8, 8], [1, 2.5, 0.25, 12.5, 19.75], [0, 15, 23, 8, 8]], np.float64)
+    out, want = np.full((2, 3, channels or 1, 8, 8), np.nan, np.float32)
+    gather_crops([image, scaled], boxes, torch.from_numpy(out))
+    gather_crops([scaled, scaled], boxes, want)
+    np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize("side", [1, 2, 5, 16, 33])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_turned_crops_are_quarter_turns_of_crops_and_of_their_mirror_images(side: int, channels: int) -> None:
+    image = np.random.default_rng(8).random((40, 41, channels), dtype=np.float32)
+    boxes = np.array([[0, 3, 4, side, side], [0, 1.5, 2.25, 30.5, 20]])
+    plain, out = np.full((2, 8, channels, side, side), np.nan, np.float32)
+    for box in boxes:
+        same = np.repeat(box[None], 8, axis=0)
+        gather_crops([image], same, plain)
+        gather_crops([image], same, out, turns=np.arange(8, dtype=np.uint8))
+        for turn, (crop, upright) in enumerate(zip(out, plain)):
+            mirrored = upright[:, :, ::-1] if turn >= 4 else upright
+            np.testing.assert_array_equal(crop, np.rot90(mirrored, turn % 4, axes=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        (np.array([8], np.uint8), r"`turns` must be in 0\.\.7, got 8"),
+        (np.zeros(2, np.uint8), "`turns` must have 1 elements, got 2"),
+        (np.zeros(1, np.int64), "`turns` must be uint8, got int64"),
+    ],
+)
+def test_turns_that_are_none_are_refused(turns: np.ndarray, said: str) -> None:
+    out = np.zeros((1, 1, 4, 4), np.float32)
+    with pytest.raises(ValueError, match=said):
+        gather_crops([np.zeros((6, 7), np.float32)], np.array([[0, 0, 0, 4.0, 4.0]]), out, turns=turns)
+
+
 @pytest.mark.parametrize("channels", [None, 3])
 def test_other_rectangles_are_resampled_as_torch_does(channels: int | None) -> None:
     rng = np.random.default_rng(6)
@@ -195,11 +241,17 @@ def test_other_rectangles_are_resampled_as_torch_does(channels: int | None) -> N
     np.testing.assert_allclose(out, want.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("origin", [(0, 3, 0), (0, 0, 4), (0, -1, 0), (0, 0, -1), (1, 0, 0), (-1, 0, 0)])
-def test_crops_outside_their_image_are_refused(origin: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("origin", [(0, 3, 0), (0, 0, 4), (0, -1, 0), (0, 0, -1), (1, 0, 0), (-1, 0, 0), (0.5, 0, 0)])
+def test_crops_outside_their_image_are_refused(origin: tuple[float, int, int]) -> None:
     out = np.empty((1, 1, 4, 4), dtype=np.float32)
     with pytest.raises(ValueError, match=r"does not lie in an image of 6 x 7|box names image"):
         gather_crops([np.zeros((6, 7), dtype=np.float32)], np.array([[*origin, 4.0, 4.0]]), out)
+
+
+@pytest.mark.parametrize("width", [0, 4, 6, 10])
+def test_boxes_of_other_shapes_are_refused(width: int) -> None:
+    with pytest.raises(ValueError, match=rf"`boxes` must have shape \(N, 5\), got \[1, {width}\]"):
+        gather_crops([np.zeros((6, 7), np.float32)], np.zeros((1, width)), np.empty((1, 1, 4, 4), np.float32))
 
 
 def test_batches_that_do_not_fit_their_crops_are_refused() -> None:
@@ -243,7 +295,7 @@ def test_images_of_other_types_are_refused(dtype: object) -> None:
 
 @pytest.mark.parametrize("count", [0, 5, 7])
 def test_another_number_of_patches_than_the_grid_has_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"`patches` must have 96 elements, got {16 * count}"):
+    with pytest.raises(ValueError, match=f"`patches` must be the grid's 6, got {count}"):
         stitch_patches(np.zeros((count, 4, 4), dtype=np.float32), height=6, width=10, stride=3)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ssimae.images import read_image
     from ssimae.model import Autoencoder
     from ssimae.regions import RegionStatistics, label_regions, region_statistics
-    from ssimae.tiling import extract_patches, patch_grid, stitch_patches
+    from ssimae.tiling import Stitcher, extract_patches, patch_grid, stitch_patches
 
 __all__ = [
     "Autoencoder",
@@ -28,6 +28,7 @@ __all__ = [
     "RegionStatistics",
     "Sample",
     "Settings",
+    "Stitcher",
     "evaluate_maps",
     "extract_patches",
     "label_regions",
@@ -49,7 +50,7 @@ _MODULES = {
     "images": ("read_image",),
     "model": ("Autoencoder",),
     "regions": ("RegionStatistics", "label_regions", "region_statistics"),
-    "tiling": ("extract_patches", "patch_grid", "stitch_patches"),
+    "tiling": ("Stitcher", "extract_patches", "patch_grid", "stitch_patches"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Real = NDArray[np.float32] | NDArray[np.float64]
+_Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
 _Window = tuple[Sequence[float], float, float, float, str, float, float]
 
 __all__ = [
     "GatheredScores",
     "count_levels",
+    "count_patches",
     "extract_patches",
     "gather_crops",
     "label_regions",
@@ -44,10 +46,14 @@ class GatheredScores:
 def count_levels(
     map: _Real, mask: NDArray[np.uint8], ignore: NDArray[np.uint8] | None, thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.float64]]: ...
-def extract_patches(
-    image: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32], stride: int, out: NDArray[np.float32]
+def count_patches(height: int, width: int, patch_size: int, stride: int) -> int: ...
+def extract_patches(image: _Image, stride: int, first: int, out: NDArray[np.float32]) -> None: ...
+def gather_crops(
+    images: list[NDArray[Any]],
+    boxes: NDArray[np.float64],
+    turns: NDArray[np.uint8] | None,
+    out: NDArray[np.float32],
 ) -> None: ...
-def gather_crops(images: list[NDArray[np.float32]], boxes: NDArray[np.float64], out: NDArray[np.float32]) -> None: ...
 def label_regions(mask: NDArray[np.uint8], eight: bool, labels: NDArray[np.int32]) -> int: ...
 def measure_regions(
     labels: NDArray[np.int32], count: int, scores: NDArray[np.float32] | None
@@ -64,4 +70,4 @@ def ssim_loss_sums(
     grad_x: _Real | None,
     grad_y: _Real | None,
 ) -> NDArray[np.float64]: ...
-def stitch_patches(patches: NDArray[np.float32], stride: int, out: NDArray[np.float32]) -> None: ...
+def stitch_patches(patches: NDArray[np.float32], stride: int, first: int, image: NDArray[np.float32]) -> None: ...

@@ -67,6 +67,9 @@ class Settings:
     zoom: float = 0.0
     """Largest change of a training crop's height and width, each by a random factor up to 1 + `zoom`: for surfaces
     whose weave or grain is not always equally dense. 0 for none."""
+    turns: Literal["none", "flips", "all"] = "none"
+    """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
+    turns them by quarters. For surfaces that look alike in those directions."""
     lr: float = 2e-4
     """Learning rate of Adam; the peak when the schedule is one-cycle (sec. 4.2)."""
     schedule: Literal["constant", "one-cycle"] = "constant"
@@ -130,6 +133,7 @@ class Settings:
         """
         _choice("loss", self.loss, ("ssim", "l2"))
         _choice("crops", self.crops, ("pool", "fresh"))
+        _choice("turns", self.turns, ("none", "flips", "all"))
         _choice("schedule", self.schedule, ("constant", "one-cycle"))
         _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
         _choice("window", self.window, ("gaussian", "uniform"))

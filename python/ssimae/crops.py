@@ -12,7 +12,7 @@ from torch import Tensor
 from ssimae.config import Settings
 from ssimae.tiling import gather_crops
 
-_POSITIONS, _ORDER, _ZOOM = 1, 2, 4  # streams of random numbers under one seed; 3 chooses what is held out
+_POSITIONS, _ORDER, _ZOOM, _TURNS = 1, 2, 4, 5  # streams of random numbers under one seed; 3 chooses what is held out
 
 LARGEST_IGNORED = 0.25
 """Share of a training crop that may be ignored pixels."""
@@ -28,7 +28,8 @@ class CropSampler:
     images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
         Sizes may differ; every position of every image is equally likely.
     settings : Settings
-        Its `patches`, `batch_size`, `patch_size`, `channels`, `crops`, `zoom` and `seed` count.
+        Its `patches`, `batch_size`, `patch_size`, `channels`, `crops`, `zoom`, `turns` and `seed`
+        count.
     ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
         Pixels of each image that are not inspected; crops of which they are more than a quarter are not drawn.
 
@@ -65,7 +66,7 @@ class CropSampler:
             raise ValueError(f"what is ignored leaves no room for a training patch of {side} x {side}")
         self._batch = np.empty((settings.batch_size, settings.channels, side, side), dtype=np.float32)
         self._epoch = -1
-        self._boxes = np.empty((0, 5))
+        self._boxes, self._turns = np.empty((0, 5)), np.empty(0, np.uint8)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,10 +85,11 @@ class CropSampler:
         """
         epoch, index = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._boxes, self._epoch = self._draw(epoch), epoch
-        boxes = self._boxes[index * self._settings.batch_size :][: self._settings.batch_size]
+            self._boxes, self._turns, self._epoch = self._draw(epoch), self._random_turns(epoch), epoch
+        part = slice(index * self._settings.batch_size, (index + 1) * self._settings.batch_size)
+        boxes = self._boxes[part]
         out = self._batch[: len(boxes)]
-        gather_crops(self._images, boxes, out)
+        gather_crops(self._images, boxes, out, turns=self._turns[part])
         return torch.from_numpy(out)
 
     def _draw(self, epoch: int) -> NDArray[np.float64]:
@@ -111,6 +113,12 @@ class CropSampler:
                 within[image == index] = allowed[within[image == index]]
         row, column = np.divmod(within, self._room[image, 1] + 1)
         return np.stack([image, row, column], axis=1).astype(np.int64)
+
+    def _random_turns(self, epoch: int) -> NDArray[np.uint8]:
+        """Return how the crops of an epoch are laid, as `gather_crops` counts it."""
+        choices = {"none": [0], "flips": [0, 2, 4, 6], "all": range(8)}[self._settings.turns]
+        rng = np.random.default_rng([self._settings.seed, _TURNS, epoch])
+        return rng.choice(np.array(choices, np.uint8), self._settings.patches)
 
     def _zoomed(self, origins: NDArray[np.int64], epoch: int) -> NDArray[np.float64]:
         """Return crops whose height and width differ from a patch's by random factors up to 1 + `zoom`.

@@ -85,6 +85,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 128,
         crops: Literal["pool", "fresh"] = "pool",
         zoom: float = 0.0,
+        turns: Literal["none", "flips", "all"] = "none",
         lr: float = 2e-4,
         schedule: Literal["constant", "one-cycle"] = "constant",
         weight_decay: float = 1e-5,
@@ -121,6 +122,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.crops = crops
         self.zoom = zoom
+        self.turns = turns
         self.lr = lr
         self.schedule = schedule
         self.weight_decay = weight_decay

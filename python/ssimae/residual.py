@@ -14,7 +14,7 @@ from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder
 from ssimae.scaling import restore_size, scale_image
-from ssimae.tiling import extract_patches, stitch_patches
+from ssimae.tiling import Stitcher, extract_patches
 
 BATCH = 64
 """Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
@@ -80,24 +80,25 @@ def _inspect_whole(
     # Mirrored past its border, so that pixels there lie in several patches as all others do.
     margin = settings.margin
     padded = np.pad(scaled, ((margin, margin), (margin, margin), *([(0, 0)] * (scaled.ndim - 2))), mode="reflect")
-    patches = extract_patches(padded, patch_size=settings.patch_size, stride=settings.stride)
-    if patches.ndim == 3:
-        patches = patches[:, None]
-    rebuilt = np.empty_like(patches)
-    differences = np.empty((len(patches), *patches.shape[2:]), np.float32) if settings.residual_average else None
-    for start in range(0, len(patches), BATCH):
-        part = slice(start, start + BATCH)
-        batch = torch.from_numpy(patches[part]).to(device)
+    grid: dict[str, int] = {"patch_size": settings.patch_size, "stride": settings.stride}
+    rebuilt = Stitcher(*padded.shape[:2], **grid, channels=settings.channels)
+    differences = Stitcher(*padded.shape[:2], **grid) if settings.residual_average else None
+    # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
+    pixels = padded if padded.ndim == 3 else padded[:, :, None]
+    patches = np.empty((BATCH, settings.channels, settings.patch_size, settings.patch_size), np.float32)
+    for start in range(0, rebuilt.n_patches, BATCH):
+        stop = min(start + BATCH, rebuilt.n_patches)
+        cut = extract_patches(pixels, **grid, start=start, stop=stop, out=patches[: stop - start])
+        batch = torch.from_numpy(cut).to(device)
         output = reconstruct(model, batch, precision)
-        rebuilt[part] = output.cpu().numpy()
+        rebuilt.add(output.cpu())
         if differences is not None:
-            differences[part] = difference(batch, output, settings).cpu().numpy()
-    # Gray patches stitch as (P, h, w), colour as (P, C, h, w).
+            differences.add(difference(batch, output, settings).cpu())
     inner = (slice(margin, margin + height), slice(margin, margin + width))
-    size: dict[str, int] = {"height": padded.shape[0], "width": padded.shape[1], "stride": settings.stride}
-    reconstruction = stitch_patches(rebuilt[:, 0] if settings.channels == 1 else rebuilt, **size)[inner]
+    reconstruction = rebuilt.image()[inner]
+    reconstruction = reconstruction[:, :, 0] if settings.channels == 1 else reconstruction
     if differences is not None:
-        residual = stitch_patches(differences, **size)[inner]
+        residual = differences.image()[inner]
     else:
         residual = difference(_as_batch(scaled), _as_batch(reconstruction), settings)[0].numpy()
     shape = image.shape[:2]
