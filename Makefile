@@ -29,7 +29,7 @@ wheel: $(VENV)/installed
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
 	bash tests/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
 
-bench: $(VENV)/rivals
+bench: $(VENV)/rivals .venv-evaluation/rivals
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
 # On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
@@ -46,6 +46,16 @@ $(VENV)/rivals: $(VENV)/installed
 	$(BIN)/pip install --quiet -e '.[test,bench]'
 	touch $@
 
+# Rivals that need an older numpy. Everything else they take from the first environment: torch is 6 GB. Of anomalib, which
+# asks for a whole training framework, only what its metric imports.
+.venv-evaluation/rivals: $(VENV)/rivals
+	test -x .venv-evaluation/bin/python || $(PYTHON) -m venv .venv-evaluation
+	.venv-evaluation/bin/python -c 'import sysconfig, pathlib; pathlib.Path(sysconfig.get_path("purelib"), "ssimae.pth").write_text(input())' <<< \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	.venv-evaluation/bin/pip install --quiet --no-deps 'numpy<2.4' 'ADEval>=1.1' 'anomalib>=2.7' opencv-python-headless \
+		omegaconf pyyaml jsonargparse lightning tqdm pandas platformdirs python-dateutil pytz
+	touch $@
+
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "ssimae needs Python 3.11 or newer; '$(PYTHON)' was not found (set PYTHON=...)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ssimae needs Python 3.11 or newer; $$($(PYTHON) --version) is '$(PYTHON)' (set PYTHON=...)" >&2; exit 1; }
@@ -53,4 +63,4 @@ tools:
 	@command -v cc >/dev/null || { echo "ssimae needs a C linker; 'cc' was not found (Debian: apt-get install gcc)" >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV) target dist
+	rm -rf $(VENV) .venv-evaluation target dist

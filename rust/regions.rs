@@ -1,5 +1,7 @@
 //! Connected regions of a mask: labels, areas, boxes, centroids, scores.
 
+use std::ops::Range;
+
 use crate::Error;
 use crate::tiling::check_len;
 
@@ -36,8 +38,10 @@ pub struct Regions {
 
 /// Labels the connected regions of a mask 1, 2, ... in the order of their first pixel; returns their number.
 ///
+/// Only pixels of regions are written: `labels` must hold zeros, which fresh memory does for nothing.
+///
 /// # Errors
-/// If a slice does not have height x width elements.
+/// If a slice does not have height x width elements, or there are more regions than labels.
 pub fn label(
     mask: &[u8],
     height: usize,
@@ -47,7 +51,9 @@ pub fn label(
 ) -> Result<usize, Error> {
     check_len("labels", height * width, labels.len())?;
     let found = find(mask, height, width, connectivity)?;
-    labels.fill(0);
+    if i32::try_from(found.count).is_err() {
+        return Err(Error::Value(format!("more than {} regions", i32::MAX)));
+    }
     for run in &found.runs {
         let row = run.row as usize * width;
         labels[row + run.start as usize..row + run.end as usize].fill(run.region as i32 + 1);
@@ -61,9 +67,13 @@ pub fn label(
 /// little more than reading them.
 ///
 /// # Errors
-/// If the mask does not have height x width elements.
+/// If the mask does not have height x width elements, or a side is longer than columns can be counted.
 pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity) -> Result<Regions, Error> {
-    check_len("mask", height * width, mask.len())?;
+    check_len("mask", height.saturating_mul(width), mask.len())?;
+    if height.max(width) >= i32::MAX as usize || mask.len() >= u32::MAX as usize * 2 {
+        // At most every second pixel begins a region, and their numbers have 32 bits.
+        return Err(Error::Value(format!("a mask of {height} x {width} is too large")));
+    }
     if mask.is_empty() {
         return Ok(Regions::default());
     }
@@ -74,10 +84,7 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
     for (row, line) in mask.chunks_exact(width).enumerate() {
         let first = runs.len();
         let mut touching = above.start;
-        let mut column = 0;
-        while let Some((start, end)) = next_run(line, column) {
-            column = end;
-            let (start, end) = (start as u32, end as u32);
+        for_each_run(line, |start, end| {
             while touching < above.end && runs[touching].end + reach <= start {
                 touching += 1;
             }
@@ -97,7 +104,7 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
                 fresh
             });
             runs.push(Run { row: row as u32, start, end, region });
-        }
+        });
         above = first..runs.len();
     }
     // Roots are numbered by their first run, which is the first pixel in reading order.
@@ -114,10 +121,51 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
     Ok(Regions { runs, count: count as usize })
 }
 
-fn next_run(line: &[u8], from: usize) -> Option<(usize, usize)> {
-    let start = from + line.get(from..)?.iter().position(|&value| value != 0)?;
-    let end = line[start..].iter().position(|&value| value == 0).map_or(line.len(), |length| start + length);
-    Some((start, end))
+/// Calls with the first column of each run of a row and the column after its last.
+fn for_each_run(line: &[u8], mut call: impl FnMut(u32, u32)) {
+    const WORD: usize = u64::BITS as usize;
+    let (mut start, mut inside) = (0, 0_u64);
+    let mut visit = |offset: usize, bits: u64| {
+        // A bit for each pixel that differs from the one before.
+        let mut changes = bits ^ (bits << 1 | inside);
+        while changes != 0 {
+            let column = offset as u32 + changes.trailing_zeros();
+            if inside == 0 {
+                start = column;
+            } else {
+                call(start, column);
+            }
+            inside ^= 1;
+            changes &= changes - 1;
+        }
+    };
+    let (words, rest) = line.as_chunks::<WORD>();
+    for (index, word) in words.iter().enumerate() {
+        visit(index * WORD, bits_of(word));
+    }
+    // What is missing of the last word is outside, which ends a run at the end of the row.
+    let mut last = [0; WORD];
+    last[..rest.len()].copy_from_slice(rest);
+    visit(words.len() * WORD, bits_of(&last));
+    if inside == 1 {
+        call(start, line.len() as u32);
+    }
+}
+
+/// Returns a bit for each byte that is not 0, the first lowest.
+fn bits_of(bytes: &[u8; 64]) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // Masks are empty in most places.
+    if bytes.iter().fold(0, |all, byte| all | byte) == 0 {
+        return 0;
+    }
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights.iter().enumerate().fold(0, |bits, (index, eight)| {
+        let word = u64::from_le_bytes(*eight);
+        // The highest bit of each byte that is not 0; a product moves them together.
+        let high = (((word & LOW) + LOW) | word) & !LOW;
+        bits | ((high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * index)
+    })
 }
 
 fn root_of(parent: &mut [u32], mut node: u32) -> u32 {
@@ -149,15 +197,35 @@ pub struct Statistics {
     pub mean_score: f64,
 }
 
+/// Labels that are looked at together, to pass over those that are 0.
+const CHUNK: usize = 32;
+
+impl Statistics {
+    /// Adds some columns of a row, and their scores; centroid and mean score are sums until all are added.
+    fn add<S: Copy + Into<f64>>(&mut self, row: usize, columns: Range<usize>, scores: Option<&[S]>) {
+        let [top, left, bottom, right] = self.bounds;
+        let (row, start, end) = (row as i64, columns.start as i64, columns.end as i64);
+        self.bounds = [top.min(row), left.min(start), bottom.max(row + 1), right.max(end)];
+        self.area += end - start;
+        self.centroid[0] += (row * (end - start)) as f64;
+        self.centroid[1] += ((start + end - 1) * (end - start)) as f64 / 2.0;
+        for &score in scores.unwrap_or_default() {
+            let score = score.into();
+            self.max_score = self.max_score.max(score);
+            self.mean_score += score;
+        }
+    }
+}
+
 /// Measures the regions 1..=count of a label image; scores may be absent (their statistics are then NaN).
 ///
 /// # Errors
 /// If a slice does not have the length of the image, or a label exceeds `count`.
-pub fn measure(
+pub fn measure<S: Copy + Into<f64>>(
     labels: &[i32],
     width: usize,
     count: usize,
-    scores: Option<&[f32]>,
+    scores: Option<&[S]>,
 ) -> Result<Vec<Statistics>, Error> {
     if let Some(scores) = scores {
         check_len("scores", labels.len(), scores.len())?;
@@ -172,25 +240,26 @@ pub fn measure(
     };
     let mut found = vec![empty; count];
     for (row, line) in labels.chunks_exact(width.max(1)).enumerate() {
-        for (column, &label) in line.iter().enumerate() {
-            if label == 0 {
+        for (index, chunk) in line.chunks(CHUNK).enumerate() {
+            // Labels are 0 in most places.
+            if chunk.iter().fold(0, |all, label| all | label) == 0 {
                 continue;
             }
-            let Some(region) = usize::try_from(label - 1).ok().and_then(|index| found.get_mut(index)) else {
-                return Err(Error::Value(format!(
-                    "label {label} at row {row}, column {column} is not in 0..={count}"
-                )));
-            };
-            let (y, x) = (row as i64, column as i64);
-            region.area += 1;
-            let [top, left, bottom, right] = region.bounds;
-            region.bounds = [top.min(y), left.min(x), bottom.max(y + 1), right.max(x + 1)];
-            region.centroid[0] += row as f64;
-            region.centroid[1] += column as f64;
-            if let Some(scores) = scores {
-                let score = f64::from(scores[row * width + column]);
-                region.max_score = region.max_score.max(score);
-                region.mean_score += score;
+            let mut column = index * CHUNK;
+            for same in chunk.chunk_by(|one, other| one == other) {
+                let columns = column..column + same.len();
+                column = columns.end;
+                if same[0] == 0 {
+                    continue;
+                }
+                let Some(region) = usize::try_from(same[0] - 1).ok().and_then(|index| found.get_mut(index))
+                else {
+                    return Err(Error::Value(format!(
+                        "label {} at row {row}, column {} is not in 0..={count}",
+                        same[0], columns.start
+                    )));
+                };
+                region.add(row, columns.clone(), scores.map(|scores| &scores[row * width..][columns]));
             }
         }
     }
@@ -207,7 +276,7 @@ mod tests {
     use super::*;
 
     fn count(mask: &[u8], width: usize, connectivity: Connectivity) -> (usize, Vec<i32>) {
-        let mut labels = vec![-1; mask.len()];
+        let mut labels = vec![0; mask.len()];
         let found = label(mask, mask.len() / width, width, connectivity, &mut labels);
         (found.unwrap_or(usize::MAX), labels)
     }
@@ -236,13 +305,13 @@ mod tests {
     #[test]
     fn measures_are_those_of_the_region() {
         let labels = [1, 1, 0, 0, 1, 2];
-        let scores = [1.0, 2.0, 9.0, 9.0, 6.0, 4.0];
+        let scores = [1.0_f32, 2.0, 9.0, 9.0, 6.0, 4.0];
         let Ok(found) = measure(&labels, 3, 2, Some(&scores)) else { panic!("refused") };
         assert_eq!(found[0].area, 3);
         assert_eq!(found[0].bounds, [0, 0, 2, 2]);
         assert_eq!(found[0].centroid, [1.0 / 3.0, 2.0 / 3.0]);
         assert_eq!((found[0].max_score, found[0].mean_score), (6.0, 3.0));
         assert_eq!(found[1].bounds, [1, 2, 2, 3]);
-        assert!(measure(&labels, 3, 1, None).is_err());
+        assert!(measure::<f32>(&labels, 3, 1, None).is_err());
     }
 }

@@ -36,8 +36,11 @@ def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray
         raise ValueError(f"`mask` must have shape (h, w), got {mask.shape}")
     if connectivity not in (4, 8):
         raise ValueError(f"`connectivity` must be 4 or 8, got {connectivity}")
-    labels = np.empty(mask.shape, dtype=np.int32)
-    count = _rust.label_regions(np.ascontiguousarray(mask != 0).view(np.uint8), connectivity == 8, labels)
+    if mask.dtype not in (np.uint8, np.bool_):
+        mask = mask != 0
+    # Where there is no region, fresh zeros are never touched.
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    count = _rust.label_regions(np.ascontiguousarray(mask).view(np.uint8), connectivity == 8, labels)
     return labels, count
 
 
@@ -58,7 +61,7 @@ class RegionStatistics:
 
 
 def region_statistics(
-    labels: NDArray[np.int32], n: int, *, scores: NDArray[np.float32] | None = None
+    labels: NDArray[np.int32], n: int, *, scores: NDArray[np.float32] | NDArray[np.float64] | None = None
 ) -> RegionStatistics:
     """Return area, box, centroid and scores of each region.
 
@@ -68,7 +71,7 @@ def region_statistics(
         As :func:`label_regions` returns.
     n : int
         Number of regions.
-    scores : ndarray of shape (h, w), float32, or None
+    scores : ndarray of shape (h, w), float32 or float64, or None
         Map whose maximum and mean over each region are taken.
 
     Raises
@@ -78,6 +81,9 @@ def region_statistics(
     """
     if scores is not None and scores.shape != labels.shape:
         raise ValueError(f"`scores` must have the shape of `labels` {labels.shape}, got {scores.shape}")
-    map_ = None if scores is None else np.ascontiguousarray(scores, dtype=np.float32)
+    map_: NDArray[np.float32] | NDArray[np.float64] | None = None
+    if scores is not None:
+        double = scores.dtype == np.float64
+        map_ = np.ascontiguousarray(scores, np.float64) if double else np.ascontiguousarray(scores, np.float32)
     whole, real = _rust.measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_)
     return RegionStatistics(whole[:, 0], whole[:, 1:], real[:, :2], real[:, 2], real[:, 3])

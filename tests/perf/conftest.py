@@ -135,6 +135,27 @@ def beside_memory(benchmark, request):
     return record
 
 
+@pytest.fixture
+def beside_processes(benchmark, request):
+    """Return a function that puts times and peaks, measured in processes, into the table and the benchmark's record."""
+
+    def record(ours, theirs, *, group, name, pixels, targets=(None, None), labels=("ours", "theirs"), **info):
+        seconds = [[round_["seconds"] for round_ in rounds] for rounds in (ours, theirs)]
+        peaks = [statistics.median(round_["peak"] for round_ in rounds) for rounds in (ours, theirs)]
+        time_row = compare(*seconds, (pixels, pixels))
+        memory_row = {"bytes": tuple(peak / pixels for peak in peaks), "ratio": peaks[1] / peaks[0]}
+        benchmark.group = f"{group}: see extra_info, the time means nothing"
+        benchmark.extra_info.update(
+            describe(), pixels=pixels, ours=ours, theirs=theirs, memory=memory_row, **time_row, **info
+        )
+        benchmark.pedantic(lambda: None)  # without which pytest-benchmark writes no record
+        for row, target, what in ((time_row, targets[0], "time"), (memory_row, targets[1], "peak memory")):
+            own = row | {"group": f"{what} of {group}", "name": name, "target": target, "labels": labels}
+            request.config.stash.setdefault(TABLE, []).append(own)
+
+    return record
+
+
 def repeat(call, times):
     for _ in range(times):
         call()
@@ -168,7 +189,7 @@ def compare(ours_s, theirs_s, pixels):
     ours = [1e9 * part / pixels[0] for part in ours_s]
     theirs = [1e9 * part / pixels[1] for part in theirs_s]
     ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    low, middle, high = ratios * 3 if len(ratios) == 1 else statistics.quantiles(ratios, n=4, method="inclusive")
     return {
         "ours_ns_per_pixel": statistics.median(ours),
         "theirs_ns_per_pixel": statistics.median(theirs),
@@ -180,13 +201,13 @@ def compare(ours_s, theirs_s, pixels):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Print a table for each group, in ns a pixel or in images of memory; the ratio is of the second to the first."""
+    """Print a table for each group, in ns or bytes a pixel or in images; the ratio is of the second to the first."""
     rows = config.stash.get(TABLE, [])
     for group in dict.fromkeys(row["group"] for row in rows):
         members = [row for row in rows if row["group"] == group]
         terminalreporter.section(group, sep="-")
         first, second = members[0]["labels"]
-        spread = "beyond the output" if "images" in members[0] else "quartiles"
+        spread = "beyond the output" if "images" in members[0] else "" if "bytes" in members[0] else "quartiles"
         terminalreporter.line(f"{'':26}{first:>10}{second:>10}{'ratio':>9}  {spread:19}target")
         for row in members:
             terminalreporter.line(line(row))
@@ -204,7 +225,9 @@ def pytest_terminal_summary(terminalreporter, config):
 
 def line(row):
     """Return one line of the table."""
-    if "images" in row:
+    if "bytes" in row:
+        unit, numbers, spread = "B", row["bytes"], ""
+    elif "images" in row:
         unit, numbers, spread = "img", row["images"], "{:.2f}, {:.2f}".format(*row["images_beyond_output"])
     else:
         unit, numbers = "ns", (row["ours_ns_per_pixel"], row["theirs_ns_per_pixel"])

@@ -1,0 +1,34 @@
+//! The only folder that knows Python: arrays to slices, core call without the GIL, errors to `ValueError`.
+
+mod evaluation;
+mod regions;
+mod ssim;
+mod tiling;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::Error;
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        PyValueError::new_err(error.to_string())
+    }
+}
+
+/// Numerical core of ssimae; `ssimae` itself is the public interface.
+#[pymodule]
+fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<evaluation::GatheredScores>()?;
+    module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::count_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::extract_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::gather_crops, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::patch_grid, module)?)?;
+    module.add_function(wrap_pyfunction!(ssim::ssim_loss_map, module)?)?;
+    module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::stitch_patches, module)?)?;
+    Ok(())
+}

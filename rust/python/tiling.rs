@@ -1,0 +1,192 @@
+//! Patches and crops.
+
+use std::ops::Range;
+
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element, IntoPyArray, PyArray, PyArray2, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray,
+    PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray, PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+use crate::Error;
+use crate::crops::{self, CropBox, Pixels, Source};
+use crate::stitching;
+use crate::tiling::{self, Grid, ImageShape};
+
+/// An image (H, W, C) of one of the pixel types that patches are cut from.
+#[derive(FromPyObject)]
+pub enum Image<'py> {
+    U8(Bound<'py, PyArray3<u8>>),
+    U16(Bound<'py, PyArray3<u16>>),
+    F32(Bound<'py, PyArray3<f32>>),
+    F64(Bound<'py, PyArray3<f64>>),
+}
+
+/// Borrows an array to read; of an array that is being written this is an error, where taking it as argument panics.
+fn readable<'py, T: Element, D: Dimension>(
+    array: &Bound<'py, PyArray<T, D>>,
+) -> Result<PyReadonlyArray<'py, T, D>, Error> {
+    array.try_readonly().map_err(|_| Error::Value("an array that is read is being written".into()))
+}
+
+/// Borrows an array to write.
+fn writable<'py, T: Element, D: Dimension>(
+    array: &Bound<'py, PyArray<T, D>>,
+) -> Result<PyReadwriteArray<'py, T, D>, Error> {
+    array.try_readwrite().map_err(|_| Error::Value("`out` is read-only or shared with what is read".into()))
+}
+
+fn shape_of(shape: &[usize]) -> ImageShape {
+    ImageShape { height: shape[0], width: shape[1], channels: shape[2] }
+}
+
+/// Number, channels and side of patches (P, C, h, h).
+fn patches_of(shape: &[usize]) -> Result<[usize; 3], Error> {
+    match *shape {
+        [count, channels, height, width] if height == width => Ok([count, channels, height]),
+        _ => Err(Error::Value(format!("patches must have shape (P, C, h, h), got {shape:?}"))),
+    }
+}
+
+/// The grid of patches of a shape over an image, and the range that begins at `first`.
+fn laid(
+    image: ImageShape,
+    patches: &[usize],
+    stride: usize,
+    first: usize,
+) -> Result<(Grid, Range<usize>), Error> {
+    let [count, channels, patch_size] = patches_of(patches)?;
+    if channels != image.channels {
+        return Err(Error::Value(format!("image has {} channels, patches {channels}", image.channels)));
+    }
+    Ok((Grid::new(image, patch_size, stride)?, first..first.saturating_add(count)))
+}
+
+/// Corners as (P, 2) int64.
+#[pyfunction]
+pub fn patch_grid(
+    py: Python<'_>,
+    height: usize,
+    width: usize,
+    patch_size: usize,
+    stride: usize,
+) -> PyResult<Bound<'_, PyArray2<i64>>> {
+    let grid = tiling::patch_grid(height, width, patch_size, stride)?;
+    let count = grid.len();
+    grid.into_flattened().into_pyarray(py).reshape([count, 2])
+}
+
+/// Number of patches of the grid.
+#[pyfunction]
+pub fn count_patches(height: usize, width: usize, patch_size: usize, stride: usize) -> PyResult<usize> {
+    Ok(Grid::new(ImageShape { height, width, channels: 1 }, patch_size, stride)?.count())
+}
+
+/// Patches of an image (H, W, C), from number `first` of its grid on, into `out` (P, C, h, w).
+#[pyfunction]
+pub fn extract_patches(
+    py: Python<'_>,
+    image: Image<'_>,
+    stride: usize,
+    first: usize,
+    out: &Bound<'_, PyArray4<f32>>,
+) -> PyResult<()> {
+    let mut out = writable(out)?;
+    let shape = out.shape().to_vec();
+    let out = out.as_slice_mut()?;
+    macro_rules! extract {
+        ($image:expr) => {{
+            let image = readable(&$image)?;
+            let (grid, range) = laid(shape_of(image.shape()), &shape, stride, first)?;
+            let pixels = image.as_slice()?;
+            py.detach(|| tiling::extract(pixels, grid, range, out))?
+        }};
+    }
+    match image {
+        Image::U8(image) => extract!(image),
+        Image::U16(image) => extract!(image),
+        Image::F32(image) => extract!(image),
+        Image::F64(image) => extract!(image),
+    }
+    Ok(())
+}
+
+/// An image (H, W, C) borrowed to read.
+enum BorrowedImage<'py> {
+    U8(PyReadonlyArray3<'py, u8>),
+    U16(PyReadonlyArray3<'py, u16>),
+    F32(PyReadonlyArray3<'py, f32>),
+    F64(PyReadonlyArray3<'py, f64>),
+}
+
+impl<'py> BorrowedImage<'py> {
+    fn new(image: &Image<'py>) -> Result<Self, Error> {
+        Ok(match image {
+            Image::U8(image) => Self::U8(readable(image)?),
+            Image::U16(image) => Self::U16(readable(image)?),
+            Image::F32(image) => Self::F32(readable(image)?),
+            Image::F64(image) => Self::F64(readable(image)?),
+        })
+    }
+
+    fn source(&self) -> PyResult<Source<'_>> {
+        let (pixels, shape) = match self {
+            Self::U8(image) => (Pixels::U8(image.as_slice()?), image.shape()),
+            Self::U16(image) => (Pixels::U16(image.as_slice()?), image.shape()),
+            Self::F32(image) => (Pixels::F32(image.as_slice()?), image.shape()),
+            Self::F64(image) => (Pixels::F64(image.as_slice()?), image.shape()),
+        };
+        Ok(Source { pixels, shape: shape_of(shape) })
+    }
+}
+
+/// Crops at boxes (N, 5) of images (H, W, C) into `out` (N, C, h, w), turned by `turns` (N,).
+#[pyfunction]
+pub fn gather_crops(
+    py: Python<'_>,
+    images: Vec<Image<'_>>,
+    boxes: PyReadonlyArray2<'_, f64>,
+    turns: Option<PyReadonlyArray1<'_, u8>>,
+    out: &Bound<'_, PyArray4<f32>>,
+) -> PyResult<()> {
+    let mut out = writable(out)?;
+    let [_, channels, patch_size] = patches_of(out.shape())?;
+    if boxes.shape()[1] != 5 {
+        return Err(Error::Value(format!("`boxes` must have shape (N, 5), got {:?}", boxes.shape())).into());
+    }
+    let images = images.iter().map(BorrowedImage::new).collect::<Result<Vec<_>, _>>()?;
+    let sources = images.iter().map(BorrowedImage::source).collect::<PyResult<Vec<_>>>()?;
+    let crops: Vec<CropBox> = boxes
+        .as_slice()?
+        .chunks_exact(5)
+        // What is no image number, such as -1 or 0.5, would become one in a cast, so it is sent out of range.
+        .map(|place| CropBox {
+            image: if place[0] >= 0.0 && place[0].fract() == 0.0 { place[0] as usize } else { usize::MAX },
+            top: place[1],
+            left: place[2],
+            height: place[3],
+            width: place[4],
+        })
+        .collect();
+    let turns = turns.as_ref().map(|turns| turns.as_slice()).transpose()?;
+    let out = out.as_slice_mut()?;
+    py.detach(|| crops::gather(&sources, &crops, turns, channels, patch_size, out))?;
+    Ok(())
+}
+
+/// Patches (P, C, h, w), from number `first` of the grid on, into `image` (H, W, C) as those before have left it.
+#[pyfunction]
+pub fn stitch_patches(
+    py: Python<'_>,
+    patches: &Bound<'_, PyArray4<f32>>,
+    stride: usize,
+    first: usize,
+    image: &Bound<'_, PyArray3<f32>>,
+) -> PyResult<()> {
+    let (patches, mut image) = (readable(patches)?, writable(image)?);
+    let (grid, range) = laid(shape_of(image.shape()), patches.shape(), stride, first)?;
+    let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
+    py.detach(|| stitching::stitch(patches, grid, range, image))?;
+    Ok(())
+}
