@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from ssimae.bootstrap import ImageLevels, grid_fprs, interval, resampled_weights
 from ssimae.comparison import Contender, compare
+from ssimae.curve_figures import STYLES
 from ssimae.evaluation import Evaluator, evaluate_maps, levels_of
 from test_evaluation import pooled, random_case
 
@@ -146,6 +147,10 @@ def test_without_good_images_there_is_no_interval_of_image_auroc() -> None:
     one = detector("one", maps[1:3], masks[1:3])
     found = compare([one, one], overlap_fpr=0.05, resamples=100, seed=0)
     assert found.metrics[0].keys() == {"auroc", "au_pro"}
+
+
+def test_detectors_differ_in_colour_or_line() -> None:
+    assert len(set(STYLES)) == len(STYLES)
 
 
 def test_other_regions_are_refused() -> None:
