@@ -180,6 +180,15 @@ def test_maps_that_do_not_fit_are_named_and_nothing_is_written(data, tmp_path, c
     assert [path.name for path in tmp_path.iterdir()] == ["maps"]
 
 
+def test_masks_of_another_size_are_named_before_any_map_is_read(data, tmp_path, capsys) -> None:
+    chosen = tmp_path / "data"
+    shutil.copytree(data, chosen)
+    write_image(chosen / "ground_truth" / "stain" / "x_mask.png", np.full((7, 8), 255))
+    maps = {key: np.full(SIZE, np.nan) for key in IMAGES}
+    assert main(["evaluate", str(store(tmp_path / "maps", maps)), str(chosen), "--out", str(tmp_path / "out")]) == 2
+    assert re.search(r"x_mask.png: 7 x 8, its image .* is 40 x 56", capsys.readouterr().err)
+
+
 def test_pickled_maps_are_not_loaded(data, tmp_path, capsys) -> None:
     stored = store(tmp_path / "maps", maps_of(data, 1), suffix=".npy")
     np.save(stored / "test" / "cut" / "1.npy", np.array([{"code": "runs"}], dtype=object), allow_pickle=True)

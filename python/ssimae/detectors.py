@@ -22,7 +22,7 @@ from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
 from ssimae.evaluation import Levels, levels_of
 from ssimae.layouts import Dataset, Sample
-from ssimae.masks import read_ignored, read_mask
+from ssimae.masks import load_mask, read_ignored
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress, Task
 from ssimae.scoring import gather, has_masks, metrics_of, write_scores
@@ -146,7 +146,7 @@ def _levels(
     levels = []
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
         map_ = read(path)
-        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        mask, ignored = load_mask(sample, (map_.shape[0], map_.shape[1])), read_ignored(sample, map_.shape)
         levels.append(levels_of(map_, mask, thresholds, ignore=ignored))
         task.update(count)
     return levels

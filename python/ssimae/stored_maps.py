@@ -78,7 +78,7 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
     Raises
     ------
     OSError, ValueError
-        If a head cannot be read, or a map is of another type or size; the message names every such map.
+        If a head cannot be read, a map is of another type or size, or a mask of another size; the message names each.
     """
     faults, double = [], False
     for path, sample in zip(maps, samples, strict=True):
@@ -88,7 +88,10 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
         elif dtype is not None and dtype not in _TYPES:
             faults.append(f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in _TYPES)}")
         double |= dtype == np.float64
-    _refuse(root, "maps do not fit their images (height x width, one channel)", faults)
+        for mask in (sample.mask, sample.ignore):
+            if mask is not None and (found := image_size(mask)) != size:
+                faults.append(f"mask {mask}: {found[0]} x {found[1]}, its image {sample.path} is {size[0]} x {size[1]}")
+    _refuse(root, "files do not fit their images (height x width, maps of one channel)", faults)
     return double
 
 
