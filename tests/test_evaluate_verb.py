@@ -266,6 +266,8 @@ def test_earlier_results_stay_unless_told_otherwise(data, tmp_path, capsys) -> N
     (other / "metrics.json").write_text("{}")
     (other / "config.toml").write_text("")
     assert main([*arguments[:-1], str(other), "--force"]) == 2
+    (other / "config.toml").unlink()
+    assert main([*arguments[:-1], str(other), "--force"]) == 2
     assert (other / "notes.txt").read_text() == "mine"
 
 

@@ -30,8 +30,8 @@ from ssimae.stored_maps import check_maps, find_maps, read_scores
 
 logger = logging.getLogger(__name__)
 
-RESULTS = ("metrics.json", "comparison.json")
-"""Files that tell a folder of results."""
+RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
+"""Files in a folder of results."""
 
 FIGURES = "figures"
 
@@ -173,8 +173,18 @@ def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
         return
     if not force:
         raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
-    if not any((out / name).exists() for name in RESULTS) or (out / "config.toml").exists():
-        raise FileExistsError(f"{out}: not an earlier evaluation of maps, so --force leaves it alone")
+    foreign = [entry.name for entry in sorted(out.iterdir()) if not _is_result(entry)]
+    if foreign:
+        raise FileExistsError(
+            f"{out}: not only an earlier evaluation of maps ({foreign[0]}), so --force leaves it alone"
+        )
+
+
+def _is_result(entry: Path) -> bool:
+    """Return whether an evaluation of maps may have written this into its folder."""
+    if entry.is_dir():
+        return entry.name == FIGURES or ((entry / "metrics.json").exists() and not (entry / "config.toml").exists())
+    return entry.name in RESULTS
 
 
 def _write(out: Path, scored: Scored) -> None:
