@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from ssimae.bootstrap import ImageLevels, grid_fprs, interval, resampled_weights
 from ssimae.comparison import Contender, compare
+from ssimae.curve_figures import STYLES
 from ssimae.evaluation import Evaluator, evaluate_maps, levels_of
 from test_evaluation import pooled, random_case
 
@@ -80,10 +81,24 @@ def test_resamples_draw_as_many_images_as_there_are() -> None:
 
 def test_intervals_hold_their_share() -> None:
     values = np.random.default_rng(0).normal(size=20_000)
-    found = interval(0.7, 0.2, values + 0.2)
+    found = interval(0.7, 0.2, values / 10 + 0.2)
     assert found.value == 0.7
-    assert found.low == pytest.approx(0.7 - 1.96, abs=0.05)
-    assert found.high == pytest.approx(0.7 + 1.96, abs=0.05)
+    assert found.low == pytest.approx(0.7 - 0.196, abs=0.005)
+    assert found.high == pytest.approx(0.7 + 0.196, abs=0.005)
+
+
+def test_intervals_stay_in_the_range_of_their_metric() -> None:
+    _, masks = images(9, seed=11)
+    contenders = [
+        detector(name, [gain * mask + np.random.default_rng(1).random(mask.shape) / 2 for mask in masks], masks)
+        for name, gain in (("never", -2.0), ("always", 1.0))
+    ]
+    found = compare(contenders, overlap_fpr=0.05, resamples=200, seed=0)
+    assert [own["auroc"].value for own in found.metrics] == [0, 1]
+    for own in found.metrics:
+        assert all(0 <= part.low <= part.high <= 1 for part in own.values())
+    (difference,) = found.differences
+    assert all(part.high <= 1 for part in difference.metrics.values())
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
@@ -146,6 +161,10 @@ def test_without_good_images_there_is_no_interval_of_image_auroc() -> None:
     one = detector("one", maps[1:3], masks[1:3])
     found = compare([one, one], overlap_fpr=0.05, resamples=100, seed=0)
     assert found.metrics[0].keys() == {"auroc", "au_pro"}
+
+
+def test_detectors_differ_in_colour_or_line() -> None:
+    assert len(set(STYLES)) == len(STYLES)
 
 
 def test_other_regions_are_refused() -> None:

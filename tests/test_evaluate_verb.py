@@ -145,7 +145,7 @@ def test_detectors_side_by_side(data, tmp_path, capsys) -> None:
         assert metrics["auroc"] == wanted(data, maps_of(data, gain)).auroc
     assert {"roc.png", "comparison.png"} <= {path.name for path in (out / "figures").iterdir()}
     region = difference["largest"][0]
-    assert comparison["images"][region["image"]] in {f"{defect}/{name}" for defect, name in IMAGES[2:]}
+    assert region["image"] in {f"{defect}/{name}" for defect, name in IMAGES[2:]}
 
 
 REFUSALS = [
@@ -159,9 +159,13 @@ REFUSALS = [
     ),
     (
         lambda test: tifffile.imwrite(test / "cut" / "1.tiff", np.zeros(SIZE, np.int16)),
-        "must have one channel of float16",
+        "cut/1.tiff: of int16; understood are float16",
     ),
     (lambda test: (test / "cut" / "1.tiff").write_bytes(b"II*\0cut"), "cut/1.tiff"),
+    (
+        lambda test: tifffile.imwrite(test / "cut" / "1.tiff", np.zeros((*SIZE, 3), np.float32), photometric="rgb"),
+        r"cut/1.tiff: of shape \(40, 56, 3\)",
+    ),
 ]
 
 
@@ -176,11 +180,69 @@ def test_maps_that_do_not_fit_are_named_and_nothing_is_written(data, tmp_path, c
     assert [path.name for path in tmp_path.iterdir()] == ["maps"]
 
 
+def test_masks_of_another_size_are_named_before_any_map_is_read(data, tmp_path, capsys) -> None:
+    chosen = tmp_path / "data"
+    shutil.copytree(data, chosen)
+    write_image(chosen / "ground_truth" / "stain" / "x_mask.png", np.full((7, 8), 255))
+    maps = {key: np.full(SIZE, np.nan) for key in IMAGES}
+    assert main(["evaluate", str(store(tmp_path / "maps", maps)), str(chosen), "--out", str(tmp_path / "out")]) == 2
+    assert re.search(r"x_mask.png: 7 x 8, its image .* is 40 x 56", capsys.readouterr().err)
+
+
 def test_pickled_maps_are_not_loaded(data, tmp_path, capsys) -> None:
     stored = store(tmp_path / "maps", maps_of(data, 1), suffix=".npy")
     np.save(stored / "test" / "cut" / "1.npy", np.array([{"code": "runs"}], dtype=object), allow_pickle=True)
     assert main(["evaluate", str(stored), str(data), "--out", str(tmp_path / "out")]) == 2
     assert "not a readable .npy array" in capsys.readouterr().err
+
+
+def test_archives_named_npy_are_refused(data, tmp_path, capsys) -> None:
+    stored = store(tmp_path / "maps", maps_of(data, 1), suffix=".npy")
+    with (stored / "test" / "cut" / "1.npy").open("wb") as file:
+        np.savez(file, map=np.zeros(SIZE))
+    assert main(["evaluate", str(stored), str(data), "--out", str(tmp_path / "out")]) == 2
+    assert "not a readable .npy array" in capsys.readouterr().err
+
+
+def test_types_that_differ_between_maps_and_single_axes_change_nothing(data, tmp_path) -> None:
+    maps = maps_of(data, 1)
+    stored = store(tmp_path / "maps", maps, suffix=".npy")
+    for (key, map_), shape in zip(maps.items(), [(1, *SIZE), (*SIZE, 1), (1, 1, *SIZE), SIZE, (1, *SIZE, 1)]):
+        dtype = np.float64 if key[0] == "cut" else np.float32
+        np.save(stored / "test" / key[0] / f"{key[1]}.npy", map_.astype(dtype).reshape(shape))
+    assert main(["evaluate", str(stored), str(data), "--out", str(tmp_path / "out")]) == 0
+    metrics, want = json.loads((tmp_path / "out" / "metrics.json").read_text()), wanted(data, maps)
+    assert (metrics["auroc"], metrics["au_pro"]) == (want.auroc, want.aupro)
+
+
+def test_capital_suffixes_are_maps_and_hidden_files_are_not(data, tmp_path) -> None:
+    stored = store(tmp_path / "maps", maps_of(data, 1))
+    (stored / "test" / "cut" / "1.tiff").rename(stored / "test" / "cut" / "1.TIFF")
+    (stored / "test" / "cut" / "._1.tiff").write_bytes(b"")
+    assert main(["evaluate", str(stored), str(data), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_flat_maps_of_images_that_share_a_name_are_refused_with_the_name(data, tmp_path, capsys) -> None:
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "1.npy", np.zeros(SIZE))
+    assert main(["evaluate", str(tmp_path / "maps"), str(data), "--out", str(tmp_path / "out")]) == 2
+    assert "two test images are called '1'" in capsys.readouterr().err
+
+
+def test_folders_of_any_name_are_told_apart(data, tmp_path, capsys) -> None:
+    names = ["figures", "[bold]x", "_a $x_2$", "B$", "e", "f", "g"]
+    folders = [str(store(tmp_path / name, maps_of(data, 1, seed=seed))) for seed, name in enumerate(names)]
+    out = tmp_path / "out"
+    assert (
+        main(["evaluate", folders[0], str(data), "--compare", *folders[1:], "--resamples", "100", "--out", str(out)])
+        == 0
+    )
+    said = capsys.readouterr().out
+    found = json.loads((out / "comparison.json").read_text())["names"]
+    assert found == ["figures-maps", *names[1:]]
+    assert f"{found[1]} less {found[0]}" in said
+    assert all((out / name / "metrics.json").exists() for name in found)
+    assert len(list((out / "figures").iterdir())) == len(names) + 3
 
 
 def test_earlier_results_stay_unless_told_otherwise(data, tmp_path, capsys) -> None:
@@ -203,6 +265,8 @@ def test_earlier_results_stay_unless_told_otherwise(data, tmp_path, capsys) -> N
     assert main([*arguments[:-1], str(other), "--force"]) == 2
     (other / "metrics.json").write_text("{}")
     (other / "config.toml").write_text("")
+    assert main([*arguments[:-1], str(other), "--force"]) == 2
+    (other / "config.toml").unlink()
     assert main([*arguments[:-1], str(other), "--force"]) == 2
     assert (other / "notes.txt").read_text() == "mine"
 

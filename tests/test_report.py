@@ -335,3 +335,14 @@ def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_share_never_rounds_something_to_nothing() -> None:
     values = (0.0, 1e-9, 0.00123, 0.12345, 0.9999, 1.0, None)
     assert [share(value) for value in values] == ["0 %", "< 0.01 %", "0.12 %", "12.3 %", "> 99.9 %", "100 %", "–"]
+
+
+def test_metrics_of_an_earlier_version_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    metrics = json.loads(folder.metrics.read_text())
+    del metrics["by_size"]
+    for part in metrics["by_defect"].values():
+        for name in ("median_overlap", "area_px", "image_auroc"):
+            del part[name]
+    folder.metrics.write_text(json.dumps(metrics))
+    assert f"{metrics['by_defect']['hole']['auroc']:.3f}" in Page(write_report(folder.root)).words

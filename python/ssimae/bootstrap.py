@@ -26,11 +26,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside the interval."""
-        return self.low > 0 or self.high < 0
-
 
 def grid_fprs(fpr_limit: float) -> NDArray[np.float64]:
     """Return false positive rates, ascending, whose thresholds follow the curves: fine up to the limit and near 0."""
@@ -111,9 +106,12 @@ def resampled_weights(images: int, resamples: int, *, seed: int) -> NDArray[np.f
     return rng.multinomial(images, np.full(images, 1 / images), size=resamples).astype(np.float64)
 
 
-def interval(exact: float, on_grid: float, resamples: NDArray[np.float64]) -> Interval:
-    """Return an exact value and the spread of its resamples, which lie as far from it as from that of the grid."""
-    low, high = np.nanpercentile(resamples - on_grid + exact, _COVERAGE)
+def interval(exact: float, on_grid: float, resamples: NDArray[np.float64], *, lowest: float = -1.0) -> Interval:
+    """Return an exact value and the spread of its resamples, which lie as far from it as from that of the grid.
+
+    What that moves out of `lowest` to 1, the range of the value, is cut off.
+    """
+    low, high = np.clip(np.nanpercentile(resamples - on_grid + exact, _COVERAGE), lowest, 1)
     return Interval(exact, float(low), float(high))
 
 

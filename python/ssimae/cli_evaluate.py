@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ssimae import run as runs
@@ -23,8 +24,8 @@ from ssimae.runfolder import RunFolder
 from ssimae.scoring import metrics_of
 from ssimae.wording import METRIC_NAMES, quantile_name, share
 
-_PLAIN_WIDTH = 140
-"""Columns of tables that go to a file or another program."""
+_PLAIN_WIDTH = 10_000
+"""Columns of tables that go to a file or another program: no line is broken there."""
 
 _LISTED = 3
 """Regions named on the terminal; `comparison.json` has more."""
@@ -38,9 +39,9 @@ class _EvaluateFlags:
     DATA the data set they belong to. A run folder alone is scored on its own data, in place.
     """
 
-    maps: tyro.conf.Positional[Path]
+    maps: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAPS")]
     """Folder of maps, or run folder."""
-    data: tyro.conf.Positional[Path | None] = None
+    data: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATA")] = None
     """Data set with masks: MVTec AD or NanoTWICE layout. Default: that of the run in MAPS."""
     compare: tuple[Path, ...] = ()
     """Folders of other detectors' maps, or their runs, to hold against those in MAPS."""
@@ -108,15 +109,25 @@ def _print_tables(scored: Scored) -> None:
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
     metrics = [metrics_of(evaluation, scored.samples) for evaluation in scored.evaluations]
-    console.print(_metrics_table(scored, metrics))
+    _print_table(console, _metrics_table(scored, metrics))
     for name, own in zip(scored.names, metrics, strict=True):
         for key, what in (("by_defect", "Kind of defect"), ("by_size", "Size of region")):
             if len(own[key]) > 1:
-                console.print(_parts_table(f"{name}: {what.lower()}", own, key))
+                _print_table(console, _parts_table(f"{name}: {what.lower()}", own, key))
     if scored.comparison:
         for difference in scored.comparison.differences:
-            console.print(_difference_table(scored, scored.comparison, difference))
+            _print_table(console, _difference_table(scored, scored.comparison, difference))
         console.print(_about(scored.comparison), highlight=False)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    """Print a table below its title, which is not broken at the table's width, and an empty line."""
+    title, caption, table.title, table.caption = table.title, table.caption, None, None
+    console.print(title, style="bold", highlight=False)
+    console.print(table)
+    if caption is not None:
+        console.print(caption, highlight=False)
+    console.print()
 
 
 def _metrics_table(scored: Scored, metrics: list[dict[str, Any]]) -> Table:
@@ -153,7 +164,7 @@ def _metrics_table(scored: Scored, metrics: list[dict[str, Any]]) -> Table:
 def _parts_table(title: str, metrics: dict[str, Any], key: str) -> Table:
     table = _table(title, "", part_columns(metrics))
     for name, cells in part_cells(metrics, key):
-        table.add_row(name, *cells)
+        table.add_row(escape(name), *cells)
     return table
 
 
@@ -176,7 +187,7 @@ def _difference_table(scored: Scored, comparison: Comparison, difference: Differ
         top, left, bottom, right = region.box
         place = f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
         change = f"{region.au_pro[1] - region.au_pro[0]:+.3f}"
-        table.add_row(f"  {sample.defect}/{sample.name}", change, place, f"{region.area_px} px")
+        table.add_row(escape(f"  {sample.defect}/{sample.name}"), change, place, f"{region.area_px} px")
     return table
 
 
@@ -194,8 +205,8 @@ def _about(comparison: Comparison) -> str:
 
 
 def _table(title: str, first: str, columns: Any) -> Table:
-    table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
+    table = Table(title=escape(title), title_justify="left", caption_justify="left", box=None, pad_edge=False)
     table.add_column(first)
     for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
+        table.add_column(escape(column), justify="right", overflow="fold")
     return table

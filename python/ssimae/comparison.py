@@ -111,7 +111,7 @@ def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: i
     exact = [np.array(_exact(contender.evaluation)) for contender in contenders]
     on_grid = [contender.levels.metrics(np.ones((1, images)))[0] for contender in contenders]
     drawn = [contender.levels.metrics(weights) for contender in contenders]
-    metrics = [_intervals(*parts) for parts in zip(exact, on_grid, drawn, strict=True)]
+    metrics = [_intervals(*parts, lowest=0.0) for parts in zip(exact, on_grid, drawn, strict=True)]
     undefined = np.isnan(drawn[0]).sum(axis=0)
     differences = [
         _difference(
@@ -138,10 +138,10 @@ def _exact(evaluation: Evaluation) -> tuple[float, ...]:
 
 
 def _intervals(
-    exact: NDArray[np.float64], on_grid: NDArray[np.float64], drawn: NDArray[np.float64]
+    exact: NDArray[np.float64], on_grid: NDArray[np.float64], drawn: NDArray[np.float64], *, lowest: float = -1.0
 ) -> dict[str, Interval]:
     return {
-        name: interval(float(exact[column]), float(on_grid[column]), drawn[:, column])
+        name: interval(float(exact[column]), float(on_grid[column]), drawn[:, column], lowest=lowest)
         for column, name in enumerate(METRICS)
         if not np.isnan(exact[column]) and not np.isnan(drawn[:, column]).all()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ssimae.comparison import Comparison
-from ssimae.curve_figures import GRAY, STYLES, Picture, new_figure, picture
+from ssimae.curve_figures import GRAY, STYLES, Picture, new_figure, picture, plain
 from ssimae.wording import METRIC_NAMES
 
 
@@ -27,7 +27,7 @@ def draw_comparison(comparison: Comparison) -> Picture:
         for side in ("top", "right", "left"):
             panel.spines[side].set_visible(False)
         panel.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(comparison.names)), comparison.names)
+    panels[0].set_yticks(range(len(comparison.names)), [plain(name) for name in comparison.names])
     panels[0].set_ylim(len(comparison.names) - 0.5, -0.5)
     caption = (
         "Dots are the exact metrics, lines hold 95 % of the values for images drawn again with replacement. Whether "

@@ -18,8 +18,11 @@ from ssimae.wording import quantile_name
 # Okabe and Ito's palette, told apart by colour-blind readers; lines differ in style too.
 BLUE, VERMILION, GREEN, ORANGE, GRAY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
 SKY, PURPLE = "#56B4E9", "#CC79A7"
-STYLES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, (0, (5, 1))), (PURPLE, (0, (3, 1, 1, 1))), (SKY, ":"))
-"""Colour and line of each detector; they repeat."""
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+_LINES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), ":")
+# From the seventh on, the same colours in other lines.
+STYLES = tuple((_COLOURS[n % 6], _LINES[(n + n // 6) % 6]) for n in range(36))
+"""Colour and line of each detector; they repeat after 36."""
 
 _SIZE_INCHES = (5.2, 3.7)
 _DPI = 160
@@ -70,7 +73,7 @@ def _draw_roc(detectors: Sequence[Curves]) -> Picture:
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, linestyle=":", label="guessing")
     for detector, (colour, line) in _styled(detectors):
         curves = detector.curves
-        label = f"{detector.title}, AUROC {detector.metrics['auroc']:.3f}"
+        label = f"{plain(detector.title)}, AUROC {detector.metrics['auroc']:.3f}"
         axes.plot(curves["roc_fpr"], curves["roc_tpr"], color=colour, linestyle=line, linewidth=1.6, label=label)
         if detector.used is not None:
             axes.plot(*([rate] for rate in detector.used), "o", color=colour, markersize=6, clip_on=False)
@@ -87,7 +90,7 @@ def _draw_pro(detectors: Sequence[Curves]) -> Picture:
     limit = float(detectors[0].metrics["fpr_limits"][0])
     for detector, (colour, line) in _styled(detectors):
         rates, overlap = detector.curves["pro_fpr"], detector.curves["pro_pro"]
-        label = f"{detector.title}, AU-PRO {detector.metrics['au_pro']:.3f}"
+        label = f"{plain(detector.title)}, AU-PRO {detector.metrics['au_pro']:.3f}"
         axes.plot(rates, overlap, color=colour, linestyle=line, linewidth=1.6, label=label)
         inside = rates <= limit
         edge = np.append(rates[inside], limit), np.append(overlap[inside], np.interp(limit, rates, overlap))
@@ -118,6 +121,12 @@ def _draw_overlap(detector: Curves, colour: str) -> Picture:
         "quantile line says that a quarter of the regions is covered less than this (Bergmann et al. 2019, fig. 7)."
     )
     return picture(f"overlap_{detector.key}", f"Region overlap of {detector.title}", caption, figure)
+
+
+def plain(name: str) -> str:
+    """Return a name as matplotlib shows it letter by letter: no formula, and not hidden from legends."""
+    text = name.replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text
 
 
 def new_figure(*, height: float = _SIZE_INCHES[1]) -> Figure:

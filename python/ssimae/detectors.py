@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
+import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +22,7 @@ from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
 from ssimae.evaluation import Levels, levels_of
 from ssimae.layouts import Dataset, Sample
-from ssimae.masks import read_ignored, read_mask
+from ssimae.masks import load_mask, read_ignored
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress, Task
 from ssimae.scoring import gather, has_masks, metrics_of, write_scores
@@ -27,12 +30,22 @@ from ssimae.stored_maps import check_maps, find_maps, read_scores
 
 logger = logging.getLogger(__name__)
 
-RESULTS = ("metrics.json", "comparison.json")
-"""Files that tell a folder of results."""
+RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
+"""Files in a folder of results."""
+
+FIGURES = "figures"
 
 OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
 COMPARED_FPR = 0.05
 """False positive rate at which covered shares of regions are compared (Bergmann et al. 2019, sec. 4.3)."""
+
+
+NOTES = (
+    "Values are exact. low and high hold 95 % of the values of resamples: images drawn with replacement, "
+    "the same for all detectors, from counts at about a thousand thresholds joined by straight lines. Differences are "
+    "of a detector less the first; boxes are top, left, bottom, right, half-open."
+)
+"""What is exact in ``comparison.json``, and what is on a grid of thresholds."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +107,23 @@ def score_folders(
     if not has_masks(samples):
         raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
     maps = [find_maps(folder, samples) for folder in folders]
-    for folder, paths in zip(folders, maps, strict=True):
-        check_maps(folder, paths, samples)
-    _refuse_occupied(out, [*folders, dataset.root], force=force)
+    doubles = [check_maps(folder, paths, samples) for folder, paths in zip(folders, maps, strict=True)]
     names = _names(folders)
+    out = out.resolve()
+    _refuse_occupied(out, [*folders, dataset.root], force=force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise PermissionError(f"{out.parent}: cannot be written")
     evaluations, contenders = [], []
-    for name, paths in zip(names, maps, strict=True):
+    for name, paths, double in zip(names, maps, doubles, strict=True):
+        read = functools.partial(read_scores, double=double)
         with progress.task(f"evaluating {name}", len(samples)) as task:
-            evaluator = gather(samples, paths, read_scores, progress=task.update, memory_limit=options.memory_limit)
+            evaluator = gather(samples, paths, read, progress=task.update, memory_limit=options.memory_limit)
         evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
         if len(folders) > 1:
             thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
             with progress.task(f"counting {name}", len(samples)) as task:
-                levels = _levels(samples, paths, thresholds, task)
+                levels = _levels(samples, paths, read, thresholds, task)
             contenders.append(Contender(name, evaluations[-1], ImageLevels.collect(levels, evaluations[-1])))
         del evaluator
     comparison = None
@@ -120,12 +137,16 @@ def score_folders(
 
 
 def _levels(
-    samples: Sequence[Sample], maps: Sequence[Path], thresholds: NDArray[np.float64], task: Task
+    samples: Sequence[Sample],
+    maps: Sequence[Path],
+    read: Callable[[Path], NDArray[Any]],
+    thresholds: NDArray[np.float64],
+    task: Task,
 ) -> list[Levels]:
     levels = []
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
-        map_ = read_scores(path)
-        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        map_ = read(path)
+        mask, ignored = load_mask(sample, (map_.shape[0], map_.shape[1])), read_ignored(sample, map_.shape)
         levels.append(levels_of(map_, mask, thresholds, ignore=ignored))
         task.update(count)
     return levels
@@ -136,6 +157,8 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = tuple("-".join(part[-length:]).replace("/", "") for part in parts)
+        # Beside the folders of detectors lie other results.
+        names = tuple(f"{name}-maps" if name in (FIGURES, *RESULTS) else name for name in names)
         if len(set(names)) == len(names):
             return names
     raise ValueError(f"{folders[0]}: given twice")
@@ -150,8 +173,18 @@ def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
         return
     if not force:
         raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
-    if not any((out / name).exists() for name in RESULTS) or (out / "config.toml").exists():
-        raise FileExistsError(f"{out}: not an earlier evaluation of maps, so --force leaves it alone")
+    foreign = [entry.name for entry in sorted(out.iterdir()) if not _is_result(entry)]
+    if foreign:
+        raise FileExistsError(
+            f"{out}: not only an earlier evaluation of maps ({foreign[0]}), so --force leaves it alone"
+        )
+
+
+def _is_result(entry: Path) -> bool:
+    """Return whether an evaluation of maps may have written this into its folder."""
+    if entry.is_dir():
+        return entry.name == FIGURES or ((entry / "metrics.json").exists() and not (entry / "config.toml").exists())
+    return entry.name in RESULTS
 
 
 def _write(out: Path, scored: Scored) -> None:
@@ -167,16 +200,28 @@ def _write(out: Path, scored: Scored) -> None:
             curves.append(Curves(name, name, metrics_of(evaluation, scored.samples), evaluation.curves()))
         pictures = draw_curves(curves)
         if scored.comparison:
-            images = [f"{sample.defect}/{sample.name}" for sample in scored.samples]
-            content = {**asdict(scored.comparison), "images": images}
+            content = _comparison_content(scored.comparison, scored.samples)
             write_text(partial / "comparison.json", json.dumps(content, indent=1) + "\n")
             pictures.append(draw_comparison(scored.comparison))
-        (partial / "figures").mkdir()
+        (partial / FIGURES).mkdir()
         for picture in pictures:
-            write_bytes(partial / "figures" / f"{picture.name}.png", picture.png)
+            write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
+        earlier = out.with_name(f".{out.name}.earlier")
         if out.exists():
-            shutil.rmtree(out)
+            shutil.rmtree(earlier, ignore_errors=True)
+            out.rename(earlier)
         partial.rename(out)
+        shutil.rmtree(earlier, ignore_errors=True)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _comparison_content(comparison: Comparison, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return ``comparison.json``: regions under the names of their images, and what is exact."""
+    content = comparison.to_dict()
+    for difference in content["differences"]:
+        for region in difference["largest"]:
+            sample = samples[region["image"]]
+            region["image"] = f"{sample.defect}/{sample.name}"
+    return {"notes": NOTES, **content}

@@ -21,7 +21,7 @@ __all__ = [
     "read_array",
     "read_float_map",
     "read_image",
-    "stored_shape",
+    "stored_head",
     "white_level",
     "write_float_tiff",
 ]
@@ -183,8 +183,10 @@ def read_array(path: Path) -> NDArray[Any]:
         raise ValueError(f"{path}: not a readable .npy array ({error})") from error
 
 
-def stored_shape(path: Path) -> tuple[int, ...]:
-    """Return the shape of what :func:`read_array` returns, from the head of the file; of images without channels.
+def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
+    """Return shape and type of what a file holds, from its head: (h, w), or with channels behind.
+
+    The type is None for images that are neither TIFF nor ``.npy``.
 
     Raises
     ------
@@ -192,12 +194,19 @@ def stored_shape(path: Path) -> tuple[int, ...]:
         As there.
     """
     if path.suffix.lower() != ".npy":
-        return image_size(path)
+        size = image_size(path)
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                page: Any = tiff.pages[0]
+                channels = () if page.samplesperpixel == 1 else (page.samplesperpixel,)
+                return (*size, *channels), page.dtype
+        except tifffile.TiffFileError:
+            return size, None
     try:
-        shape: tuple[int, ...] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError, SyntaxError) as error:
         raise ValueError(f"{path}: not a readable .npy array ({error})") from error
-    return shape
+    return array.shape, array.dtype
 
 
 def _is_image_shape(shape: tuple[int, ...]) -> bool:

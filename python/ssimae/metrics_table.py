@@ -146,14 +146,17 @@ def part_columns(metrics: dict[str, Any]) -> list[str]:
 
 
 def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]:
-    """Return name and cells of the parts under ``by_defect`` or ``by_size`` in ``metrics.json``."""
+    """Return name and cells of the parts under ``by_defect`` or ``by_size`` in ``metrics.json``.
+
+    A run evaluated by an earlier version lacks some of them.
+    """
     column = _overlap_column(metrics)
     rows = []
     for name, part in metrics[key].items():
-        overlap, area = part["median_overlap"], part["area_px"]
+        overlap, area = part.get("median_overlap"), part.get("area_px")
         values = [_three_digits(part["auroc"]), _three_digits(part["au_pro"])]
         covered = share(None if overlap is None else overlap[column])
-        pixels = _NONE if area is None else f"{area[0]}" if area[0] == area[1] else f"{area[0]}–{area[1]}"
+        pixels = _NONE if area is None else f"{area[0]:,}" if area[0] == area[1] else f"{area[0]:,}–{area[1]:,}"
         rows.append((name, [str(part["n_regions"]), pixels, *values, covered]))
     return rows
 

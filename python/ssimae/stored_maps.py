@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.images import image_size, read_array, stored_shape
+from ssimae.images import image_size, read_array, stored_head
 from ssimae.layouts import Sample
 
 SUFFIXES = (".tiff", ".tif", ".npy")
@@ -37,45 +38,65 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder of maps\n{LAYOUTS}")
     base = next((root / name for name in ("residuals", "test") if (root / name).is_dir()), root)
-    names = [sample.name for sample in samples]
-    flat = not any((base / sample.defect).is_dir() for sample in samples) and len(set(names)) == len(names)
-    present = {path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()}
+    names = Counter(sample.name for sample in samples)
+    flat = not any((base / sample.defect).is_dir() for sample in samples)
+    if flat and (shared := next((name for name, count in names.items() if count > 1), None)) is not None:
+        raise ValueError(
+            f"{base}: no folder of a defect, and two test images are called {shared!r}: maps cannot lie flat\n{LAYOUTS}"
+        )
+    present = _maps_by_stem(base)
     maps, faults = [], []
     for sample in samples:
         # Joined as text: a name may hold dots.
         stem = base / sample.name if flat else base / sample.defect / sample.name
-        found = [path for suffix in SUFFIXES if (path := stem.with_name(stem.name + suffix)) in present]
-        if len(found) == 1:
-            maps.append(found[0])
-            present.remove(found[0])
-            continue
-        faults.append(
-            f"image {sample.path}: two maps, {found[0]} and {found[1]}" if found else f"image {sample.path}: no map"
-        )
-        present.difference_update(found)
-    faults += [f"map {path}: no test image of that name" for path in sorted(present)]
+        found = present.pop(stem, [])
+        maps += found[:1]
+        if not found:
+            faults.append(f"image {sample.path}: no map")
+        elif len(found) > 1:
+            faults.append(f"image {sample.path}: two maps, {found[0]} and {found[1]}")
+    faults += [f"map {path}: no test image of that name" for paths in present.values() for path in paths]
     _refuse(root, "images and maps do not pair up", faults, LAYOUTS)
     return maps
 
 
-def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> None:
-    """Refuse maps that do not fit their images, from what the files' heads say.
+def _maps_by_stem(base: Path) -> dict[Path, list[Path]]:
+    """Return all maps in a folder and below by their paths without suffix; nothing hidden."""
+    maps: dict[Path, list[Path]] = {}
+    for path in sorted(base.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
+        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+            maps.setdefault(path.with_name(path.stem), []).append(path)
+    return maps
+
+
+def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> bool:
+    """Return whether maps must be read as float64, once all fit their images by what the files' heads say.
+
+    One of float64 makes all so: scores of all images are compared, and the others are widened exactly.
 
     Raises
     ------
     OSError, ValueError
-        If a head cannot be read, or a map is of another type or size; the message names every such map.
+        If a head cannot be read, a map is of another type or size, or a mask of another size; the message names each.
     """
-    faults = []
+    faults, double = [], False
     for path, sample in zip(maps, samples, strict=True):
-        shape, size = stored_shape(path), image_size(sample.path)
-        if shape[:2] != size or shape[2:] not in ((), (1,)):
+        (shape, dtype), size = stored_head(path), image_size(sample.path)
+        if _plane(shape) != size:
             faults.append(f"map {path}: of shape {shape}, its image {sample.path} is {size[0]} x {size[1]}")
-    _refuse(root, "maps are not of the size of their images (height x width, one channel)", faults)
+        elif dtype is not None and dtype not in _TYPES:
+            faults.append(f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in _TYPES)}")
+        double |= dtype == np.float64
+        for mask in (sample.mask, sample.ignore):
+            if mask is not None and (found := image_size(mask)) != size:
+                faults.append(f"mask {mask}: {found[0]} x {found[1]}, its image {sample.path} is {size[0]} x {size[1]}")
+    _refuse(root, "files do not fit their images (height x width, maps of one channel)", faults)
+    return double
 
 
-def read_scores(path: Path) -> NDArray[Any]:
-    """Return a stored map, (h, w) of float16, float32, float64, uint8 or uint16, as it is.
+def read_scores(path: Path, *, double: bool = False) -> NDArray[Any]:
+    """Return a stored map, (h, w) of float16, float32, float64, uint8 or uint16, as it is, or as float64.
 
     Raises
     ------
@@ -83,15 +104,20 @@ def read_scores(path: Path) -> NDArray[Any]:
         If the file cannot be read or holds something else.
     """
     array = read_array(path)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    array = np.asarray(array, dtype=array.dtype.newbyteorder("="))
+    array = np.asarray(array, dtype=array.dtype.newbyteorder("=")).reshape(_plane(array.shape))
     if array.ndim != 2 or array.dtype not in _TYPES:
         raise ValueError(
             f"{path}: a map must have one channel of float16, float32, float64, uint8 or uint16, got "
             f"{array.dtype.name} of shape {array.shape}"
         )
-    return array
+    return array.astype(np.float64, copy=False) if double else array
+
+
+def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without the axes of one batch or channel, before or behind height and width."""
+    while len(shape) > 2 and 1 in (shape[0], shape[-1]):
+        shape = shape[1:] if shape[0] == 1 else shape[:-1]
+    return shape
 
 
 def _refuse(root: Path, what: str, faults: list[str], advice: str = "") -> None:
