@@ -7,15 +7,21 @@ const SHARE_BITS: u32 = 90;
 const BUCKETS: usize = 1 << 16;
 const COARSE: usize = 1 << 8;
 
+/// Pixels that are noted before they are covered: in one go, so that the waits for distant regions overlap.
+const NOTED: usize = 1 << 16;
+
 /// One region; all of it in one line of the cache, as the pixels come in no order of regions.
 #[derive(Debug, Clone, Copy)]
 pub struct Region {
-    /// What one pixel adds to the covered share.
-    share: u128,
     /// Twice the pairs of a covered pixel and a negative that are ranked wrongly, ties counting half.
     wrong: u128,
     area: u32,
     covered: u32,
+}
+
+/// Returns what one pixel of each region adds to the sum of the covered shares.
+pub fn pixel_shares(areas: impl Iterator<Item = u32>) -> Vec<u128> {
+    areas.map(|area| (1_u128 << SHARE_BITS) / u128::from(area)).collect()
 }
 
 /// All regions, and their number by covered share.
@@ -25,6 +31,7 @@ pub struct Region {
 pub struct Coverage {
     regions: Vec<Region>,
     sum: u128,
+    noted: Vec<(u32, u64)>,
     bucket_of: Vec<u16>,
     counts: Vec<u32>,
     coarse: Vec<u32>,
@@ -33,33 +40,48 @@ pub struct Coverage {
 impl Coverage {
     /// Starts with nothing covered; `areas` are the regions' pixels, none of them 0.
     pub fn new(areas: impl Iterator<Item = u32>) -> Self {
-        let one = 1_u128 << SHARE_BITS;
-        let region = |area| Region { share: one / u128::from(area), wrong: 0, area, covered: 0 };
-        let regions: Vec<Region> = areas.map(region).collect();
+        let regions: Vec<Region> = areas.map(|area| Region { wrong: 0, area, covered: 0 }).collect();
         let (mut counts, mut coarse) = (vec![0; BUCKETS], vec![0; COARSE]);
         (counts[0], coarse[0]) = (regions.len() as u32, regions.len() as u32);
-        Self { bucket_of: vec![0; regions.len()], regions, sum: 0, counts, coarse }
+        Self { bucket_of: vec![0; regions.len()], regions, sum: 0, noted: Vec::new(), counts, coarse }
     }
 
-    /// Covers one more pixel of a region, and adds `wrong` to twice its wrong pairs.
-    pub fn add(&mut self, region: u32, wrong: u128) {
-        let index = region as usize;
-        let region = &mut self.regions[index];
-        region.covered += 1;
-        region.wrong += wrong;
-        self.sum += region.share;
-        let (before, now) = (usize::from(self.bucket_of[index]), bucket(*region));
-        if before != now {
-            self.bucket_of[index] = now as u16;
-            self.counts[before] -= 1;
-            self.counts[now] += 1;
-            self.coarse[before / COARSE] -= 1;
-            self.coarse[now / COARSE] += 1;
+    /// Covers one more pixel of each of some regions, adding `wrong` to twice the wrong pairs of each. Their pixel shares
+    /// are to be added by [`Coverage::add_shares`].
+    pub fn add(&mut self, regions: &[u32], wrong: u64) {
+        self.noted.extend(regions.iter().map(|&region| (region, wrong)));
+        if self.noted.len() >= NOTED {
+            self.settle();
         }
     }
 
+    /// Adds pixel shares to the sum of the covered shares.
+    pub fn add_shares(&mut self, sum: u128) {
+        self.sum += sum;
+    }
+
+    /// Covers the pixels that are noted.
+    fn settle(&mut self) {
+        for &(index, wrong) in &self.noted {
+            let index = index as usize;
+            let region = &mut self.regions[index];
+            region.covered += 1;
+            region.wrong += u128::from(wrong);
+            let (before, now) = (usize::from(self.bucket_of[index]), bucket(*region));
+            if before != now {
+                self.bucket_of[index] = now as u16;
+                self.counts[before] -= 1;
+                self.counts[now] += 1;
+                self.coarse[before / COARSE] -= 1;
+                self.coarse[now / COARSE] += 1;
+            }
+        }
+        self.noted.clear();
+    }
+
     /// The regions as they are now.
-    pub fn regions(&self) -> &[Region] {
+    pub fn regions(&mut self) -> &[Region] {
+        self.settle();
         &self.regions
     }
 
@@ -69,12 +91,13 @@ impl Coverage {
     }
 
     /// Covered share of each region.
-    pub fn shares(&self) -> Vec<f64> {
-        self.regions.iter().map(|&region| share(region)).collect()
+    pub fn shares(&mut self) -> Vec<f64> {
+        self.regions().iter().map(|&region| share(region)).collect()
     }
 
     /// Areas under the ROC curves of all regions together, and of each, against so many negatives.
-    pub fn aurocs(&self, negatives: usize) -> (f64, Vec<f64>) {
+    pub fn aurocs(&mut self, negatives: usize) -> (f64, Vec<f64>) {
+        self.settle();
         let auroc = |wrong: u128, area: u64| 1.0 - wrong as f64 / 2.0 / (negatives as f64 * area as f64);
         let wrong = self.regions.iter().map(|region| region.wrong).sum();
         let area = self.regions.iter().map(|region| u64::from(region.area)).sum();
@@ -88,7 +111,7 @@ impl Coverage {
     /// regions, and each. Over the pixels covered since `before`, the rate passes the limit, from the first of `fprs` to
     /// the second.
     pub fn areas_up_to(
-        &self,
+        &mut self,
         limit: f64,
         before: &[Region],
         fprs: [f64; 2],
@@ -102,13 +125,14 @@ impl Coverage {
             let passed = f64::from(before.covered) * limit - before.wrong as f64 / 2.0 / negatives as f64;
             (passed + f64::from(now.covered - before.covered) * tied) / f64::from(now.area) / limit
         };
-        let areas: Vec<f64> = self.regions.iter().zip(before).map(area).collect();
+        let areas: Vec<f64> = self.regions().iter().zip(before).map(area).collect();
         let sum = areas.iter().map(|&area| (area * 2_f64.powi(BITS as i32)) as u128).sum();
         (mean(sum, BITS, areas.len()), areas)
     }
 
     /// Returns quantiles of the shares, linear between order statistics.
-    pub fn quantiles(&self, quantiles: &[f64]) -> Vec<f64> {
+    pub fn quantiles(&mut self, quantiles: &[f64]) -> Vec<f64> {
+        self.settle();
         let mut opened = (usize::MAX, Vec::new());
         quantiles
             .iter()
@@ -201,12 +225,14 @@ mod tests {
     fn quantiles_are_those_of_sorted_shares() {
         let areas: Vec<u32> =
             (0..300).map(|index| 1 + index * index % 97 * (1 + index % 2 * 100_000)).collect();
+        let pixels = pixel_shares(areas.iter().copied());
         let mut coverage = Coverage::new(areas.iter().copied());
         let quantiles = [0.0, 0.1, 0.25, 0.5, 0.99, 1.0];
         for step in 0..40_000_u32 {
             let region = step * (step % 10_007) * 7 % 299;
             if coverage.regions()[region as usize].covered < areas[region as usize] {
-                coverage.add(region, 0);
+                coverage.add(&[region], 0);
+                coverage.add_shares(pixels[region as usize]);
             }
             if step % 1000 == 0 {
                 let shares = coverage.shares();
@@ -218,9 +244,18 @@ mod tests {
     }
 
     #[test]
-    fn one_region_is_its_own_quantile() {
-        let mut coverage = Coverage::new([4].into_iter());
-        coverage.add(0, 0);
-        assert_eq!(coverage.quantiles(&[0.0, 0.3, 1.0]), [0.25; 3]);
+    fn pixels_that_are_only_noted_count() {
+        let areas = [4, NOTED as u32 * 2];
+        let (mut coverage, mut slowly) = (Coverage::new(areas.into_iter()), Coverage::new(areas.into_iter()));
+        let tags: Vec<u32> =
+            (0..NOTED as u32 + 5).map(|index| u32::from(index % 1000 != 0 || index > 3000)).collect();
+        coverage.add(&tags, 3);
+        for &tag in &tags {
+            slowly.add(&[tag], 3);
+            slowly.settle();
+        }
+        assert_eq!(coverage.shares(), slowly.shares());
+        assert_eq!(coverage.aurocs(7), slowly.aurocs(7));
+        assert_eq!(coverage.quantiles(&[0.0, 0.3, 1.0]), slowly.quantiles(&[0.0, 0.3, 1.0]));
     }
 }

@@ -1,6 +1,6 @@
 //! All metrics in one descent over the thresholds.
 
-use super::coverage::{Coverage, Region};
+use super::coverage::{Coverage, Region, pixel_shares};
 use super::key::{Key, Score, Tag};
 use super::ranges::{Cursor, Stretch, at_a_time, divide, in_order};
 use super::runs::{Pile, Run, count_while};
@@ -63,8 +63,9 @@ pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Me
     scores.negatives.settle();
     scores.positives.settle();
     let (negatives, positives) = (&scores.negatives, &scores.positives);
-    let coverage = Coverage::new(scores.regions.iter().map(|region| region.area));
-    let mut sweep = Sweep::new(coverage, [negatives.len(), positives.len()], request);
+    let areas = || scores.regions.iter().map(|region| region.area);
+    let pixels = pixel_shares(areas());
+    let mut sweep = Sweep::new(Coverage::new(areas()), &pixels, [negatives.len(), positives.len()], request);
     let keys = divide(samples_of(negatives).chain(samples_of(positives)));
     let mut cursors = (Cursor::new(negatives.runs()), Cursor::new(positives.runs()));
     for some in keys.chunks(at_a_time()) {
@@ -99,10 +100,12 @@ struct Group {
     tied: usize,
     /// Place after the last of the positives.
     end: usize,
+    /// What they add to the covered shares.
+    shares: u128,
 }
 
 impl<K: Key> Many<K> {
-    fn new((negatives, positives): &Stretches<'_, K>) -> Result<Self, Error> {
+    fn new((negatives, positives): &Stretches<'_, K>, pixels: &[u128]) -> Result<Self, Error> {
         let (negatives, _) = negatives.gather()?;
         let (positives, tags) = positives.gather()?;
         let (mut groups, mut before, mut start) = (Vec::new(), 0, 0);
@@ -110,15 +113,22 @@ impl<K: Key> Many<K> {
             let key = same[0];
             before += count_while(&negatives[before..], |&other| other < key);
             let tied = count_while(&negatives[before..], |&other| other == key);
-            start += same.len();
-            groups.push(Group { before, tied, end: start });
+            let end = start + same.len();
+            groups.push(Group { before, tied, end, shares: sum_of(pixels, &tags[start..end]) });
+            start = end;
         }
         Ok(Self { negatives, positives, tags, groups })
     }
 }
 
+fn sum_of(pixels: &[u128], regions: &[u32]) -> u128 {
+    regions.iter().map(|&region| pixels[region as usize]).sum()
+}
+
 struct Sweep<'a, K> {
     request: &'a Request,
+    /// What a pixel of each region adds to the covered shares.
+    pixels: &'a [u128],
     negatives: usize,
     positives: usize,
     /// Negatives that each rate of the overlap allows.
@@ -148,9 +158,15 @@ struct Opened<K> {
 }
 
 impl<'a, K: Key> Sweep<'a, K> {
-    fn new(coverage: Coverage, [negatives, positives]: [usize; 2], request: &'a Request) -> Self {
+    fn new(
+        coverage: Coverage,
+        pixels: &'a [u128],
+        [negatives, positives]: [usize; 2],
+        request: &'a Request,
+    ) -> Self {
         Self {
             request,
+            pixels,
             negatives,
             positives,
             allowed: request.overlap_fprs.iter().map(|&(rate, _)| allowed(rate, negatives)).collect(),
@@ -167,9 +183,10 @@ impl<'a, K: Key> Sweep<'a, K> {
     }
 
     fn pass(&mut self, stretches: &[Stretches<'_, K>]) -> Result<(), Error> {
+        let pixels = self.pixels;
         in_order(
             stretches,
-            |both| if both.0.key.is_some() { Ok(Many::default()) } else { Many::new(both) },
+            |both| if both.0.key.is_some() { Ok(Many::default()) } else { Many::new(both, pixels) },
             |both, many| match both.0.key {
                 Some(key) => self.equal(key, both),
                 None => {
@@ -185,7 +202,7 @@ impl<'a, K: Key> Sweep<'a, K> {
         let mut start = 0;
         for part in &many.groups {
             let group = self.open(many.positives[start], self.fp + part.before, part.tied);
-            self.cover(&group, &many.tags[start..part.end]);
+            self.cover(&group, &many.tags[start..part.end], part.shares);
             self.close(&group, part.end - start);
             start = part.end;
         }
@@ -198,7 +215,7 @@ impl<'a, K: Key> Sweep<'a, K> {
         if counts[1] > 0 {
             let group = self.open(key, self.fp, counts[0]);
             positives.tags(|tags| {
-                self.cover(&group, tags);
+                self.cover(&group, tags, sum_of(self.pixels, tags));
                 Ok(())
             })?;
             self.close(&group, counts[1]);
@@ -246,9 +263,9 @@ impl<'a, K: Key> Sweep<'a, K> {
         Opened { key, fp, overlap: self.coverage.mean(), before }
     }
 
-    fn cover(&mut self, group: &Opened<K>, regions: &[u32]) {
-        let wrong = (group.fp[0] + group.fp[1]) as u128;
-        regions.iter().for_each(|&region| self.coverage.add(region, wrong));
+    fn cover(&mut self, group: &Opened<K>, regions: &[u32], shares: u128) {
+        self.coverage.add(regions, (group.fp[0] + group.fp[1]) as u64);
+        self.coverage.add_shares(shares);
     }
 
     /// Draws the curves past positives that have been covered.
