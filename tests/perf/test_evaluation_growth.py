@@ -19,7 +19,7 @@ LIMIT_MB = 100
 
 HELD_BYTES = 8
 """Most bytes a pixel, of float32 scores, sorting and all; beyond them come a hundred for each region."""
-FIXED_BYTES, REGION_BYTES = 60_000_000, 400
+FIXED_BYTES, REGION_BYTES = 80_000_000, 400
 """What sorting needs on two threads, and one map; and what is held and returned of a region."""
 
 
