@@ -34,8 +34,8 @@ class Evaluator:
     image_top : float in [0, 1]
         Share of an image's pixels whose mean score is the score of the image; of 0 the highest pixel alone.
     memory_limit : int, optional
-        Bytes of scores from which on they are moved to a temporary file, sorted. Beside them, some megabytes a thread
-        are needed to sort, and the numbers of each region and image.
+        Bytes of scores from which on they are moved to a temporary file, sorted. Beside them, about 30 MB a thread are
+        needed to sort, some hundred bytes for each region, and one image.
 
     Notes
     -----
