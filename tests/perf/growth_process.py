@@ -18,16 +18,21 @@ SIDE, BASES = 1024, 4
 SCALE_STEP = 1e-5
 
 
+DEFECT_SHARE = 0.05
+"""Share of the pixels that are defects, whatever the number of regions."""
+
+
 def bases(regions):
-    """Return maps and masks to choose from: a mask holds so many regions of a few pixels."""
+    """Return maps and masks to choose from: a mask holds so many square regions."""
     rng = np.random.default_rng(0)
     made = []
     for _ in range(BASES):
         mask = np.zeros((SIDE, SIDE), np.uint8)
-        step = int(SIDE / np.ceil(np.sqrt(regions))) if regions else SIDE
+        step = int(SIDE / np.ceil(np.sqrt(regions)))
+        side = max(1, min(step - 1, round(np.sqrt(DEFECT_SHARE * SIDE**2 / regions))))
         places = [(row, column) for row in range(0, SIDE, step) for column in range(0, SIDE, step)][:regions]
         for row, column in places:
-            mask[row : row + step // 2, column : column + step // 2] = 1
+            mask[row : row + side, column : column + side] = 1
         made.append((rng.standard_normal((SIDE, SIDE), dtype=np.float32) + mask, mask))
     return made
 
