@@ -35,6 +35,8 @@ pub struct Coverage {
     bucket_of: Vec<u16>,
     counts: Vec<u32>,
     coarse: Vec<u32>,
+    /// The share that all regions of a bucket have, or NaN if they differ: small regions have few shares.
+    share_of: Vec<f64>,
 }
 
 impl Coverage {
@@ -43,7 +45,15 @@ impl Coverage {
         let regions: Vec<Region> = areas.map(|area| Region { wrong: 0, area, covered: 0 }).collect();
         let (mut counts, mut coarse) = (vec![0; BUCKETS], vec![0; COARSE]);
         (counts[0], coarse[0]) = (regions.len() as u32, regions.len() as u32);
-        Self { bucket_of: vec![0; regions.len()], regions, sum: 0, noted: Vec::new(), counts, coarse }
+        Self {
+            bucket_of: vec![0; regions.len()],
+            regions,
+            sum: 0,
+            noted: Vec::new(),
+            counts,
+            coarse,
+            share_of: vec![0.0; BUCKETS],
+        }
     }
 
     /// Covers one more pixel of each of some regions, adding `wrong` to twice the wrong pairs of each. Their pixel shares
@@ -69,11 +79,19 @@ impl Coverage {
             region.wrong += u128::from(wrong);
             let (before, now) = (usize::from(self.bucket_of[index]), bucket(*region));
             if before != now {
+                let share = share(*region);
+                if self.counts[now] == 0 {
+                    self.share_of[now] = share;
+                } else if self.share_of[now] != share {
+                    self.share_of[now] = f64::NAN;
+                }
                 self.bucket_of[index] = now as u16;
                 self.counts[before] -= 1;
                 self.counts[now] += 1;
                 self.coarse[before / COARSE] -= 1;
                 self.coarse[now / COARSE] += 1;
+            } else if now > 0 {
+                self.share_of[now] = f64::NAN;
             }
         }
         self.noted.clear();
@@ -151,16 +169,14 @@ impl Coverage {
         let mut rest = rank as u32;
         let coarse = descend(&self.coarse, &mut rest);
         let fine = descend(&self.counts[coarse * COARSE..][..COARSE], &mut rest);
-        match coarse * COARSE + fine {
-            0 => 0.0,
-            bucket if bucket == BUCKETS - 1 => 1.0,
-            bucket => {
-                if opened.0 != bucket {
-                    *opened = (bucket, self.sorted(bucket as u16));
-                }
-                opened.1[rest as usize]
-            }
+        let bucket = coarse * COARSE + fine;
+        if !self.share_of[bucket].is_nan() {
+            return self.share_of[bucket];
         }
+        if opened.0 != bucket {
+            *opened = (bucket, self.sorted(bucket as u16));
+        }
+        opened.1[rest as usize]
     }
 
     fn sorted(&self, bucket: u16) -> Vec<f64> {
