@@ -50,7 +50,8 @@ $(VENV)/rivals: $(VENV)/installed
 # asks for a whole training framework, only what its metric imports.
 .venv-evaluation/rivals: $(VENV)/rivals
 	test -x .venv-evaluation/bin/python || $(PYTHON) -m venv .venv-evaluation
-	.venv-evaluation/bin/python -c 'import sysconfig, pathlib; pathlib.Path(sysconfig.get_path("purelib"), "ssimae.pth").write_text(input())' <<< \
+	.venv-evaluation/bin/python -c 'import pathlib, sys, sysconfig; \
+		pathlib.Path(sysconfig.get_path("purelib"), "ssimae.pth").write_text(sys.argv[1])' \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	.venv-evaluation/bin/pip install --quiet --no-deps 'numpy<2.4' 'ADEval>=1.1' 'anomalib>=2.7' opencv-python-headless \
 		omegaconf pyyaml jsonargparse lightning tqdm pandas platformdirs python-dateutil pytz

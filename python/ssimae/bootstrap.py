@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.evaluation import Levels
+from ssimae.levels import Levels
 from ssimae.metrics import Evaluation, ImageScores
 
 METRICS = ("auroc", "au_pro", "image_auroc")

@@ -20,8 +20,8 @@ from ssimae.bootstrap import ImageLevels, grid_fprs
 from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
-from ssimae.evaluation import Levels, levels_of
 from ssimae.layouts import Dataset, Sample
+from ssimae.levels import Levels, levels_of
 from ssimae.masks import load_mask, read_ignored
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress, Task

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ssimae import _rust
 from ssimae.atomic import replacing
 from ssimae.metrics import Evaluation, ImageScores, RegionScores
 
-__all__ = ["Evaluation", "Evaluator", "Levels", "evaluate_maps", "levels_of"]
+__all__ = ["Evaluation", "Evaluator", "evaluate_maps"]
 
 CURVE_FPRS = 400
 """False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""
@@ -97,10 +96,10 @@ class Evaluator:
         ValueError
             If a shape or value is not as above; nothing is added then.
         """
-        scores, defects = _as_scores(np.asarray(map_)), _as_flags(np.asarray(mask))
+        scores, defects = as_scores(np.asarray(map_)), as_flags(np.asarray(mask))
         if defects.shape != scores.shape:
             raise ValueError(f"the mask must have the shape of its map {scores.shape}, got {defects.shape}")
-        ignored = None if ignore is None else _as_flags(np.asarray(ignore))
+        ignored = None if ignore is None else as_flags(np.asarray(ignore))
         if ignored is not None and ignored.shape != scores.shape:
             raise ValueError(f"`ignore` must have the shape of its map {scores.shape}, got {ignored.shape}")
         if not self.n_images and self._scores.double() != (scores.dtype == np.float64):
@@ -354,33 +353,8 @@ def evaluate_maps(
     return evaluator.compute(fpr_limits=fpr_limits, overlap_quantiles=overlap_quantiles, overlap_fprs=overlap_fprs)
 
 
-@dataclass(frozen=True)
-class Levels:
-    """What of one image lies at or above each of n thresholds."""
-
-    false_positives: NDArray[np.uint64]
-    """(n,): pixels without defect."""
-    true_positives: NDArray[np.uint64]
-    """(n,): pixels with defect."""
-    overlap: NDArray[np.float64]
-    """(n,): sum of the regions' covered shares."""
-
-
-def levels_of(
-    map_: NDArray[Any], mask: NDArray[Any], thresholds: NDArray[np.float64], *, ignore: NDArray[Any] | None = None
-) -> Levels:
-    """Return the counts of one image at some thresholds, ascending; maps and masks as :meth:`Evaluator.update` takes.
-
-    Raises
-    ------
-    ValueError
-        As there.
-    """
-    ignored = None if ignore is None else _as_flags(np.asarray(ignore))
-    return Levels(*_rust.count_levels(_as_scores(np.asarray(map_)), _as_flags(np.asarray(mask)), ignored, thresholds))
-
-
-def _as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
+def as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return a map as the core takes it, or refuse it with a ValueError."""
     if map_.ndim != 2:
         raise ValueError(f"a map must have shape (h, w), got {map_.shape}")
     if map_.dtype == np.float64:
@@ -390,7 +364,8 @@ def _as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
     return np.ascontiguousarray(map_, dtype=np.float32)
 
 
-def _as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
+def as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a mask, not zero where it is set, as the core takes it, or refuse it with a ValueError."""
     if mask.ndim != 2:
         raise ValueError(f"a mask must have shape (h, w), got {mask.shape}")
     if mask.dtype not in (np.uint8, np.bool_):
