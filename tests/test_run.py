@@ -76,7 +76,12 @@ def test_run_writes_the_whole_folder(data, tmp_path, capsys):
     rows = table(out / "predictions.csv")
     assert sorted(row["name"] for row in rows) == ["e", "f", "g"]
     before = (out / "metrics.json").read_bytes()
+    capsys.readouterr()
     assert main(["evaluate", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split() == ["SSIM-AE", "L2-AE"]
+    assert said[2].split()[:2] == ["Pixel", "AUROC"]
+    assert float(said[2].split()[2]) == pytest.approx(json.loads(before)["auroc"], abs=1e-4)
     assert (out / "metrics.json").read_bytes() == before
     assert main(["report", str(out)]) == 0
 

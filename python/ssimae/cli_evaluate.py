@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -98,26 +100,41 @@ def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
         raise ValueError(f"`{given[0]}` needs --out: a run alone is scored again as it was, in its own folder")
     with progress_bars() as progress:
         evaluations = runs.evaluate(flags.maps, progress=progress)
-    for loss, found in evaluations.items():
-        print(f"{loss.upper()}-AE: pixel AUROC {found.auroc:.3f}, AU-PRO {found.aupro:.3f}")
+    folder = RunFolder(flags.maps)
+    settings, _ = folder.read_config()
+    parts = [folder if loss == settings.loss else folder.comparison(loss) for loss in evaluations]
+    if parts:
+        names = [f"{loss.upper()}-AE" for loss in evaluations]
+        _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
     print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written")
     return 0
 
 
 def _print_tables(scored: Scored) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
+    console = _console()
     metrics = [metrics_of(evaluation, scored.samples) for evaluation in scored.evaluations]
-    _print_table(console, _metrics_table(scored, metrics))
-    for name, own in zip(scored.names, metrics, strict=True):
-        for key, what in (("by_defect", "Kind of defect"), ("by_size", "Size of region")):
-            if len(own[key]) > 1:
-                _print_table(console, _parts_table(f"{name}: {what.lower()}", own, key))
+    _print_metrics(console, scored.names, metrics, scored.comparison)
     if scored.comparison:
         for difference in scored.comparison.differences:
             _print_table(console, _difference_table(scored, scored.comparison, difference))
         console.print(_about(scored.comparison), highlight=False)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def _print_metrics(
+    console: Console, names: Sequence[str], metrics: Sequence[dict[str, Any]], comparison: Comparison | None = None
+) -> None:
+    """Print the contents of ``metrics.json`` of some detectors: all side by side, then the parts of each."""
+    intervals = comparison.metrics if comparison else [{}] * len(metrics)
+    _print_table(console, _metrics_table(names, metrics, intervals))
+    for name, own in zip(names, metrics, strict=True):
+        for key, what in (("by_defect", "kind of defect"), ("by_size", "size of region")):
+            if len(own[key]) > 1:
+                _print_table(console, _parts_table(f"{name}: {what}", own, key))
 
 
 def _print_table(console: Console, table: Table) -> None:
@@ -130,9 +147,10 @@ def _print_table(console: Console, table: Table) -> None:
     console.print()
 
 
-def _metrics_table(scored: Scored, metrics: list[dict[str, Any]]) -> Table:
-    table = _table(f"{metrics[0]['n_images']} images, {metrics[0]['n_regions']} regions", "", scored.names)
-    intervals = scored.comparison.metrics if scored.comparison else [{}] * len(metrics)
+def _metrics_table(
+    names: Sequence[str], metrics: Sequence[dict[str, Any]], intervals: Sequence[Mapping[str, Interval]]
+) -> Table:
+    table = _table(f"{metrics[0]['n_images']} images, {metrics[0]['n_regions']} regions", "", names)
 
     def value(own: dict[str, Any], found: Any, name: str) -> str:
         if own[name] is None:
