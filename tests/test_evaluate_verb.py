@@ -126,6 +126,14 @@ def test_ignored_pixels_and_bounded_memory(data, tmp_path) -> None:
         assert (metrics["auroc"], metrics["au_pro"], metrics["n_pixels"]) == (want.auroc, want.aupro, want.n_pixels)
 
 
+def test_images_can_be_scored_by_their_highest_pixels(data, tmp_path) -> None:
+    maps = maps_of(data, 1)
+    stored = store(tmp_path / "maps", maps)
+    assert main(["evaluate", str(stored), str(data), "--out", str(tmp_path / "out"), "--image-top", "0.05"]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["image_auroc"] == wanted(data, maps, image_top=0.05).image_auroc
+
+
 def test_detectors_side_by_side(data, tmp_path, capsys) -> None:
     first = store(tmp_path / "weak" / "maps", maps_of(data, 0.5))
     second = store(tmp_path / "strong" / "maps", maps_of(data, 3), suffix=".npy")
@@ -275,6 +283,7 @@ def test_earlier_results_stay_unless_told_otherwise(data, tmp_path, capsys) -> N
     ("more", "said"),
     [
         (["--fpr-limits", "1.5"], r"`fpr_limits` must lie in (0, 1], got 1.5"),
+        (["--image-top", "2"], "`image_top` must lie in [0, 1], got 2"),
         (["--resamples", "10"], "`resamples` must be at least 100"),
         (["--memory-mb", "-1"], "`memory_limit` must be bytes"),
         (["--compare", "{maps}"], "given twice"),

@@ -51,6 +51,8 @@ class _EvaluateFlags:
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     fpr_limits: tuple[float, ...] = (0.3,)
     """Limits of the false positive rate for AU-PRO; the first is the one in tables."""
+    image_top: float = 0.0
+    """Share of an image's pixels whose mean score is that of the image; of 0 the highest pixel alone."""
     memory_mb: int | None = None
     """Megabytes of scores held in memory; more go to a temporary file."""
     resamples: int = 1000
@@ -79,6 +81,7 @@ def evaluate(arguments: list[str]) -> int:
         data, ignore = Path(facts["data"]), ignore or runs.ignore_of(facts)
     options = Options(
         fpr_limits=flags.fpr_limits,
+        image_top=flags.image_top,
         memory_limit=None if flags.memory_mb is None else flags.memory_mb * 1_000_000,
         resamples=flags.resamples,
         seed=flags.seed,

@@ -53,6 +53,8 @@ class Options:
     """How stored maps are scored."""
 
     fpr_limits: tuple[float, ...] = (0.3,)
+    image_top: float = 0.0
+    """Share of an image's pixels whose mean is its score; of 0 the highest alone."""
     memory_limit: int | None = None
     """Bytes of scores in memory; None for all."""
     resamples: int = 1000
@@ -118,7 +120,14 @@ def score_folders(
     for name, paths, double in zip(names, maps, doubles, strict=True):
         read = functools.partial(read_scores, double=double)
         with progress.task(f"evaluating {name}", len(samples)) as task:
-            evaluator = gather(samples, paths, read, progress=task.update, memory_limit=options.memory_limit)
+            evaluator = gather(
+                samples,
+                paths,
+                read,
+                progress=task.update,
+                image_top=options.image_top,
+                memory_limit=options.memory_limit,
+            )
         evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
         if len(folders) > 1:
             thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()

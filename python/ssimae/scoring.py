@@ -34,6 +34,7 @@ def gather(
     read: Callable[[Path], NDArray[Any]],
     *,
     progress: Callable[[int], None] = lambda _: None,
+    image_top: float = 0.0,
     memory_limit: int | None = None,
 ) -> Evaluator:
     """Return the evaluator of the stored maps of some images, each file read once.
@@ -47,7 +48,7 @@ def gather(
         Returns a stored map.
     progress : function of an int, optional
         Told how many images are done.
-    memory_limit : int, optional
+    image_top, memory_limit
         As for :class:`ssimae.evaluation.Evaluator`.
 
     Raises
@@ -56,7 +57,7 @@ def gather(
         If a file cannot be read, or a map does not fit its mask or has a score that is not finite; the message names
         it.
     """
-    evaluator = Evaluator(memory_limit=memory_limit)
+    evaluator = Evaluator(image_top=image_top, memory_limit=memory_limit)
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
         map_ = read(path)
         mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
