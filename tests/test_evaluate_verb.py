@@ -142,6 +142,7 @@ def test_detectors_side_by_side(data, tmp_path, capsys) -> None:
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "strong-maps less weak-maps" in said
+    assert "AU-PRO 0.3 by kind of defect" in said
     assert "better" in said
     comparison = json.loads((out / "comparison.json").read_text())
     assert comparison["names"] == ["weak-maps", "strong-maps"]

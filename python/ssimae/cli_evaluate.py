@@ -134,10 +134,14 @@ def _print_metrics(
     """Print the contents of ``metrics.json`` of some detectors: all side by side, then the parts of each."""
     intervals = comparison.metrics if comparison else [{}] * len(metrics)
     _print_table(console, _metrics_table(names, metrics, intervals))
-    for name, own in zip(names, metrics, strict=True):
-        for key, what in (("by_defect", "kind of defect"), ("by_size", "size of region")):
-            if len(own[key]) > 1:
-                _print_table(console, _parts_table(f"{name}: {what}", own, key))
+    for key, what in (("by_defect", "kind of defect"), ("by_size", "size of region")):
+        if len(metrics[0][key]) < 2:
+            continue
+        if len(names) == 1:
+            _print_table(console, _parts_table(f"{names[0]}: {what}", metrics[0], key))
+        else:
+            limit = metrics[0]["fpr_limits"][0]
+            _print_table(console, _parts_side_by_side(f"AU-PRO {limit:g} by {what}", names, metrics, key))
 
 
 def _print_table(console: Console, table: Table) -> None:
@@ -186,6 +190,17 @@ def _parts_table(title: str, metrics: dict[str, Any], key: str) -> Table:
     table = _table(title, "", part_columns(metrics))
     for name, cells in part_cells(metrics, key):
         table.add_row(escape(name), *cells)
+    return table
+
+
+def _parts_side_by_side(title: str, names: Sequence[str], metrics: Sequence[dict[str, Any]], key: str) -> Table:
+    """Return the AU-PRO of each part under each detector; the other columns are the regions', the same for all."""
+    regions, pixels, _, aupro, _ = range(len(part_columns(metrics[0])))
+    columns = part_columns(metrics[0])
+    table = _table(title, "", [columns[regions], columns[pixels], *names])
+    for rows in zip(*(part_cells(own, key) for own in metrics), strict=True):
+        name, cells = rows[0]
+        table.add_row(name, cells[regions], cells[pixels], *(own[aupro] for _, own in rows))
     return table
 
 
