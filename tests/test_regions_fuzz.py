@@ -20,7 +20,7 @@ def masks(draw: st.DrawFn) -> np.ndarray:
         mask = draw(arrays(np.uint8, shape, fill=st.nothing() if np.prod(shape) < 100 else st.just(0)))
     else:
         rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-        mask = (rng.random(shape) < draw(st.floats(0, 1))) * rng.integers(1, 256, shape, dtype=np.uint8)
+        mask = (rng.random(shape) < draw(st.integers(0, 100)) / 100) * rng.integers(1, 256, shape, dtype=np.uint8)
     mask = mask.astype(draw(st.sampled_from([np.uint8, bool, np.int16])))
     layout = draw(st.sampled_from(["C", "F", "reversed", "strided"]))
     if layout == "F":
