@@ -96,8 +96,7 @@ class ImageLevels:
         bad_weights, good_weights = weights[:, defective], weights[:, good]
         pairs = bad_weights.sum(axis=1) * good_weights.sum(axis=1)
         won = ((bad_weights @ above) * good_weights).sum(axis=1)
-        aurocs: NDArray[np.float64] = np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-        return aurocs
+        return divided(won, pairs)
 
 
 def resampled_weights(images: int, resamples: int, *, seed: int) -> NDArray[np.float64]:
@@ -115,9 +114,15 @@ def interval(exact: float, on_grid: float, resamples: NDArray[np.float64], *, lo
     return Interval(exact, float(low), float(high))
 
 
+def divided(parts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return parts of a whole that broadcasts to them; NaN where there is none."""
+    shares: NDArray[np.float64] = np.divide(parts, whole, out=np.full(parts.shape, np.nan), where=whole > 0)
+    return shares
+
+
 def _rates(counts: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return counts (B, T) as shares of the total (B,), from 0 on; NaN where there is none."""
-    shares = np.divide(counts, total[:, None], out=np.full(counts.shape, np.nan), where=total[:, None] > 0)
+    shares = divided(counts, total[:, None])
     return np.concatenate([np.where(total > 0, 0.0, np.nan)[:, None], shares], axis=1)
 
 

@@ -21,9 +21,8 @@ from ssimae.cli_flags import parse_flags
 from ssimae.comparison import Comparison, Difference
 from ssimae.datasets import open_dataset
 from ssimae.detectors import Options, Scored, score_folders
-from ssimae.metrics_table import part_cells, part_columns
+from ssimae.metrics_table import overlap_column, part_cells, part_columns
 from ssimae.runfolder import RunFolder
-from ssimae.scoring import metrics_of
 from ssimae.wording import METRIC_NAMES, quantile_name, share
 
 _PLAIN_WIDTH = 10_000
@@ -115,8 +114,7 @@ def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
 
 def _print_tables(scored: Scored) -> None:
     console = _console()
-    metrics = [metrics_of(evaluation, scored.samples) for evaluation in scored.evaluations]
-    _print_metrics(console, scored.names, metrics, scored.comparison)
+    _print_metrics(console, scored.names, scored.metrics, scored.comparison)
     if scored.comparison:
         for difference in scored.comparison.differences:
             _print_table(console, _difference_table(scored, scored.comparison, difference))
@@ -177,10 +175,11 @@ def _metrics_table(
     row("Best F1 of pixels", "best_f1")
     table.add_row("  from the score", *(f"{own['best_f1_threshold']:.4g}" for own in metrics))
     overlap = metrics[0]["overlap"]
-    column = overlap["fprs"].index(0.05)
+    column = overlap_column(metrics[0])
+    fpr = f"{100 * overlap['fprs'][column]:g} %"
     for number, quantile in enumerate(overlap["quantiles"]):
         cells = [share(own["overlap"]["values"][number][column]) for own in metrics]
-        table.add_row(f"Overlap at FPR 5 %, {quantile_name(quantile)}", *cells)
+        table.add_row(f"Overlap at FPR {fpr}, {quantile_name(quantile)}", *cells)
     if metrics[0]["image_auroc"] is None:
         table.caption = f"No image AUROC: {metrics[0]['image_auroc_reason']}."
     return table

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bootstrap import METRICS, ImageLevels, Interval, interval, resampled_weights
+from ssimae.bootstrap import METRICS, ImageLevels, Interval, divided, interval, resampled_weights
 from ssimae.metrics import Evaluation
 
 FEW_IMAGES = 5
@@ -162,8 +162,7 @@ def _difference(
     # Regions come with their images.
     images = weights.shape[1]
     sums, counts = np.bincount(regions.image, covered, images), np.bincount(regions.image, minlength=images)
-    total = weights @ counts
-    means = np.divide(weights @ sums, total, out=np.full(len(weights), np.nan), where=total > 0)
+    means = divided(weights @ sums, weights @ counts)
     order = np.argsort(-np.abs(gains), kind="stable")
     largest = [place for place in order[:LISTED] if abs(gains[place]) > _TIE]
     return Difference(

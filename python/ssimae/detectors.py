@@ -20,12 +20,13 @@ from ssimae.bootstrap import ImageLevels, grid_fprs
 from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
+from ssimae.evaluation import check_fpr_limits
 from ssimae.layouts import Dataset, Sample
 from ssimae.levels import Levels, levels_of
 from ssimae.masks import load_mask, read_ignored
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress, Task
-from ssimae.scoring import gather, has_masks, metrics_of, write_scores
+from ssimae.scoring import gather, has_masks, write_scores
 from ssimae.stored_maps import check_maps, find_maps, read_scores
 
 logger = logging.getLogger(__name__)
@@ -61,11 +62,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for limit in self.fpr_limits:
-            if not 0 < limit <= 1:
-                raise ValueError(f"`fpr_limits` must lie in (0, 1], got {limit:g}")
-        if not self.fpr_limits:
-            raise ValueError("`fpr_limits` must not be empty")
+        check_fpr_limits(self.fpr_limits)
         if self.resamples < 100:
             raise ValueError(f"`resamples` must be at least 100 for an interval of 95 %, got {self.resamples}")
 
@@ -75,7 +72,8 @@ class Scored:
     """What became of the maps of several detectors."""
 
     names: tuple[str, ...]
-    evaluations: tuple[Evaluation, ...]
+    metrics: tuple[dict[str, Any], ...]
+    """Content of each ``metrics.json``."""
     samples: tuple[Sample, ...]
     comparison: Comparison | None
 
@@ -140,9 +138,8 @@ def score_folders(
         comparison = compare(contenders, overlap_fpr=COMPARED_FPR, resamples=options.resamples, seed=options.seed)
         if comparison.defective_images < FEW_IMAGES:
             logger.warning("only %d defective images: intervals say little", comparison.defective_images)
-    scored = Scored(names, tuple(evaluations), samples, comparison)
-    _write(out, scored)
-    return scored
+    metrics = _write(out, names, evaluations, samples, comparison)
+    return Scored(names, metrics, samples, comparison)
 
 
 def _levels(
@@ -174,9 +171,8 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
-    own = out.resolve()
     for source in reads:
-        if own in (source.resolve(), *source.resolve().parents):
+        if out in (source.resolve(), *source.resolve().parents):
             raise ValueError(f"{out}: is or holds what is read ({source}); choose another --out")
     if not out.exists() or not any(out.iterdir()):
         return
@@ -196,22 +192,28 @@ def _is_result(entry: Path) -> bool:
     return entry.name in RESULTS
 
 
-def _write(out: Path, scored: Scored) -> None:
-    """Write everything beside `out` first, so that it appears whole, or earlier results stay."""
+def _write(
+    out: Path,
+    names: Sequence[str],
+    evaluations: Sequence[Evaluation],
+    samples: Sequence[Sample],
+    comparison: Comparison | None,
+) -> tuple[dict[str, Any], ...]:
+    """Write everything beside `out` first, so that it appears whole, or earlier results stay; returns the metrics."""
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        curves = []
-        for name, evaluation in zip(scored.names, scored.evaluations, strict=True):
-            folder = partial / name if scored.comparison else partial
+        metrics, curves = [], []
+        for name, evaluation in zip(names, evaluations, strict=True):
+            folder = partial / name if comparison else partial
             folder.mkdir(parents=True)
-            write_scores(folder, evaluation, scored.samples)
-            curves.append(Curves(name, name, metrics_of(evaluation, scored.samples), evaluation.curves()))
+            metrics.append(write_scores(folder, evaluation, samples))
+            curves.append(Curves(name, name, metrics[-1], evaluation.curves()))
         pictures = draw_curves(curves)
-        if scored.comparison:
-            content = _comparison_content(scored.comparison, scored.samples)
+        if comparison:
+            content = _comparison_content(comparison, samples)
             write_text(partial / "comparison.json", json.dumps(content, indent=1) + "\n")
-            pictures.append(draw_comparison(scored.comparison))
+            pictures.append(draw_comparison(comparison))
         (partial / FIGURES).mkdir()
         for picture in pictures:
             write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
@@ -221,6 +223,7 @@ def _write(out: Path, scored: Scored) -> None:
             out.rename(earlier)
         partial.rename(out)
         shutil.rmtree(earlier, ignore_errors=True)
+        return tuple(metrics)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

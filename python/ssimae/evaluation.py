@@ -17,6 +17,9 @@ from ssimae.metrics import Evaluation, ImageScores, RegionScores
 
 __all__ = ["Evaluation", "Evaluator", "evaluate_maps"]
 
+SCORE_TYPES = (np.float16, np.float32, np.float64, np.uint8, np.uint16)
+"""Types of maps that are understood."""
+
 CURVE_FPRS = 400
 """False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""
 
@@ -158,7 +161,7 @@ class Evaluator:
         Detection Dataset. IJCV 2021 (AU-PRO).
         """
         limits, quantiles, table = (tuple(map(float, given)) for given in (fpr_limits, overlap_quantiles, overlap_fprs))
-        _check_range("fpr_limits", limits, lambda value: 0 < value <= 1, "in (0, 1]")
+        check_fpr_limits(limits)
         _check_range("overlap_quantiles", quantiles, lambda value: 0 <= value <= 1, "in [0, 1]")
         _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
         if not self.n_images:
@@ -359,7 +362,7 @@ def as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
         raise ValueError(f"a map must have shape (h, w), got {map_.shape}")
     if map_.dtype == np.float64:
         return np.ascontiguousarray(map_)
-    if map_.dtype not in (np.float16, np.float32, np.uint8, np.uint16):
+    if map_.dtype not in SCORE_TYPES:
         raise ValueError(f"a map must be float16, float32, float64, uint8 or uint16, got {map_.dtype}")
     return np.ascontiguousarray(map_, dtype=np.float32)
 
@@ -380,6 +383,11 @@ def _image_auroc(scores: NDArray[np.float64], is_defective: NDArray[np.bool_]) -
     if not is_defective.any():
         return None, "no defective test image"
     return float(roc_auc_score(is_defective[inspected], scores[inspected])), None
+
+
+def check_fpr_limits(limits: tuple[float, ...]) -> None:
+    """Refuse limits of the false positive rate that AU-PRO cannot have."""
+    _check_range("fpr_limits", limits, lambda value: 0 < value <= 1, "in (0, 1]")
 
 
 def _check_range(name: str, values: tuple[float, ...], valid: Any, rule: str) -> None:

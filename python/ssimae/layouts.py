@@ -148,7 +148,7 @@ def _open_folder(root: Path) -> Dataset:
     if root in inner:
         raise ValueError(f"{root}: the layout is incomplete; found {_found(root)}\n{LAYOUTS}")
     if inner:
-        shown = _shortened([str(folder.relative_to(root)) for folder in inner], ", ")
+        shown = shortened([str(folder.relative_to(root)) for folder in inner], ", ")
         raise ValueError(f"{root}: a folder of data sets; name one of them: {shown}\n{LAYOUTS}")
     train = [path for folder in folders for path in _images(folder)]
     if not train:
@@ -265,15 +265,16 @@ def _refuse_images_outside(folder: Path, *, allowed: tuple[str, ...]) -> None:
 
 def _refuse_faults(root: Path, faults: list[str]) -> None:
     if faults:
-        raise ValueError(f"{root}: images and masks do not pair up\n  " + _shortened(faults, "\n  "))
+        raise ValueError(f"{root}: images and masks do not pair up\n  " + shortened(faults, "\n  "))
 
 
 def _found(folder: Path) -> str:
     """Return what lies in a folder, in words."""
     names = [path.name + "/" if path.is_dir() else path.name for path in _visible(folder)]
-    return _shortened(names, ", ") or "nothing"
+    return shortened(names, ", ") or "nothing"
 
 
-def _shortened(items: list[str], separator: str) -> str:
+def shortened(items: list[str], separator: str) -> str:
+    """Return the first items joined, and how many more there are."""
     rest = len(items) - _SHOWN
     return separator.join([*items[:_SHOWN], f"and {rest} more"] if rest > 0 else items)

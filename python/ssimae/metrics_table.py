@@ -140,7 +140,7 @@ def part_tables(models: Sequence[ModelResults]) -> list[PartTable]:
 
 def part_columns(metrics: dict[str, Any]) -> list[str]:
     """Return the headings beside the name of a part: what :func:`part_cells` holds."""
-    fpr = metrics["overlap"]["fprs"][_overlap_column(metrics)]
+    fpr = metrics["overlap"]["fprs"][overlap_column(metrics)]
     limit = metrics["fpr_limits"][0]
     return ["Regions", "Pixels each", "Pixel AUROC", f"AU-PRO {limit:g}", f"Median overlap at FPR {100 * fpr:g} %"]
 
@@ -150,7 +150,7 @@ def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]
 
     A run evaluated by an earlier version lacks some of them.
     """
-    column = _overlap_column(metrics)
+    column = overlap_column(metrics)
     rows = []
     for name, part in metrics[key].items():
         overlap, area = part.get("median_overlap"), part.get("area_px")
@@ -161,7 +161,7 @@ def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]
     return rows
 
 
-def _overlap_column(metrics: dict[str, Any]) -> int:
+def overlap_column(metrics: dict[str, Any]) -> int:
     """Return which false positive rate of the overlap table stands for it: 5 % as in the paper, else the first."""
     fprs = metrics["overlap"]["fprs"]
     return fprs.index(0.05) if 0.05 in fprs else 0

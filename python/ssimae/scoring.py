@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.atomic import write_bytes, write_text
+from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.breakdown import by_defect, by_size
 from ssimae.evaluation import Evaluator
 from ssimae.layouts import GOOD, Sample
@@ -69,7 +68,7 @@ def gather(
     return evaluator
 
 
-def metrics_of(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, Any]:
+def _metrics_of(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, Any]:
     """Return the content of ``metrics.json``: all metrics, by defect type, and by size of the regions."""
     defects = by_defect(evaluation, [sample.defect for sample in samples])
     return {
@@ -79,33 +78,29 @@ def metrics_of(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, A
     }
 
 
-def write_scores(folder: Path, evaluation: Evaluation, samples: Sequence[Sample]) -> None:
-    """Write ``metrics.json``, ``curves.npz`` and ``region_scores.csv``."""
-    write_text(folder / "metrics.json", json.dumps(metrics_of(evaluation, samples), indent=1) + "\n")
+def write_scores(folder: Path, evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Write ``metrics.json``, ``curves.npz`` and ``region_scores.csv``; returns the content of the first."""
+    metrics = _metrics_of(evaluation, samples)
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]
     write_bytes(folder / "curves.npz", buffer.getvalue())
-    write_text(folder / "region_scores.csv", _region_table(evaluation, samples))
-
-
-def _region_table(evaluation: Evaluation, samples: Sequence[Sample]) -> str:
-    regions = evaluation.regions
     columns = [
         *REGION_COLUMNS,
         *(f"au_pro_{limit:g}" for limit in evaluation.aupros),
         *(f"overlap_{fpr:g}" for fpr in evaluation.overlap_fprs),
     ]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
+    write_csv(folder / "region_scores.csv", columns, _region_rows(evaluation, samples))
+    return metrics
+
+
+def _region_rows(evaluation: Evaluation, samples: Sequence[Sample]) -> Iterator[tuple[object, ...]]:
+    regions = evaluation.regions
     number = 0
     for index, image in enumerate(regions.image):
         number = 1 if index == 0 or image != regions.image[index - 1] else number + 1
         sample = samples[image]
-        writer.writerow(
-            (
-                sample.name, sample.defect, number, regions.area[index], *regions.box[index],
-                *(f"{value:.9g}" for value in (regions.auroc[index], *regions.aupro[index], *regions.overlap[index])),
-            )
+        yield (
+            sample.name, sample.defect, number, regions.area[index], *regions.box[index],
+            *(f"{value:.9g}" for value in (regions.auroc[index], *regions.aupro[index], *regions.overlap[index])),
         )  # fmt: skip
-    return buffer.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ssimae.atomic import write_bytes, write_text
+from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.config import Settings
 from ssimae.datasets import Dataset, Sample, good_samples, read_ignored
 from ssimae.hardware import describe
@@ -182,8 +180,8 @@ def predict_stage(
             task.update(count)
     for path, reason in skipped:
         predictions.append((path.stem, "", str(path), "", "", "", "", "", SKIPPED, "", "", reason))
-    _write_csv(folder.regions, REGION_COLUMNS, regions)
-    _write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
+    write_csv(folder.regions, REGION_COLUMNS, regions)
+    write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
     return verdicts
 
 
@@ -207,11 +205,3 @@ def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Pro
 def residual_paths(folder: RunFolder, samples: Sequence[Sample]) -> list[Path]:
     """Return where the residual of each image lies."""
     return [folder.map_path(folder.residuals, sample.defect, sample.name) for sample in samples]
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.evaluation import SCORE_TYPES
 from ssimae.images import image_size, read_array, stored_head
-from ssimae.layouts import Sample
+from ssimae.layouts import Sample, shortened
 
 SUFFIXES = (".tiff", ".tif", ".npy")
 
@@ -20,9 +21,6 @@ LAYOUTS = """maps understood, as .tiff, .tif or .npy, of the images' size:
   a run:     residuals/<defect>/<name>.tiff, or the folders <defect> alone
   flat:      <name>.tiff, where no two images share a name"""
 """Where maps may lie, as error messages show it."""
-
-_TYPES = (np.float16, np.float32, np.float64, np.uint8, np.uint16)
-_SHOWN = 8
 
 
 def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
@@ -85,8 +83,10 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
         (shape, dtype), size = stored_head(path), image_size(sample.path)
         if _plane(shape) != size:
             faults.append(f"map {path}: of shape {shape}, its image {sample.path} is {size[0]} x {size[1]}")
-        elif dtype is not None and dtype not in _TYPES:
-            faults.append(f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in _TYPES)}")
+        elif dtype is not None and dtype not in SCORE_TYPES:
+            faults.append(
+                f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in SCORE_TYPES)}"
+            )
         double |= dtype == np.float64
         for mask in (sample.mask, sample.ignore):
             if mask is not None and (found := image_size(mask)) != size:
@@ -105,7 +105,7 @@ def read_scores(path: Path, *, double: bool = False) -> NDArray[Any]:
     """
     array = read_array(path)
     array = np.asarray(array, dtype=array.dtype.newbyteorder("=")).reshape(_plane(array.shape))
-    if array.ndim != 2 or array.dtype not in _TYPES:
+    if array.ndim != 2 or array.dtype not in SCORE_TYPES:
         raise ValueError(
             f"{path}: a map must have one channel of float16, float32, float64, uint8 or uint16, got "
             f"{array.dtype.name} of shape {array.shape}"
@@ -122,6 +122,4 @@ def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _refuse(root: Path, what: str, faults: list[str], advice: str = "") -> None:
     if faults:
-        rest = len(faults) - _SHOWN
-        lines = [*faults[:_SHOWN], f"and {rest} more"] if rest > 0 else faults
-        raise ValueError("\n  ".join([f"{root}: {what}", *lines]) + ("\n" + advice if advice else ""))
+        raise ValueError(f"{root}: {what}\n  " + shortened(faults, "\n  ") + ("\n" + advice if advice else ""))
