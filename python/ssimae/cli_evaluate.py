@@ -199,7 +199,7 @@ def _parts_side_by_side(title: str, names: Sequence[str], metrics: Sequence[dict
     table = _table(title, "", [columns[regions], columns[pixels], *names])
     for rows in zip(*(part_cells(own, key) for own in metrics), strict=True):
         name, cells = rows[0]
-        table.add_row(name, cells[regions], cells[pixels], *(own[aupro] for _, own in rows))
+        table.add_row(escape(name), cells[regions], cells[pixels], *(own[aupro] for _, own in rows))
     return table
 
 
