@@ -30,18 +30,15 @@ pub fn count<S: Score>(map: Map<'_, S>, thresholds: &[f64]) -> Result<Levels, Er
     let mut false_positives = vec![0; thresholds.len() + 1];
     let mut true_positives = false_positives.clone();
     let mut overlap = vec![0.0; thresholds.len() + 1];
-    let mut end = 0;
-    for run in &found.runs {
-        let row = run.row as usize * map.width;
-        let (start, stop) = (row + run.start as usize, row + run.end as usize);
-        (end..start).filter(inspected).for_each(|index| false_positives[place(index)] += 1);
-        for index in start..stop {
-            true_positives[place(index)] += 1;
-            overlap[place(index)] += 1.0 / f64::from(areas[run.region as usize]);
+    found.each_stretch(map.width, map.scores.len(), |stretch, run| match run {
+        None => stretch.filter(inspected).for_each(|index| false_positives[place(index)] += 1),
+        Some(run) => {
+            for index in stretch {
+                true_positives[place(index)] += 1;
+                overlap[place(index)] += 1.0 / f64::from(areas[run.region as usize]);
+            }
         }
-        end = stop;
-    }
-    (end..map.scores.len()).filter(inspected).for_each(|index| false_positives[place(index)] += 1);
+    });
     Ok(Levels {
         false_positives: above(&false_positives, 0),
         true_positives: above(&true_positives, 0),

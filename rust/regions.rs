@@ -36,6 +36,22 @@ pub struct Regions {
     pub count: usize,
 }
 
+impl Regions {
+    /// Calls with the pixels of each run, and with those before, between and behind them, of an image of `len` pixels
+    /// in rows of `width`, in reading order.
+    pub fn each_stretch(&self, width: usize, len: usize, mut call: impl FnMut(Range<usize>, Option<&Run>)) {
+        let mut end = 0;
+        for run in &self.runs {
+            let row = run.row as usize * width;
+            let (start, stop) = (row + run.start as usize, row + run.end as usize);
+            call(end..start, None);
+            call(start..stop, Some(run));
+            end = stop;
+        }
+        call(end..len, None);
+    }
+}
+
 /// Labels the connected regions of a mask 1, 2, ... in the order of their first pixel; returns their number.
 ///
 /// Only pixels of regions are written: `labels` must hold zeros, which fresh memory does for nothing.

@@ -1,6 +1,7 @@
 //! Exact metrics of anomaly maps: scores gathered image by image, sorted in runs, and one descent over all of them.
 
 mod coverage;
+mod groups;
 pub mod key;
 mod radix;
 mod ranges;

@@ -1,6 +1,7 @@
 //! Scores of many images gathered for exact metrics: defect-free pixels apart from those of each region.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::key::Score;
@@ -85,34 +86,31 @@ impl<S: Score> Scores<S> {
         check_count("images", self.images.len() + 1)?;
         let region = Region { image: self.images.len() as u32, area: 0, bounds: [u32::MAX, u32::MAX, 0, 0] };
         self.regions.resize(first + found.count, region);
-        let mut end = 0;
-        for run in &found.runs {
-            let row = run.row as usize * width;
-            let (start, stop) = (row + run.start as usize, row + run.end as usize);
-            self.add_negatives(map, end, start);
-            self.positives
-                .extend(scores[start..stop].iter().map(|score| score.key()), first as u32 + run.region);
-            let region = &mut self.regions[first + run.region as usize];
-            region.area += run.end - run.start;
-            let [top, left, bottom, right] = region.bounds;
-            region.bounds =
-                [top.min(run.row), left.min(run.start), bottom.max(run.row + 1), right.max(run.end)];
-            end = stop;
-        }
-        self.add_negatives(map, end, scores.len());
+        found.each_stretch(width, scores.len(), |stretch, run| match run {
+            None => self.add_negatives(map, stretch),
+            Some(run) => {
+                let keys = scores[stretch].iter().map(|score| score.key());
+                self.positives.extend(keys, first as u32 + run.region);
+                let region = &mut self.regions[first + run.region as usize];
+                region.area += run.end - run.start;
+                let [top, left, bottom, right] = region.bounds;
+                region.bounds =
+                    [top.min(run.row), left.min(run.start), bottom.max(run.row + 1), right.max(run.end)];
+            }
+        });
         self.images.push(Image { score: self.image_score(map), defective: found.count > 0 });
         self.negatives.settle_full_blocks();
         self.positives.settle_full_blocks();
         Ok(())
     }
 
-    /// Adds pixels `start..end`, which are no defects, unless they are left out.
-    fn add_negatives(&mut self, map: Map<'_, S>, start: usize, end: usize) {
-        let scores = map.scores[start..end].iter();
+    /// Adds pixels that are no defects, unless they are left out.
+    fn add_negatives(&mut self, map: Map<'_, S>, pixels: Range<usize>) {
+        let scores = map.scores[pixels.clone()].iter();
         match map.ignore {
             None => self.negatives.extend(scores.map(|score| score.key()), ()),
             Some(ignore) => {
-                let inspected = scores.zip(&ignore[start..end]).filter(|&(_, &left_out)| left_out == 0);
+                let inspected = scores.zip(&ignore[pixels]).filter(|&(_, &left_out)| left_out == 0);
                 self.negatives.extend(inspected.map(|(score, _)| score.key()), ());
             }
         }

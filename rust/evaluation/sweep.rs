@@ -1,9 +1,10 @@
 //! All metrics in one descent over the thresholds.
 
 use super::coverage::{Coverage, Region, pixel_shares};
+use super::groups::{Many, Stretches, sum_of};
 use super::key::{Key, Score, Tag};
-use super::ranges::{Cursor, Stretch, at_a_time, divide, in_order};
-use super::runs::{Pile, Run, count_while};
+use super::ranges::{Cursor, at_a_time, divide, in_order};
+use super::runs::{Pile, Run};
 use super::scores::Scores;
 use super::thinned::{Steps, Thinned};
 use crate::Error;
@@ -78,51 +79,6 @@ pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Me
 
 fn samples_of<K: Key, T: Tag>(pile: &Pile<K, T>) -> impl Iterator<Item = (Vec<K>, usize)> {
     pile.runs().iter().map(Run::samples)
-}
-
-/// Negatives and positives that follow each other.
-type Stretches<'a, K> = (Stretch<'a, K, ()>, Stretch<'a, K, u32>);
-
-/// Different keys of a stretch, ready for the descent.
-#[derive(Default)]
-struct Many<K> {
-    negatives: Vec<K>,
-    positives: Vec<K>,
-    tags: Vec<u32>,
-    groups: Vec<Group>,
-}
-
-/// Positives with one key.
-struct Group {
-    /// Negatives of the stretch that come before.
-    before: usize,
-    /// Negatives with this key.
-    tied: usize,
-    /// Place after the last of the positives.
-    end: usize,
-    /// What they add to the covered shares.
-    shares: u128,
-}
-
-impl<K: Key> Many<K> {
-    fn new((negatives, positives): &Stretches<'_, K>, pixels: &[u128]) -> Result<Self, Error> {
-        let (negatives, _) = negatives.gather()?;
-        let (positives, tags) = positives.gather()?;
-        let (mut groups, mut before, mut start) = (Vec::new(), 0, 0);
-        for same in positives.chunk_by(|one, other| one == other) {
-            let key = same[0];
-            before += count_while(&negatives[before..], |&other| other < key);
-            let tied = count_while(&negatives[before..], |&other| other == key);
-            let end = start + same.len();
-            groups.push(Group { before, tied, end, shares: sum_of(pixels, &tags[start..end]) });
-            start = end;
-        }
-        Ok(Self { negatives, positives, tags, groups })
-    }
-}
-
-fn sum_of(pixels: &[u128], regions: &[u32]) -> u128 {
-    regions.iter().map(|&region| pixels[region as usize]).sum()
 }
 
 struct Sweep<'a, K> {
