@@ -386,3 +386,13 @@ def test_small_magnitudes_and_signs_of_zero() -> None:
         found = evaluate_maps([scores], [mask])
         assert found.auroc == pytest.approx(roc_auc_score(mask[0], scores[0]), abs=EXACT_ATOL)
         assert found.auroc < 1  # zeros of either sign are equal
+
+
+def test_thresholds_of_rates_in_any_order_are_those_of_each() -> None:
+    evaluator = gathered(*large_case(None, 0.02))
+    fprs = np.array([0.9, 0.05, 0.3, 0.9, 0.0, 1.0])
+    want = evaluator.compute(overlap_fprs=fprs.tolist()).threshold_at_fpr
+    assert evaluator.thresholds_at(fprs).tolist() == [want[fpr] for fpr in fprs.tolist()]
+    for wrong in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match=r"`fprs` must lie in \[0, 1\], got"):
+            evaluator.thresholds_at(np.array([0.5, wrong]))

@@ -207,7 +207,7 @@ class Evaluator:
 
         Parameters
         ----------
-        fprs : ndarray of shape (n,), float64 in [0, 1], ascending
+        fprs : ndarray of shape (n,), float64 in [0, 1]
 
         Returns
         -------
@@ -217,10 +217,12 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If there is no pixel with, or none without, a defect.
+            If a rate is not in [0, 1], or there is no pixel with, or none without, a defect.
         """
-        found = self._scores.metrics([], [], [(rate, False) for rate in fprs.tolist()])
-        return np.array(found["thresholds"])
+        _check_range("fprs", tuple(fprs.tolist()), lambda value: 0 <= value <= 1, "in [0, 1]")
+        rates, places = np.unique(fprs, return_inverse=True)
+        found = self._scores.metrics([], [], [(rate, False) for rate in rates.tolist()])
+        return np.array(found["thresholds"])[places]
 
     def to_bytes(self) -> bytes:
         """Return all scores as bytes; :meth:`from_bytes` reads them on any machine."""
