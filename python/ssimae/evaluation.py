@@ -322,7 +322,7 @@ def evaluate_maps(
     Raises
     ------
     ValueError
-        If a shape or value is not as above, the numbers of maps and masks differ, or a metric is undefined because
+        If a shape or value is not as above, the numbers of maps, masks and ignore masks differ, or a metric is undefined because
         there is no pixel with, or none without, a defect.
 
     Notes
@@ -350,6 +350,8 @@ def evaluate_maps(
             evaluator.update(map_, mask, ignore=left_out)
         except ValueError as error:
             raise ValueError(f"map {index}: {error}") from error
+    if ignore is not None and next(ignores, missing) is not missing:
+        raise ValueError(f"`ignore` must be as many as `maps`; it goes on after {evaluator.n_images}")
     if not evaluator.n_images:
         raise ValueError("`maps` is empty")
     return evaluator.compute(fpr_limits=fpr_limits, overlap_quantiles=overlap_quantiles, overlap_fprs=overlap_fprs)
@@ -370,7 +372,12 @@ def as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a mask, not zero where it is set, as the core takes it, or refuse it with a ValueError."""
     if mask.ndim != 2:
         raise ValueError(f"a mask must have shape (h, w), got {mask.shape}")
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(f"a mask must be bool or numbers, got {mask.dtype}")
     if mask.dtype not in (np.uint8, np.bool_):
+        if np.isnan(mask).any():
+            row, column = np.argwhere(np.isnan(mask))[0].tolist()
+            raise ValueError(f"a mask must not be NaN, as at row {row}, column {column}")
         mask = mask != 0
     return np.ascontiguousarray(mask).view(np.uint8)
 
