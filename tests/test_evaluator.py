@@ -396,3 +396,11 @@ def test_thresholds_of_rates_in_any_order_are_those_of_each() -> None:
     for wrong in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match=r"`fprs` must lie in \[0, 1\], got"):
             evaluator.thresholds_at(np.array([0.5, wrong]))
+
+
+def test_limits_given_twice_are_one_column_of_the_regions() -> None:
+    maps, masks, _ = random_case(6, 9)
+    found = gathered(maps, masks).compute(fpr_limits=(0.3, 0.05, 0.3))
+    assert tuple(found.aupros) == (0.3, 0.05)
+    assert found.regions.aupro.shape == (found.n_regions, 2)
+    np.testing.assert_allclose(found.regions.aupro.mean(axis=0), list(found.aupros.values()), atol=EXACT_ATOL)

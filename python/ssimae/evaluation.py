@@ -158,6 +158,7 @@ class Evaluator:
         Detection Dataset. IJCV 2021 (AU-PRO).
         """
         limits, quantiles, table = (tuple(map(float, given)) for given in (fpr_limits, overlap_quantiles, overlap_fprs))
+        limits = tuple(dict.fromkeys(limits))  # so that columns of regions match the keys of `aupros`
         _check_range("fpr_limits", limits, lambda value: 0 < value <= 1, "in (0, 1]")
         _check_range("overlap_quantiles", quantiles, lambda value: 0 <= value <= 1, "in [0, 1]")
         _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
