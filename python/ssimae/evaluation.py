@@ -94,7 +94,8 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If a shape or value is not as above; nothing is added then.
+            If a shape or value is not as above; nothing is added then. If the temporary file fails; the image is added
+            then, in memory.
         """
         scores, defects = as_scores(np.asarray(map_)), as_flags(np.asarray(mask))
         if defects.shape != scores.shape:
@@ -112,7 +113,8 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If image scores or types of scores differ; nothing is added then.
+            If image scores or types of scores differ; nothing is added then. If the temporary file fails; all is added
+            then, in memory.
         """
         if not self.n_images and self._scores.double() != other._scores.double():
             self._scores = _rust.GatheredScores(other._scores.double(), self._image_top, self._memory_limit)
@@ -249,7 +251,10 @@ class Evaluator:
             If it cannot be written.
         """
         with replacing(Path(path)) as partial:
-            self._scores.save(partial)
+            try:
+                self._scores.save(partial)
+            except (OSError, ValueError) as error:
+                raise OSError(f"{path}: {error}") from error
 
     @classmethod
     def load(cls, path: Path | str, *, memory_limit: int | None = None) -> Evaluator:
@@ -262,6 +267,7 @@ class Evaluator:
         ValueError
             If it is cut short, damaged or of another version.
         """
+        Path(path).open("rb").close()  # errors of Python's name the file
         try:
             return cls._of(_rust.GatheredScores.load(Path(path), memory_limit), memory_limit)
         except ValueError as error:
