@@ -31,14 +31,18 @@ class Evaluator:
     Parameters
     ----------
     image_top : float in [0, 1]
-        Share of an image's pixels whose mean score is the score of the image; of 0 the highest pixel alone.
+        Share of an image's pixels, rounded to at least one, whose mean score is the score of the image; of 0 the
+        highest pixel alone.
     memory_limit : int, optional
         Bytes of scores from which on they are moved to a temporary file, sorted. Beside them, about 30 MB a thread are
-        needed to sort, some hundred bytes for each region, and one image.
+        needed to sort, some hundred bytes for each region, some 60 KB for each time they are moved, and one image.
 
     Notes
     -----
     A pixel takes 4 bytes (8 for float64 scores), a pixel of a defect another 4.
+
+    Processes are to be started by spawn or forkserver: threads that sort do not survive a fork, and one forked after
+    its parent has sorted much, or computed, may wait for them for ever.
 
     Examples
     --------
@@ -308,7 +312,7 @@ def evaluate_maps(
     ----------
     maps : iterable of ndarray of shape (h, w)
         Scores, higher is more defective: any finite values of float16, float32, float64, uint8 or uint16; sizes may
-        differ. One image is held at a time.
+        differ. One image is held at a time, and all scores as by :class:`Evaluator`.
     masks : iterable of ndarray of shape (h, w), bool or any number
         Not zero is defect. Regions are the 8-connected components of each mask.
     fpr_limits : sequence of float in (0, 1]
@@ -329,13 +333,13 @@ def evaluate_maps(
     Raises
     ------
     ValueError
-        If a shape or value is not as above, the numbers of maps, masks and ignore masks differ, or a metric is undefined because
-        there is no pixel with, or none without, a defect.
+        If a shape or value is not as above, the numbers of maps, masks and ignore masks differ, or a metric is
+        undefined because there is no pixel with, or none without, a defect.
 
     Notes
     -----
     All definitions are those of :meth:`Evaluator.compute`; the maps stream through, so that an iterable that reads them
-    from files needs room for one at a time.
+    from files needs room for one at a time beside the scores, which `memory_limit` bounds.
 
     References
     ----------
