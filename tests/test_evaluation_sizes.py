@@ -1,4 +1,4 @@
-"""Regions larger than float32 counts, more of them than buckets of shares, and single pixels."""
+"""Regions larger than float32 counts, more of them than buckets of shares, shares close together, single pixels."""
 
 import numpy as np
 import pytest
@@ -76,3 +76,17 @@ def test_images_of_one_score_tie_at_any_size() -> None:
         found = evaluate_maps(maps, masks, image_top=1.0)
         assert found.images.score.tolist() == [score] * 4
         assert found.image_auroc == 0.5
+
+
+def test_shares_of_large_regions_that_differ_by_a_pixel_are_told_apart() -> None:
+    side, covered = 400, [80_000, 80_001, 80_003, 80_002, 79_999]
+    mask = np.zeros((side + 1, len(covered) * (side + 1)), dtype=bool)
+    map_ = np.zeros(mask.shape, dtype=np.float32)
+    for index, count in enumerate(covered):
+        columns = slice(index * (side + 1), index * (side + 1) + side)
+        mask[:side, columns] = True
+        map_[:side, columns] = (np.arange(side**2) < count).reshape(side, side)
+    found = evaluate_maps([map_], [mask], overlap_fprs=(0.0,), overlap_quantiles=QUANTILES)
+    shares = np.array(covered) / side**2
+    assert found.regions.overlap[:, 0].tolist() == shares.tolist()
+    np.testing.assert_allclose(found.overlap[:, 0], np.quantile(shares, QUANTILES), rtol=0, atol=EXACT_ATOL)
