@@ -256,3 +256,24 @@ def test_what_is_ignored_may_be_nan() -> None:
     broken = [np.where(left_out, np.nan, map_).astype(np.float32) for map_, left_out in zip(maps, ignored, strict=True)]
     found = evaluate_maps(broken, masks, ignore=ignored)
     np.testing.assert_array_equal(numbers(found), numbers(want))
+
+
+def test_too_many_ignore_masks_are_refused() -> None:
+    with pytest.raises(ValueError, match="`ignore` must be as many as `maps`; it goes on after 1"):
+        evaluate_maps([IMAGE], [MASK], ignore=[None, MASK])
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.where(MASK > 0, np.nan, 0), "map 0: a mask must not be NaN, as at row 0, column 0"),
+        (MASK.astype(str), "map 0: a mask must be bool or numbers, got <U32"),
+        (MASK.astype(object), "map 0: a mask must be bool or numbers, got object"),
+    ],
+    ids=["NaN", "text", "objects"],
+)
+def test_masks_of_no_numbers_are_refused(mask: np.ndarray, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        evaluate_maps([IMAGE], [mask])
+    with pytest.raises(ValueError, match=said):
+        evaluate_maps([IMAGE], [MASK], ignore=[mask])

@@ -34,14 +34,18 @@ class Evaluator:
     Parameters
     ----------
     image_top : float in [0, 1]
-        Share of an image's pixels whose mean score is the score of the image; of 0 the highest pixel alone.
+        Share of an image's pixels, rounded to at least one, whose mean score is the score of the image; of 0 the
+        highest pixel alone.
     memory_limit : int, optional
         Bytes of scores from which on they are moved to a temporary file, sorted. Beside them, about 30 MB a thread are
-        needed to sort, some hundred bytes for each region, and one image.
+        needed to sort, some hundred bytes for each region, some 60 KB for each time they are moved, and one image.
 
     Notes
     -----
     A pixel takes 4 bytes (8 for float64 scores), a pixel of a defect another 4.
+
+    Processes are to be started by spawn or forkserver: threads that sort do not survive a fork, and one forked after
+    its parent has sorted much, or computed, may wait for them for ever.
 
     Examples
     --------
@@ -97,7 +101,8 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If a shape or value is not as above; nothing is added then.
+            If a shape or value is not as above; nothing is added then. If the temporary file fails; the image is added
+            then, in memory.
         """
         scores, defects = as_scores(np.asarray(map_)), as_flags(np.asarray(mask))
         if defects.shape != scores.shape:
@@ -115,7 +120,8 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If image scores or types of scores differ; nothing is added then.
+            If image scores or types of scores differ; nothing is added then. If the temporary file fails; all is added
+            then, in memory.
         """
         if not self.n_images and self._scores.double() != other._scores.double():
             self._scores = _rust.GatheredScores(other._scores.double(), self._image_top, self._memory_limit)
@@ -161,6 +167,7 @@ class Evaluator:
         Detection Dataset. IJCV 2021 (AU-PRO).
         """
         limits, quantiles, table = (tuple(map(float, given)) for given in (fpr_limits, overlap_quantiles, overlap_fprs))
+        limits = tuple(dict.fromkeys(limits))  # so that columns of regions match the keys of `aupros`
         check_fpr_limits(limits)
         _check_range("overlap_quantiles", quantiles, lambda value: 0 <= value <= 1, "in [0, 1]")
         _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
@@ -210,7 +217,7 @@ class Evaluator:
 
         Parameters
         ----------
-        fprs : ndarray of shape (n,), float64 in [0, 1], ascending
+        fprs : ndarray of shape (n,), float64 in [0, 1]
 
         Returns
         -------
@@ -220,10 +227,12 @@ class Evaluator:
         Raises
         ------
         ValueError
-            If there is no pixel with, or none without, a defect.
+            If a rate is not in [0, 1], or there is no pixel with, or none without, a defect.
         """
-        found = self._scores.metrics([], [], [(rate, False) for rate in fprs.tolist()])
-        return np.array(found["thresholds"])
+        _check_range("fprs", tuple(fprs.tolist()), lambda value: 0 <= value <= 1, "in [0, 1]")
+        rates, places = np.unique(fprs, return_inverse=True)
+        found = self._scores.metrics([], [], [(rate, False) for rate in rates.tolist()])
+        return np.array(found["thresholds"])[places]
 
     def to_bytes(self) -> bytes:
         """Return all scores as bytes; :meth:`from_bytes` reads them on any machine."""
@@ -249,7 +258,10 @@ class Evaluator:
             If it cannot be written.
         """
         with replacing(Path(path)) as partial:
-            self._scores.save(partial)
+            try:
+                self._scores.save(partial)
+            except (OSError, ValueError) as error:
+                raise OSError(f"{path}: {error}") from error
 
     @classmethod
     def load(cls, path: Path | str, *, memory_limit: int | None = None) -> Evaluator:
@@ -262,6 +274,7 @@ class Evaluator:
         ValueError
             If it is cut short, damaged or of another version.
         """
+        Path(path).open("rb").close()  # errors of Python's name the file
         try:
             return cls._of(_rust.GatheredScores.load(Path(path), memory_limit), memory_limit)
         except ValueError as error:
@@ -302,7 +315,7 @@ def evaluate_maps(
     ----------
     maps : iterable of ndarray of shape (h, w)
         Scores, higher is more defective: any finite values of float16, float32, float64, uint8 or uint16; sizes may
-        differ. One image is held at a time.
+        differ. One image is held at a time, and all scores as by :class:`Evaluator`.
     masks : iterable of ndarray of shape (h, w), bool or any number
         Not zero is defect. Regions are the 8-connected components of each mask.
     fpr_limits : sequence of float in (0, 1]
@@ -323,13 +336,13 @@ def evaluate_maps(
     Raises
     ------
     ValueError
-        If a shape or value is not as above, the numbers of maps and masks differ, or a metric is undefined because
-        there is no pixel with, or none without, a defect.
+        If a shape or value is not as above, the numbers of maps, masks and ignore masks differ, or a metric is
+        undefined because there is no pixel with, or none without, a defect.
 
     Notes
     -----
     All definitions are those of :meth:`Evaluator.compute`; the maps stream through, so that an iterable that reads them
-    from files needs room for one at a time.
+    from files needs room for one at a time beside the scores, which `memory_limit` bounds.
 
     References
     ----------
@@ -351,6 +364,8 @@ def evaluate_maps(
             evaluator.update(map_, mask, ignore=left_out)
         except ValueError as error:
             raise ValueError(f"map {index}: {error}") from error
+    if ignore is not None and next(ignores, missing) is not missing:
+        raise ValueError(f"`ignore` must be as many as `maps`; it goes on after {evaluator.n_images}")
     if not evaluator.n_images:
         raise ValueError("`maps` is empty")
     return evaluator.compute(fpr_limits=fpr_limits, overlap_quantiles=overlap_quantiles, overlap_fprs=overlap_fprs)
@@ -371,7 +386,12 @@ def as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a mask, not zero where it is set, as the core takes it, or refuse it with a ValueError."""
     if mask.ndim != 2:
         raise ValueError(f"a mask must have shape (h, w), got {mask.shape}")
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(f"a mask must be bool or numbers, got {mask.dtype}")
     if mask.dtype not in (np.uint8, np.bool_):
+        if np.isnan(mask).any():
+            row, column = np.argwhere(np.isnan(mask))[0].tolist()
+            raise ValueError(f"a mask must not be NaN, as at row {row}, column {column}")
         mask = mask != 0
     return np.ascontiguousarray(mask).view(np.uint8)
 

@@ -47,8 +47,9 @@ class Evaluation:
 
     Notes
     -----
-    Thinned curves have a point at least every 1/2000 of either axis, and two straight lines between: where they meet
-    is no point of the curve, but chosen so that the area below them is that below the curve.
+    Thinned curves leave out steps below 1/2000 of either axis; longer lines stay as they are. What is left out becomes
+    two straight lines: where they meet is no point of the curve, but chosen so that the area below them is that below
+    the curve. Of precision, each point is the mean since the one before.
     """
 
     auroc: float
@@ -58,7 +59,7 @@ class Evaluation:
     aupros: dict[float, float]
     """AU-PRO for each limit of the false positive rate (MVTec AD, official evaluation 1.0)."""
     image_auroc: float | None
-    """AUROC of the images by their highest score; None where one class is missing."""
+    """AUROC of the images by their score (see `ImageScores`); None where one class is missing."""
     image_auroc_reason: str | None
     """Why there is no image AUROC."""
     overlap: NDArray[np.float64]

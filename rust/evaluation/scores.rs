@@ -131,7 +131,7 @@ impl<S: Score> Scores<S> {
         }
         let count = ((self.top * values.len() as f64).round() as usize).clamp(1, values.len());
         values.select_nth_unstable_by(count - 1, |one, other| other.total_cmp(one));
-        values[..count].iter().sum::<f64>() / count as f64
+        mean(&values[..count])
     }
 
     /// Adds all images of `other` behind these.
@@ -191,6 +191,16 @@ pub fn inspected_regions<S: Score>(map: Map<'_, S>) -> Result<Regions, Error> {
         mask.iter().zip(ignore).map(|(&value, &left_out)| if left_out == 0 { value } else { 0 }).collect()
     });
     find(kept.as_deref().unwrap_or(mask), height, width, Connectivity::Eight)
+}
+
+/// Mean of finite numbers, one at least; of equal ones that number, so that images that tie do so at any size.
+fn mean(values: &[f64]) -> f64 {
+    let (sum, count) = (values.iter().sum::<f64>(), values.len() as f64);
+    let mean =
+        if sum.is_finite() { sum / count } else { values.iter().map(|value| value / count).sum::<f64>() };
+    let (low, high) =
+        values.iter().fold((f64::MAX, f64::MIN), |(low, high), &value| (low.min(value), high.max(value)));
+    mean.clamp(low, high)
 }
 
 /// The higher of two numbers neither of which is NaN.
@@ -258,5 +268,13 @@ mod tests {
             assert_eq!(scores.add(map(&[1.0, 5.0, 4.0, 2.0], &[0; 4], None, 4)), Ok(()));
             assert_eq!(scores.images[0].score, want);
         }
+    }
+
+    #[test]
+    fn the_mean_of_equal_numbers_is_that_number() {
+        for value in [0.1, -0.3, 1e308, -f64::MAX, 5e-324, 0.0] {
+            (1..50).for_each(|count| assert_eq!(mean(&vec![value; count]), value));
+        }
+        assert_eq!(mean(&[f64::MAX, f64::MAX, f64::MIN, f64::MIN]), 0.0);
     }
 }

@@ -91,7 +91,11 @@ impl Thinned {
             // From the top left corner of the box around both points, where the area is largest, to the bottom right.
             let part = ((width * self.last[1] - self.area.get()) / (width * height)).clamp(0.0, 1.0);
             if (part - 0.5).abs() > 1e-9 {
-                self.points.push([start[0] + part * width, self.last[1] - part * height]);
+                // Rounding must not lead out of the box: the curve would fall.
+                self.points.push([
+                    (start[0] + part * width).min(self.last[0]),
+                    (self.last[1] - part * height).max(start[1]),
+                ]);
             }
         }
         self.points.push(self.last);
@@ -114,7 +118,8 @@ impl Steps {
         self.whole.add(width * precision);
         let start = self.points.last().map_or(0.0, |point| point[0]);
         if recall - start >= STEP || recall >= 1.0 {
-            self.points.push([recall, self.area.get() / (recall - start)]);
+            // Rounded widths may be more than the step they make up.
+            self.points.push([recall, (self.area.get() / (recall - start)).min(1.0)]);
             self.area = Sum::default();
         }
     }
@@ -164,6 +169,33 @@ mod tests {
         thinned.add([0.0, 0.5]);
         thinned.add([0.5, 0.5]);
         assert_eq!(thinned.finish(), [[0.0, 0.0], [0.0, 0.5], [0.3, 0.5], [0.5, 0.5], [1.0, 1.0]]);
+    }
+
+    #[test]
+    fn corners_that_are_rounded_lead_nowhere_back() {
+        let count = 51_321.0;
+        for (one, other) in (1..25).flat_map(|one| (one + 1..one + 25).map(move |other| (one, other))) {
+            let mut thinned = Thinned::new(&[]);
+            let (start, end) = (f64::from(one) / count, f64::from(other) / count);
+            for point in [[start, 0.7 * STEP], [start, 1.3 * STEP], [end, 1.3 * STEP]] {
+                thinned.add(point);
+            }
+            thinned.add([end, 1.9 * STEP]);
+            thinned.add([end, 2.5 * STEP]);
+            let points = thinned.finish();
+            let rises = |pair: &[[f64; 2]]| pair[0][0] <= pair[1][0] && pair[0][1] <= pair[1][1];
+            assert!(points.windows(2).all(rises), "{points:?}");
+        }
+    }
+
+    #[test]
+    fn precision_is_at_most_one() {
+        for count in 1..500 {
+            let mut steps = Steps::default();
+            let width = 1.0 / f64::from(count);
+            (1..=count).for_each(|index| steps.add(width, f64::from(index) / f64::from(count), 1.0));
+            assert!(steps.finish().iter().all(|point| point[1] <= 1.0));
+        }
     }
 
     #[test]

@@ -45,7 +45,15 @@ macro_rules! either {
 pub struct GatheredScores {
     scores: AnyScores,
     limit: Option<usize>,
-    file: Option<(Arc<File>, u64)>,
+    file: Option<Storage>,
+}
+
+/// A temporary file, and what is written of it.
+struct Storage {
+    file: Arc<File>,
+    end: u64,
+    /// The one that writes there: a process forked from it reads what is there, and writes to a file of its own.
+    process: u32,
 }
 
 impl GatheredScores {
@@ -54,12 +62,13 @@ impl GatheredScores {
         if self.limit.is_none_or(|limit| held <= limit) {
             return Ok(());
         }
-        let (file, end) = match &mut self.file {
-            Some(file) => file,
-            None => {
+        let process = std::process::id();
+        let Storage { file, end, .. } = match &mut self.file {
+            Some(storage) if storage.process == process => storage,
+            other => {
                 let file = tempfile::tempfile()
                     .map_err(|error| Error::Value(format!("no temporary file can be made: {error}")))?;
-                self.file.insert((Arc::new(file), 0))
+                other.insert(Storage { file: Arc::new(file), end: 0, process })
             }
         };
         either!(&mut self.scores, scores => scores.spill(file, end))
