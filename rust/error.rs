@@ -16,6 +16,8 @@ pub enum Error {
     },
     /// A value is outside what the operation is defined for.
     Value(String),
+    /// A file cannot be made, written or read.
+    File(String),
 }
 
 impl fmt::Display for Error {
@@ -24,7 +26,7 @@ impl fmt::Display for Error {
             Self::Length { what, expected, found } => {
                 write!(f, "`{what}` must have {expected} elements, got {found}")
             }
-            Self::Value(message) => f.write_str(message),
+            Self::Value(message) | Self::File(message) => f.write_str(message),
         }
     }
 }

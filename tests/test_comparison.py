@@ -8,7 +8,8 @@ from scipy import ndimage
 from ssimae.bootstrap import ImageLevels, grid_fprs, interval, resampled_weights
 from ssimae.comparison import Contender, compare
 from ssimae.curve_figures import STYLES
-from ssimae.evaluation import Evaluator, evaluate_maps
+from ssimae.evaluation import evaluate_maps
+from ssimae.evaluator import Evaluator
 from ssimae.levels import levels_of
 from test_evaluation import pooled, random_case
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from ssimae.config import Settings, preset
     from ssimae.datasets import Dataset, Sample, open_dataset
     from ssimae.detector import Detector, Prediction
-    from ssimae.evaluation import Evaluation, Evaluator, evaluate_maps
+    from ssimae.evaluation import evaluate_maps
+    from ssimae.evaluator import Evaluator
     from ssimae.images import read_image
+    from ssimae.metrics import Evaluation
     from ssimae.model import Autoencoder
     from ssimae.regions import RegionStatistics, label_regions, region_statistics
     from ssimae.tiling import Stitcher, extract_patches, patch_grid, stitch_patches
@@ -46,8 +48,10 @@ _MODULES = {
     "config": ("Settings", "preset"),
     "datasets": ("Dataset", "Sample", "open_dataset"),
     "detector": ("Detector", "Prediction"),
-    "evaluation": ("Evaluation", "Evaluator", "evaluate_maps"),
+    "evaluation": ("evaluate_maps",),
+    "evaluator": ("Evaluator",),
     "images": ("read_image",),
+    "metrics": ("Evaluation",),
     "model": ("Autoencoder",),
     "regions": ("RegionStatistics", "label_regions", "region_statistics"),
     "tiling": ("Stitcher", "extract_patches", "patch_grid", "stitch_patches"),

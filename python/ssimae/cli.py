@@ -22,7 +22,7 @@ from ssimae.cli_flags import parse_flags
 from ssimae.config import PRESETS, Settings, preset
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
-from ssimae.evaluation import Evaluation
+from ssimae.metrics import Evaluation
 from ssimae.predict import predict
 from ssimae.report import write_report
 from ssimae.reproduce import reproduce_woven, woven_table

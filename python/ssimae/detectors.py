@@ -20,7 +20,7 @@ from ssimae.bootstrap import ImageLevels, grid_fprs
 from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
-from ssimae.evaluation import check_fpr_limits
+from ssimae.evaluator import check_fpr_limits
 from ssimae.layouts import Dataset, Sample
 from ssimae.levels import Levels, levels_of
 from ssimae.masks import load_mask, read_ignored

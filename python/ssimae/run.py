@@ -17,9 +17,9 @@ import torch
 
 from ssimae.config import INSPECTION, Settings
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
-from ssimae.evaluation import Evaluation
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
+from ssimae.metrics import Evaluation
 from ssimae.progress import Progress
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder

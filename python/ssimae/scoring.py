@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.breakdown import by_defect, by_size
-from ssimae.evaluation import Evaluator
+from ssimae.evaluator import Evaluator
 from ssimae.layouts import GOOD, Sample
 from ssimae.masks import read_ignored, read_mask
 from ssimae.metrics import Evaluation
@@ -48,7 +48,7 @@ def gather(
     progress : function of an int, optional
         Told how many images are done.
     image_top, memory_limit
-        As for :class:`ssimae.evaluation.Evaluator`.
+        As for :class:`ssimae.evaluator.Evaluator`.
 
     Raises
     ------

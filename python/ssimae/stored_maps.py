@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.evaluation import SCORE_TYPES
 from ssimae.images import image_size, read_array, stored_head
 from ssimae.layouts import Sample, shortened
+from ssimae.score_arrays import SCORE_TYPES
 
 SUFFIXES = (".tiff", ".tif", ".npy")
 

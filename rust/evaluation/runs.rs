@@ -141,7 +141,7 @@ impl<K: Key> Stored<K> {
 }
 
 fn unusable(error: &std::io::Error) -> Error {
-    Error::Value(format!("the temporary file of sorted scores failed: {error}"))
+    Error::File(format!("the temporary file of sorted scores failed: {error}"))
 }
 
 /// Returns how many first elements meet a condition that none behind them meets, looking ever further ahead.

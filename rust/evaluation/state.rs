@@ -60,7 +60,7 @@ fn encode_pile<K: Key, T: Tag>(pile: &Pile<K, T>, out: &mut impl Write) -> Resul
 }
 
 fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), Error> {
-    out.write_all(bytes).map_err(|error| Error::Value(format!("gathered scores cannot be written: {error}")))
+    out.write_all(bytes).map_err(|error| Error::File(format!("gathered scores cannot be written: {error}")))
 }
 
 /// Reads gathered scores back.

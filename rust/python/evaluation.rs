@@ -67,7 +67,7 @@ impl GatheredScores {
             Some(storage) if storage.process == process => storage,
             other => {
                 let file = tempfile::tempfile()
-                    .map_err(|error| Error::Value(format!("no temporary file can be made: {error}")))?;
+                    .map_err(|error| Error::File(format!("no temporary file can be made: {error}")))?;
                 other.insert(Storage { file: Arc::new(file), end: 0, process })
             }
         };

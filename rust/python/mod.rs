@@ -1,18 +1,21 @@
-//! The only folder that knows Python: arrays to slices, core call without the GIL, errors to `ValueError`.
+//! The only folder that knows Python: arrays to slices, core call without the GIL, errors to Python's.
 
 mod evaluation;
 mod regions;
 mod ssim;
 mod tiling;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::Error;
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        PyValueError::new_err(error.to_string())
+        match error {
+            Error::File(message) => PyOSError::new_err(message),
+            Error::Length { .. } | Error::Value(_) => PyValueError::new_err(error.to_string()),
+        }
     }
 }
 
