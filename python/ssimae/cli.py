@@ -25,7 +25,7 @@ from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.metrics import Evaluation
 from ssimae.predict import predict
 from ssimae.report import write_report
-from ssimae.reproduce import reproduce_woven, woven_table
+from ssimae.reproduce.woven import reproduce_woven, woven_table
 from ssimae.runfolder import RunFolder, read_config
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
