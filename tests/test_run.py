@@ -12,37 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from small_data import SETTINGS, write_small_dataset
 from ssimae.cli import main
-
-SETTINGS = [
-    *("--patch-size", "32", "--latent-dim", "8", "--patches", "48", "--epochs", "3", "--batch-size", "16"),
-    *("--stride", "16", "--opening", "0", "--min-area", "4", "--precision", "float32"),
-]
-
-
-def texture(rng, height=70, width=96):
-    rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
-    wave = 128 + 60 * np.sin(rows / 2.5 + rng.uniform(0, 6)) * np.cos(columns / 3 + rng.uniform(0, 6))
-    return (wave + rng.normal(0, 5, (height, width))).clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture
 def data(tmp_path):
-    """MVTec AD layout: 4 good images, 1 good and 2 defective test images with masks; a space in the folder's name."""
-    rng, root = np.random.default_rng(0), tmp_path / "my data"
-    for folder, names in (("train/good", "abcd"), ("test/good", "e"), ("test/hole", "fg")):
-        (root / folder).mkdir(parents=True)
-        for name in names:
-            Image.fromarray(texture(rng)).save(root / folder / f"{name}.png")
-    (root / "ground_truth/hole").mkdir(parents=True)
-    for name in "fg":
-        image = np.array(Image.open(root / "test/hole" / f"{name}.png"))
-        mask = np.zeros_like(image)
-        mask[20:40, 30:60] = 255
-        image[20:40, 30:60] = rng.integers(0, 255, (20, 30))
-        Image.fromarray(image).save(root / "test/hole" / f"{name}.png")
-        Image.fromarray(mask).save(root / "ground_truth/hole" / f"{name}_mask.png")
-    return root
+    return write_small_dataset(tmp_path / "my data")
 
 
 def table(path):
@@ -223,7 +199,7 @@ def test_trained_networks_are_inspected_again_with_other_settings(data, tmp_path
     assert "other images or masks" in refused(capsys, "run", "--weights", out, "--ignore", ignore)
     assert "exclude each other" in refused(capsys, "run", "--weights", out, "--resume", same)
     (out / "l2" / "thresholds.json").unlink()
-    assert "no finished L2 model" in refused(capsys, "run", "--weights", out)
+    assert "no finished L2-AE" in refused(capsys, "run", "--weights", out)
 
 
 def test_the_report_of_a_prediction_names_what_could_not_be_read(data, tmp_path, capsys):
@@ -249,7 +225,7 @@ def test_what_a_run_reads_is_not_overwritten(data, tmp_path, capsys):
     assert "choose another --out" in refused(capsys, "predict", out, data / "test/hole", "--out", out, "--force")
     assert (out / "model.safetensors").read_bytes() == before
     assert "cannot be given with --resume" in refused(capsys, "run", "--resume", out, "--data", data)
-    assert "is the loss of the first model" in refused(capsys, "run", "--data", data, "--compare", "ssim")
+    assert "is the first model already" in refused(capsys, "run", "--data", data, "--compare", "ssim")
 
 
 def test_results_beside_the_images_are_not_trained_on(data, tmp_path):

@@ -258,13 +258,13 @@ def test_compiles_without_a_graph_break():
 
 def test_training_goes_through_the_rust_operator(monkeypatch):
     from ssimae.config import Settings
-    from ssimae.train import training_loss
+    from ssimae.objective import reconstruction_loss
 
     calls = []
     inner = operators._rust.ssim_loss_sums
     monkeypatch.setattr(operators._rust, "ssim_loss_sums", lambda *args: calls.append(args) or inner(*args))
     x, y = images((2, 1, 32, 32), 0.2)
-    training_loss(x, y.requires_grad_(), Settings(patch_size=32)).backward()
+    reconstruction_loss(x, y.requires_grad_(), Settings(patch_size=32)).backward()
     assert len(calls) == 1
     assert y.grad is not None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ssimae.evaluator import Evaluator
     from ssimae.images import read_image
     from ssimae.metrics import Evaluation
-    from ssimae.model import Autoencoder
+    from ssimae.model import Autoencoder, VariationalAutoencoder
     from ssimae.regions import RegionStatistics, label_regions, region_statistics
     from ssimae.tiling import Stitcher, extract_patches, patch_grid, stitch_patches
 
@@ -31,6 +31,7 @@ __all__ = [
     "Sample",
     "Settings",
     "Stitcher",
+    "VariationalAutoencoder",
     "evaluate_maps",
     "extract_patches",
     "label_regions",
@@ -52,7 +53,7 @@ _MODULES = {
     "evaluator": ("Evaluator",),
     "images": ("read_image",),
     "metrics": ("Evaluation",),
-    "model": ("Autoencoder",),
+    "model": ("Autoencoder", "VariationalAutoencoder"),
     "regions": ("RegionStatistics", "label_regions", "region_statistics"),
     "tiling": ("Stitcher", "extract_patches", "patch_grid", "stitch_patches"),
 }

@@ -19,14 +19,15 @@ from ssimae import run as runs
 from ssimae.bars import progress_bars
 from ssimae.cli_evaluate import evaluate
 from ssimae.cli_flags import parse_flags
+from ssimae.cli_reproduce import reproduce
 from ssimae.config import PRESETS, Settings, preset
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.metrics import Evaluation
 from ssimae.predict import predict
 from ssimae.report import write_report
-from ssimae.reproduce.woven import reproduce_woven, woven_table
 from ssimae.runfolder import RunFolder, read_config
+from ssimae.systems import TITLES
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
 """Exit codes; 128 + signal when interrupted."""
@@ -65,11 +66,12 @@ class _RunFlags:
     resume: Path | None = None
     """Run folder to go on with, instead of a new run."""
     weights: Path | None = None
-    """Finished run whose trained networks are taken: to inspect its images again with other residual settings."""
+    """Finished run whose trained networks are taken: to inspect its images again with other residual settings. Or a
+    file of torchvision's pretrained weights for FM-AE or the dictionary, where its cache does not hold them."""
     force: bool = False
     """Overwrite an earlier run in --out."""
-    compare: Literal["none", "ssim", "l2"] = "none"
-    """Loss of a second model trained with the same budget beside the first."""
+    compare: Literal["none", "ssim", "l2", "vae", "fm", "dictionary"] = "none"
+    """A second system of the paper, trained with the same budget beside the first."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate": evaluate,
         "report": _report,
         "check": _check,
-        "reproduce": _reproduce,
+        "reproduce": reproduce,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_HELP)
@@ -130,20 +132,21 @@ def _run(arguments: list[str], *, train_only: bool) -> int:
                 raise ValueError(f"`--{given[0]}` cannot be given with --resume: the run knows it")
             outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
         else:
+            pretrained = flags.weights is not None and flags.weights.is_file()
             job = runs.Job(
                 data=flags.data,
                 ignore=flags.ignore,
                 settings=flags.settings,
-                weights=flags.weights,
+                weights=None if pretrained else flags.weights,
+                pretrained=flags.weights if pretrained else None,
                 compare=None if flags.compare == "none" else flags.compare,
                 preset=flags.preset,
                 quick=flags.quick,
                 device=flags.device,
                 train_only=train_only,
             )
-            outcome = runs.start(
-                job, flags.out or _default_out(flags.weights or flags.data), force=flags.force, progress=progress
-            )
+            source = flags.data if pretrained else flags.weights or flags.data
+            outcome = runs.start(job, flags.out or _default_out(source), force=flags.force, progress=progress)
     _print_metrics(outcome.evaluations)
     written = outcome.folder.model if train_only else outcome.folder.report
     print(f"{outcome.folder.root}: written; {'model' if train_only else 'report'} in {written}")
@@ -151,9 +154,9 @@ def _run(arguments: list[str], *, train_only: bool) -> int:
 
 
 def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
-    for loss, evaluation in evaluations.items():
+    for system, evaluation in evaluations.items():
         if evaluation is not None:
-            print(f"{loss.upper()}-AE: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
+            print(f"{TITLES[system]}: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
 
 
 def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
@@ -169,6 +172,8 @@ def _parse_run(verb: str, arguments: list[str]) -> _RunFlags:
         known, _ = first.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise ValueError(str(error)) from error
+    if known.weights is not None and known.weights.is_file():  # pretrained weights, which set nothing
+        known.weights = None
     given = [name for name in ("resume", "weights", "config") if getattr(known, name) is not None]
     if len(given) > 1:
         raise ValueError(f"`--{given[0]}` and `--{given[1]}` exclude each other: both set everything")
@@ -312,28 +317,3 @@ def _check(arguments: list[str]) -> int:
         f"{errors} errors, {len(problems) - errors} warnings"
     )
     return BAD_INPUT if errors else OK
-
-
-@dataclass(frozen=True)
-class _ReproduceFlags:
-    """Train SSIM-AE and L2-AE on the embedded textures for several seeds, and print both models' pixel AUROC."""
-
-    target: tyro.conf.Positional[Literal["woven"]]
-    """What to make again."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One run each; finished ones are not repeated."""
-    out: Path = Path("runs/reproduce-woven")
-    """Folder of the runs."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    debug: bool = False
-    """Show the traceback of errors."""
-
-
-def _reproduce(arguments: list[str]) -> int:
-    flags = parse_flags(_ReproduceFlags, "reproduce", arguments)
-    with progress_bars() as progress:
-        rows = reproduce_woven(flags.out, flags.seeds, device=flags.device, progress=progress)
-    print(woven_table(rows))
-    print(f"{flags.out / 'woven.json'}: written")
-    return OK

@@ -104,7 +104,7 @@ def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
         evaluations = runs.evaluate(flags.maps, progress=progress)
     folder = RunFolder(flags.maps)
     settings, _ = folder.read_config()
-    parts = [folder if loss == settings.loss else folder.comparison(loss) for loss in evaluations]
+    parts = [folder if system == settings.system else folder.comparison(system) for system in evaluations]
     if parts:
         names = [f"{loss.upper()}-AE" for loss in evaluations]
         _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])

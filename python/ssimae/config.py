@@ -20,18 +20,21 @@ MAX_WINDOW_SIZE = 31
 INSPECTION = frozenset(
     {
         "stride", "margin", "residual_window", "residual_window_size", "residual_average", "residual_smoothing",
-        "opening", "threshold_rule", "min_area", "threshold_fpr", "review_fpr",
+        "latent_samples", "variance_floor", "dictionary_stride", "opening", "threshold_rule", "min_area",
+        "threshold_fpr", "review_fpr",
     }
 )  # fmt: skip
 """Settings that can change without training again: how images are inspected and thresholds set."""
 
 _WHOLE_NUMBERS = (
     "latent_dim", "patch_size", "channels", "patches", "epochs", "batch_size", "checkpoint_every", "window_size",
-    "stride", "margin", "residual_window_size", "opening", "min_area", "seed",
+    "stride", "margin", "residual_window_size", "latent_samples", "dictionary_size", "dictionary_patch",
+    "dictionary_stride", "opening", "min_area", "seed",
 )  # fmt: skip
 
 _NUMBERS = (
-    "scale", "data_range", "zoom", "lr", "weight_decay", "sigma", "residual_smoothing", "threshold_fpr", "review_fpr",
+    "scale", "data_range", "zoom", "lr", "weight_decay", "sigma", "kl_weight", "feature_weight", "dictionary_variance",
+    "residual_smoothing", "variance_floor", "threshold_fpr", "review_fpr",
 )  # fmt: skip
 
 
@@ -43,8 +46,12 @@ class Settings:
     Bergmann et al. 2019.
     """
 
-    loss: Literal["ssim", "l2"] = "ssim"
-    """Training loss and residual: structural similarity or squared error (sec. 3.1, 3.2)."""
+    method: Literal["autoencoder", "dictionary"] = "autoencoder"
+    """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
+    for which `loss` and all that concerns the network count for nothing."""
+    loss: Literal["ssim", "l2", "vae", "fm"] = "ssim"
+    """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
+    squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
     latent_dim: int = 100
     """Size of the bottleneck d: 100 for textures, 500 for nanofibres (sec. 4.2)."""
     patch_size: int = 128
@@ -91,6 +98,19 @@ class Settings:
     """`standard`: C1 = 0.01^2, C2 = 0.03^2 (Wang et al. 2004); `literal`: 0.01 and 0.03 as the paper's text reads."""
     border: Literal["reflect", "symmetric", "zero"] = "reflect"
     """How windows continue past the border of a patch or image."""
+    kl_weight: float = 0.01
+    """VAE: weight of the Kullback-Leibler divergence of a patch, summed over latent values and divided by its pixels,
+    beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
+    feature_weight: float = 1.0
+    """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
+    features: Literal["imagenet", "random"] = "imagenet"
+    """FM-AE and dictionary: weights of the fixed network, torchvision's for ImageNet, or random ones of `seed`."""
+    dictionary_size: int = 100
+    """Dictionary: number of normal features kept, the centres of k-means."""
+    dictionary_patch: int = 32
+    """Dictionary: side in pixels of the patches whose features are compared: 16 or 32."""
+    dictionary_variance: float = 0.95
+    """Dictionary: share of the features' variance that the principal components keep."""
 
     stride: int = 30
     """Step between patches at inspection in pixels (sec. 4.2: 30)."""
@@ -103,6 +123,12 @@ class Settings:
     """Side of the residual's window in pixels."""
     residual_average: bool = False
     """Average the patches' residuals instead of their reconstructions."""
+    latent_samples: int = 6
+    """VAE: latent samples N that a patch is rebuilt from at inspection (sec. 4.1: 6)."""
+    variance_floor: float = 1e-4
+    """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
+    dictionary_stride: int = 8
+    """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
     residual_smoothing: float = 0.0
     """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
     opening: int = 4
@@ -131,7 +157,9 @@ class Settings:
         ValueError
             For the first setting that breaks its rule.
         """
-        _choice("loss", self.loss, ("ssim", "l2"))
+        _choice("method", self.method, ("autoencoder", "dictionary"))
+        _choice("loss", self.loss, ("ssim", "l2", "vae", "fm"))
+        _choice("features", self.features, ("imagenet", "random"))
         _choice("crops", self.crops, ("pool", "fresh"))
         _choice("turns", self.turns, ("none", "flips", "all"))
         _choice("schedule", self.schedule, ("constant", "one-cycle"))
@@ -144,19 +172,29 @@ class Settings:
         _choice("patch_size", self.patch_size, PATCH_SIZES)
         _choice("channels", self.channels, (1, 3))
         self._take_plain_numbers()
-        for name in ("latent_dim", "patches", "epochs", "batch_size"):
+        _choice("dictionary_patch", self.dictionary_patch, (16, 32))
+        for name in ("latent_dim", "patches", "epochs", "batch_size", "dictionary_size"):
             _at_least(name, getattr(self, name), 1)
+        _at_least("latent_samples", self.latent_samples, 2)
         _at_least("min_area", 1 if self.min_area is None else self.min_area, 1)
-        for name in ("weight_decay", "residual_smoothing", "opening", "seed", "checkpoint_every"):
+        for name in ("kl_weight", "feature_weight", "weight_decay", "residual_smoothing"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("opening", "seed", "checkpoint_every"):
             _at_least(name, getattr(self, name), 0)
         _within("zoom", self.zoom, 0, 1)
-        for name in ("scale", "lr", "sigma"):
+        for name in ("scale", "lr", "sigma", "variance_floor", "dictionary_variance"):
             _positive(name, getattr(self, name))
         _positive("data_range", 1.0 if self.data_range is None else self.data_range)
         for name in ("window_size", "residual_window_size"):
             _window(name, getattr(self, name), self.patch_size)
         if not 1 <= self.stride <= self.patch_size:
             raise ValueError(f"`stride` must be in 1..patch_size ({self.patch_size}), got {self.stride}")
+        _within("dictionary_variance", self.dictionary_variance, 0, 1)
+        if not 1 <= self.dictionary_stride <= self.dictionary_patch:
+            raise ValueError(
+                f"`dictionary_stride` must be in 1..dictionary_patch ({self.dictionary_patch}), "
+                f"got {self.dictionary_stride}"
+            )
         if not 0 <= self.margin < self.patch_size:
             raise ValueError(f"`margin` must be in 0..patch_size - 1 ({self.patch_size - 1}), got {self.margin}")
         for name in ("threshold_fpr", "review_fpr"):
@@ -178,9 +216,19 @@ class Settings:
             _choice(name, getattr(self, name), (True, False))
 
     @property
+    def system(self) -> str:
+        """Which of the paper's systems this is: a name in :data:`ssimae.systems.TITLES`."""
+        return "dictionary" if self.method == "dictionary" else self.loss
+
+    @property
+    def smallest_side(self) -> int:
+        """Side in pixels that a scaled image must have."""
+        return self.dictionary_patch if self.method == "dictionary" else self.patch_size
+
+    @property
     def patches_total(self) -> int:
-        """Patches the network sees over the whole training."""
-        return self.patches * self.epochs
+        """Patches seen over the whole training; the dictionary sees each once."""
+        return self.patches if self.method == "dictionary" else self.patches * self.epochs
 
     @property
     def smallest_region(self) -> int:
@@ -193,7 +241,7 @@ class Settings:
         if self.min_area is not None:
             return self.min_area
         variance = self.residual_smoothing**2
-        if self.loss == "ssim":
+        if self.system == "ssim":
             uniform = self.residual_window == "uniform"
             window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
             variance += window / self.scale**2  # the window lies on the scaled image, regions on the original

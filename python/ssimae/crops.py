@@ -32,6 +32,8 @@ class CropSampler:
         count.
     ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
         Pixels of each image that are not inspected; crops of which they are more than a quarter are not drawn.
+    side : int, optional
+        Side of the crops in pixels, where it is not `patch_size`.
 
     Raises
     ------
@@ -44,8 +46,11 @@ class CropSampler:
         images: Sequence[NDArray[np.float32]],
         settings: Settings,
         ignored: Sequence[NDArray[np.bool_] | None] | None = None,
+        *,
+        side: int | None = None,
     ) -> None:
-        side = settings.patch_size
+        side = settings.patch_size if side is None else side
+        self._side = side
         for index, image in enumerate(images):
             if min(image.shape[:2]) < side:
                 raise ValueError(
@@ -125,7 +130,7 @@ class CropSampler:
 
         A crop keeps its place relative to the room it has. One that would hold too much that is ignored stays as it is.
         """
-        side = self._settings.patch_size
+        side = self._side
         image, places = origins[:, 0], origins[:, 1:]
         plain = np.concatenate([origins, np.full(places.shape, side)], axis=1).astype(np.float64)
         if self._settings.zoom == 0:

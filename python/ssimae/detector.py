@@ -19,10 +19,10 @@ from ssimae.config import Settings
 from ssimae.hardware import describe, resolve_device
 from ssimae.holdout import arrange_good, held_out_residuals
 from ssimae.images import read_image
+from ssimae.learn import learn
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.residual import inspect_image
 from ssimae.threshold import Region, Verdict, segment, set_thresholds
-from ssimae.train import train
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class Prediction:
     verdict: Verdict
     residual: NDArray[np.float32]
     """(h, w), float32."""
-    reconstruction: NDArray[np.float32]
-    """Of the image's shape, float32."""
+    reconstruction: NDArray[np.float32] | None
+    """Of the image's shape, float32; None from a dictionary, which rebuilds nothing."""
     mask: NDArray[np.bool_]
     """(h, w), True where a region lies."""
     regions: tuple[Region, ...]
@@ -50,11 +50,12 @@ class Prediction:
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Defect detector that learns from good images only.
 
-    Parameters are the fields of :class:`ssimae.Settings`, flat, and `device`.
+    Parameters are the fields of :class:`ssimae.Settings`, flat, `device`, and `pretrained`: the file of torchvision's
+    weights that FM-AE and the dictionary need, where its cache does not hold them.
 
     Attributes
     ----------
-    model_ : Autoencoder
+    model_ : Autoencoder, VariationalAutoencoder or FeatureDictionary
         Trained network.
     thresholds_ : Thresholds
         Levels of the residual for `review` and `defective`, set on good images kept out of training.
@@ -74,7 +75,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        loss: Literal["ssim", "l2"] = "ssim",
+        method: Literal["autoencoder", "dictionary"] = "autoencoder",
+        loss: Literal["ssim", "l2", "vae", "fm"] = "ssim",
         latent_dim: int = 100,
         patch_size: int = 128,
         channels: int = 1,
@@ -96,11 +98,20 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         sigma: float = 1.5,
         constants: Literal["standard", "literal"] = "standard",
         border: Literal["reflect", "symmetric", "zero"] = "reflect",
+        kl_weight: float = 0.01,
+        feature_weight: float = 1.0,
+        features: Literal["imagenet", "random"] = "imagenet",
+        dictionary_size: int = 100,
+        dictionary_patch: int = 32,
+        dictionary_variance: float = 0.95,
         stride: int = 30,
         margin: int = 0,
         residual_window: Literal["gaussian", "uniform"] = "uniform",
         residual_window_size: int = 11,
         residual_average: bool = False,
+        latent_samples: int = 6,
+        variance_floor: float = 1e-4,
+        dictionary_stride: int = 8,
         residual_smoothing: float = 0.0,
         opening: int = 4,
         hold_out: bool = True,
@@ -109,8 +120,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         threshold_fpr: float = 0.001,
         review_fpr: float = 0.01,
         seed: int = 0,
+        pretrained: str | Path | None = None,
         device: str = "auto",
     ) -> None:
+        self.method = method
         self.loss = loss
         self.latent_dim = latent_dim
         self.patch_size = patch_size
@@ -133,11 +146,20 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.sigma = sigma
         self.constants = constants
         self.border = border
+        self.kl_weight = kl_weight
+        self.feature_weight = feature_weight
+        self.features = features
+        self.dictionary_size = dictionary_size
+        self.dictionary_patch = dictionary_patch
+        self.dictionary_variance = dictionary_variance
         self.stride = stride
         self.margin = margin
         self.residual_window = residual_window
         self.residual_window_size = residual_window_size
         self.residual_average = residual_average
+        self.latent_samples = latent_samples
+        self.variance_floor = variance_floor
+        self.dictionary_stride = dictionary_stride
         self.residual_smoothing = residual_smoothing
         self.opening = opening
         self.hold_out = hold_out
@@ -146,6 +168,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.threshold_fpr = threshold_fpr
         self.review_fpr = review_fpr
         self.seed = seed
+        self.pretrained = pretrained
         self.device = device
 
     def fit(self, X: Sequence[ImageLike], y: object = None, *, ignore: Ignore = None) -> Detector:
@@ -181,7 +204,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ]
         good = arrange_good(images, ignored, settings)
         parts, part_masks = good.training_parts(settings)
-        training = train(parts, settings, ignored=part_masks, device=device)
+        training = learn(
+            parts,
+            settings,
+            ignored=part_masks,
+            pretrained=None if self.pretrained is None else Path(self.pretrained),
+            device=device,
+        )
         held_out = list(held_out_residuals(training.model, good, settings, device=device, precision=training.precision))
         thresholds = set_thresholds(
             [residual for residual, _ in held_out],
@@ -274,7 +303,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Settings:
         parameters = self.get_params(deep=False)
-        del parameters["device"]
+        del parameters["device"], parameters["pretrained"]
         return Settings(**parameters)
 
 

@@ -23,7 +23,7 @@ def draw_figures(models: Sequence[ModelResults], counts: Sequence[PixelCounts | 
     counts : sequence of PixelCounts or None
         Pixels of each model's segmentation over all images; a dot in the ROC.
     """
-    pictures = [_draw_training(model) for model in models if model.log]
+    pictures = [_draw_training(model) for model in models if model.log and model.settings.method != "dictionary"]
     curves = [_curves(model, count) for model, count in zip(models, counts, strict=True)]
     if known := [own for own in curves if own is not None]:
         pictures += draw_curves(known)
@@ -37,13 +37,13 @@ def _curves(model: ModelResults, count: PixelCounts | None) -> Curves | None:
     used = None
     if count is not None and count.covered is not None and count.false_share is not None:
         used = count.false_share, count.covered
-    return Curves(model.title, model.settings.loss, model.metrics, model.curves, used)
+    return Curves(model.title, model.settings.system, model.metrics, model.curves, used)
 
 
 def _draw_training(model: ModelResults) -> Picture:
     patches = [line["patches"] for line in model.log]
     losses = np.array([line["loss"] for line in model.log])
-    figure, axes = new_axes("Patches seen", f"Loss ({model.settings.loss})")
+    figure, axes = new_axes("Patches seen", f"Loss of {model.title}")
     rates = axes.twinx()
     rates.plot(patches, [line["lr"] for line in model.log], color=GRAY, linewidth=0.8, alpha=0.7)
     rates.set_ylabel("Learning rate (thin line)", color=GRAY)
@@ -68,7 +68,7 @@ def _draw_training(model: ModelResults) -> Picture:
         "Mean loss of the patches seen since the point before. A network that stays near the dashed line rebuilds each "
         "patch as its own mean and has learned nothing."
     )
-    return picture(f"training_{model.settings.loss}", f"Training of {model.title}", caption, figure)
+    return picture(f"training_{model.settings.system}", f"Training of {model.title}", caption, figure)
 
 
 def _draw_scores(model: ModelResults) -> Picture:
@@ -107,4 +107,4 @@ def _draw_scores(model: ModelResults) -> Picture:
         "Good and defective images should lie apart, with the thresholds between. An image above a line may still be "
         "good: what exceeds it must be large enough, too."
     )
-    return picture(f"scores_{model.settings.loss}", f"Image scores of {model.title}", caption, figure)
+    return picture(f"scores_{model.settings.system}", f"Image scores of {model.title}", caption, figure)

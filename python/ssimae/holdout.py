@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssimae.config import Settings
 from ssimae.ignore import inside_frame, inspected_frame
-from ssimae.model import Autoencoder
+from ssimae.networks import Network
 from ssimae.residual import inspect_image
 from ssimae.scaling import scale_image, scale_mask, scaled_shape
 
@@ -117,7 +117,7 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
 
 
 def held_out_residuals(
-    model: Autoencoder,
+    model: Network,
     good: GoodImages,
     settings: Settings,
     *,

@@ -1,4 +1,4 @@
-"""The network of Bergmann et al. 2019, table 1: layers top to bottom, and the initialisation that trains."""
+"""The networks of Bergmann et al. 2019, table 1: layers top to bottom, and the initialisation that trains."""
 
 from __future__ import annotations
 
@@ -52,44 +52,98 @@ class Autoencoder(nn.Module):
         self, latent_dim: int = 100, patch_size: int = 128, channels: int = 1, *, seed: int | None = None
     ) -> None:
         super().__init__()
-        if patch_size not in PATCH_SIZES:
-            raise ValueError(f"`patch_size` must be one of {PATCH_SIZES}, got {patch_size}")
-        if latent_dim < 1:
-            raise ValueError(f"`latent_dim` must be at least 1, got {latent_dim}")
-        if channels not in (1, 3):
-            raise ValueError(f"`channels` must be 1 or 3, got {channels}")
+        _check_sizes(latent_dim, patch_size, channels)
         self.latent_dim, self.patch_size, self.channels = latent_dim, patch_size, channels
-        self.encoder = nn.Sequential(
-            *_conv(channels, 32, 4, 2, 1),
-            *_conv(32, 32, 4, 2, 1),
-            *_conv(32, 32, 3, 1, 1),
-            *_conv(32, 64, 4, 2, 1),
-            *_conv(64, 64, 3, 1, 1),
-            *_conv(64, 128, 4, 2, 1),
-            *_conv(128, 64, 3, 1, 1),
-            *_conv(64, 32, 3, 1, 1),
-            nn.Conv2d(32, latent_dim, patch_size // 16, 1, 0),
-        )
-        self.decoder = nn.Sequential(
-            *_deconv(latent_dim, 32, patch_size // 16, 1, 0),
-            *_deconv(32, 64, 3, 1, 1),
-            *_deconv(64, 128, 3, 1, 1),
-            *_deconv(128, 64, 4, 2, 1),
-            *_deconv(64, 64, 3, 1, 1),
-            *_deconv(64, 32, 4, 2, 1),
-            *_deconv(32, 32, 3, 1, 1),
-            *_deconv(32, 32, 4, 2, 1),
-            nn.ConvTranspose2d(32, channels, 4, 2, 1),
-        )
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                _kaiming_normal(layer, generator)
+        self.encoder = _encoder(channels, latent_dim, patch_size)
+        self.decoder = _decoder(latent_dim, channels, patch_size)
+        _initialise(self, seed)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the reconstruction of patches of shape (N, C, H, W), float in [0, 1]; same shape, unbounded."""
         reconstruction: Tensor = self.decoder(self.encoder(patches))
         return reconstruction
+
+
+class VariationalAutoencoder(nn.Module):
+    """Variational autoencoder on the layers of :class:`Autoencoder` (the VAE of Bergmann et al. 2019, sec. 4.1).
+
+    Parameters
+    ----------
+    latent_dim, patch_size, channels, seed
+        As for :class:`Autoencoder`.
+
+    Notes
+    -----
+    The last encoder layer gives mean and log-variance of each latent value, twice `latent_dim`. The log-variances start
+    at 0, so that what the encoder says at first is as loud as the noise.
+
+    References
+    ----------
+    Kingma, Welling: Auto-Encoding Variational Bayes. ICLR 2014.
+    """
+
+    def __init__(
+        self, latent_dim: int = 100, patch_size: int = 128, channels: int = 1, *, seed: int | None = None
+    ) -> None:
+        super().__init__()
+        _check_sizes(latent_dim, patch_size, channels)
+        self.latent_dim, self.patch_size, self.channels = latent_dim, patch_size, channels
+        self.encoder = _encoder(channels, 2 * latent_dim, patch_size)
+        self.decoder = _decoder(latent_dim, channels, patch_size)
+        _initialise(self, seed)
+        with torch.no_grad():
+            self.encoder.get_parameter(f"{len(self.encoder) - 1}.weight")[latent_dim:].zero_()
+
+    def encode(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the latent values of patches (N, C, H, W), each (N, d)."""
+        mean, log_variance = self.encoder(patches).flatten(1).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the patches (N, C, H, W) of latent values (N, d)."""
+        patches: Tensor = self.decoder(latents[:, :, None, None])
+        return patches
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return the reconstruction of patches from their latent means; same shape, unbounded."""
+        return self.decode(self.encode(patches)[0])
+
+
+def _check_sizes(latent_dim: int, patch_size: int, channels: int) -> None:
+    if patch_size not in PATCH_SIZES:
+        raise ValueError(f"`patch_size` must be one of {PATCH_SIZES}, got {patch_size}")
+    if latent_dim < 1:
+        raise ValueError(f"`latent_dim` must be at least 1, got {latent_dim}")
+    if channels not in (1, 3):
+        raise ValueError(f"`channels` must be 1 or 3, got {channels}")
+
+
+def _encoder(channels: int, outputs: int, patch_size: int) -> nn.Sequential:
+    return nn.Sequential(
+        *_conv(channels, 32, 4, 2, 1),
+        *_conv(32, 32, 4, 2, 1),
+        *_conv(32, 32, 3, 1, 1),
+        *_conv(32, 64, 4, 2, 1),
+        *_conv(64, 64, 3, 1, 1),
+        *_conv(64, 128, 4, 2, 1),
+        *_conv(128, 64, 3, 1, 1),
+        *_conv(64, 32, 3, 1, 1),
+        nn.Conv2d(32, outputs, patch_size // 16, 1, 0),
+    )
+
+
+def _decoder(latent_dim: int, channels: int, patch_size: int) -> nn.Sequential:
+    return nn.Sequential(
+        *_deconv(latent_dim, 32, patch_size // 16, 1, 0),
+        *_deconv(32, 64, 3, 1, 1),
+        *_deconv(64, 128, 3, 1, 1),
+        *_deconv(128, 64, 4, 2, 1),
+        *_deconv(64, 64, 3, 1, 1),
+        *_deconv(64, 32, 4, 2, 1),
+        *_deconv(32, 32, 3, 1, 1),
+        *_deconv(32, 32, 4, 2, 1),
+        nn.ConvTranspose2d(32, channels, 4, 2, 1),
+    )
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> tuple[nn.Module, nn.Module]:
@@ -98,6 +152,13 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> 
 
 def _deconv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> tuple[nn.Module, nn.Module]:
     return nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
+
+
+def _initialise(network: nn.Module, seed: int | None) -> None:
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            _kaiming_normal(layer, generator)
 
 
 def _kaiming_normal(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator | None) -> None:

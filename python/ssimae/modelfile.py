@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from ssimae.atomic import write_bytes
 from ssimae.config import Settings
-from ssimae.model import Autoencoder
+from ssimae.networks import Network, stored_network
 from ssimae.threshold import Thresholds
 
 FORMAT = "ssimae-model-1"
@@ -23,14 +23,14 @@ FORMAT = "ssimae-model-1"
 class SavedModel:
     """A trained network with what is needed to inspect images with it."""
 
-    model: Autoencoder
+    model: Network
     settings: Settings
     precision: str
     """Arithmetic it was trained in: float32 or bfloat16."""
     thresholds: Thresholds | None
     """None while they have not been set."""
 
-    def with_model(self, model: Autoencoder) -> SavedModel:
+    def with_model(self, model: Network) -> SavedModel:
         """Return the same with the network elsewhere, such as on a GPU."""
         return dataclasses.replace(self, model=model)
 
@@ -82,18 +82,12 @@ def load_model(path: Path) -> SavedModel:
         raise ValueError(f"{path}: the metadata of the model is incomplete ({error})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    model = Autoencoder(settings.latent_dim, settings.patch_size, settings.channels)
-    expected = model.state_dict()
-    differing = sorted(
-        name
-        for name in expected.keys() | tensors.keys()
-        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
-    )
-    if differing:
-        raise ValueError(f"{path}: weights do not fit the network of its settings; first difference: {differing[0]}")
-    model.load_state_dict(tensors)
+    try:
+        network = stored_network(settings, tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return SavedModel(
-        model.eval(), settings, precision, Thresholds.from_dict(thresholds) if thresholds is not None else None
+        network, settings, precision, Thresholds.from_dict(thresholds) if thresholds is not None else None
     )
 
 

@@ -85,7 +85,7 @@ def predict(
     with progress.task("checking images", len(samples)) as task:
         problems = check_dataset(
             Dataset("images", "folder", Path("/"), (), samples),
-            patch_size=settings.patch_size,
+            patch_size=settings.smallest_side,
             scale=settings.scale,
             channels=settings.channels,
             data_range=settings.data_range,

@@ -125,8 +125,9 @@ def draw_previews(
     except (OSError, ValueError) as error:
         problems.append(f"The original cannot be shown: {error}.")
     path = results.folder.map_path(results.folder.reconstructions, inspection.defect, inspection.name)
+    rebuilds = results.settings.method != "dictionary"
     try:
-        reconstruction = _checked(read_float_map(path), shape)
+        reconstruction = _checked(read_float_map(path), shape) if rebuilds else None
     except FileNotFoundError:
         problems.append("There is no reconstruction in the run folder.")
     except (OSError, ValueError) as error:
@@ -156,6 +157,7 @@ def draw_previews(
             ),
             (f"Segmentation, {other.title}", draw_segmentation(original, other_maps, small)),
         ]
+    drawn = [(title, pixels) for title, pixels in drawn if rebuilds or not title.startswith("Reconstruction")]
     return [_preview(title, pixels, small, limit_bytes) for title, pixels in drawn], problems
 
 

@@ -16,6 +16,7 @@ from ssimae.config import Settings
 from ssimae.layouts import GOOD, UNLABELLED
 from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.stages import SKIPPED
+from ssimae.systems import title
 from ssimae.threshold import Thresholds
 
 TRAINING = "training"
@@ -74,8 +75,8 @@ class ModelResults:
 
     @property
     def title(self) -> str:
-        """Name of the model as the paper writes it: SSIM-AE or L2-AE."""
-        return f"{self.settings.loss.upper()}-AE"
+        """Name of the system as the paper writes it."""
+        return title(self.settings)
 
 
 def read_results(folder: RunFolder) -> ModelResults:

@@ -112,12 +112,12 @@ def write_report(root: Path) -> Path:
 
 def _read_comparison(results: ModelResults) -> tuple[ModelResults | None, str | None]:
     """Return the model of comparison, or why there is none although the run names one."""
-    loss = results.facts.get("compare")
-    if loss is None:
+    system = results.facts.get("compare")
+    if system is None:
         return None, None
-    nested = results.folder.comparison(str(loss))
+    nested = results.folder.comparison(str(system))
     if not nested.config.exists():
-        return None, f"No comparison: the run names a second model ({loss}), but {nested.root} holds no results."
+        return None, f"No comparison: the run names a second model ({system}), but {nested.root} holds no results."
     return read_results(nested), None
 
 

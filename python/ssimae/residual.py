@@ -5,35 +5,39 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
 from torch import Tensor
 
+from ssimae.cleaning import clean
 from ssimae.config import Settings
+from ssimae.dictionary import FeatureDictionary, score_map
 from ssimae.hardware import prepare_cpu
 from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.loss import ssim_loss
-from ssimae.model import Autoencoder
+from ssimae.model import Autoencoder, VariationalAutoencoder
+from ssimae.networks import Network
 from ssimae.scaling import restore_size, scale_image
 from ssimae.tiling import Stitcher, extract_patches
 
 BATCH = 64
 """Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
 
+_SAMPLES = 7  # stream of random numbers under the seed, beside those of training
+
 
 def inspect_image(
-    model: Autoencoder,
+    model: Network,
     image: NDArray[np.float32],
     settings: Settings,
     *,
     device: torch.device,
     precision: str,
     ignored: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Return the reconstruction and the residual map of one image, both of its size.
 
     Parameters
     ----------
-    model : Autoencoder
+    model : Autoencoder, VariationalAutoencoder or FeatureDictionary
         Trained network, on `device`.
     image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
     settings : Settings
@@ -46,11 +50,12 @@ def inspect_image(
 
     Returns
     -------
-    reconstruction : ndarray of the image's shape, float32
-        Mean of the patches' reconstructions where they overlap (Bergmann et al. 2019, sec. 4.2); the image itself
-        outside that rectangle.
+    reconstruction : ndarray of the image's shape, float32, or None
+        None for a dictionary, which rebuilds nothing; else the mean of the patches' reconstructions where they overlap
+        (Bergmann et al. 2019, sec. 4.2), and the image itself outside that rectangle.
     residual : ndarray of shape (h, w), float32
-        1 - SSIM in [0, 2], or the squared difference; the mean over channels. 0 where ignored.
+        1 - SSIM in [0, 2]; the squared difference; for a VAE that divided by the variance of its reconstructions; the
+        mean over channels. For a dictionary the distance of features. 0 where ignored.
 
     Raises
     ------
@@ -58,30 +63,57 @@ def inspect_image(
         If the image, or what is left of it, is smaller than a patch after scaling.
     """
     if ignored is None:
-        reconstruction, residual = _inspect_whole(model, image, settings, device=device, precision=precision)
-        return reconstruction, clean(residual, settings)
+        reconstruction, raw = _inspect_whole(model, image, settings, device=device, precision=precision)
+        return reconstruction, clean(raw, settings)
     frame = inspected_frame(ignored)
-    reconstruction, residual = image.copy(), np.zeros(image.shape[:2], np.float32)
-    reconstruction[frame], raw = _inspect_whole(
+    rebuilt, raw = _inspect_whole(
         model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision
     )
+    residual = np.zeros(image.shape[:2], np.float32)
     residual[frame] = clean(raw, settings, inside_frame(ignored))
+    if rebuilt is None:
+        return None, residual
+    reconstruction = image.copy()
+    reconstruction[frame] = rebuilt
     return reconstruction, residual
 
 
 def _inspect_whole(
-    model: Autoencoder, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    model: Network, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     prepare_cpu()
     scaled = scale_image(image, settings.scale)
-    height, width = scaled.shape[:2]
+    shape = image.shape[:2]
+    if isinstance(model, FeatureDictionary):
+        scores = score_map(
+            model,
+            scaled,
+            patch_size=settings.dictionary_patch,
+            stride=settings.dictionary_stride,
+            device=device,
+        )
+        return None, restore_size(scores, *shape)
+    reconstruction, residual = _rebuild(model, scaled, settings, device=device, precision=precision)
+    return restore_size(reconstruction, *shape), restore_size(residual, *shape)
+
+
+def _rebuild(
+    model: Autoencoder | VariationalAutoencoder,
+    image: NDArray[np.float32],
+    settings: Settings,
+    *,
+    device: torch.device,
+    precision: str,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    height, width = image.shape[:2]
     if min(height, width) < settings.patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
     # Mirrored past its border, so that pixels there lie in several patches as all others do.
     margin = settings.margin
-    padded = np.pad(scaled, ((margin, margin), (margin, margin), *([(0, 0)] * (scaled.ndim - 2))), mode="reflect")
+    padded = np.pad(image, ((margin, margin), (margin, margin), *([(0, 0)] * (image.ndim - 2))), mode="reflect")
     grid: dict[str, int] = {"patch_size": settings.patch_size, "stride": settings.stride}
     rebuilt = Stitcher(*padded.shape[:2], **grid, channels=settings.channels)
+    variances = Stitcher(*padded.shape[:2], **grid, channels=settings.channels) if settings.loss == "vae" else None
     differences = Stitcher(*padded.shape[:2], **grid) if settings.residual_average else None
     # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
     pixels = padded if padded.ndim == 3 else padded[:, :, None]
@@ -90,34 +122,85 @@ def _inspect_whole(
         stop = min(start + BATCH, rebuilt.n_patches)
         cut = extract_patches(pixels, **grid, start=start, stop=stop, out=patches[: stop - start])
         batch = torch.from_numpy(cut).to(device)
-        output = reconstruct(model, batch, precision)
+        output, variance = _rebuild_patches(model, batch, settings, precision, first=start)
         rebuilt.add(output.cpu())
         if differences is not None:
-            differences.add(difference(batch, output, settings).cpu())
+            differences.add(difference(batch, output, settings, variance).cpu())
+        elif variances is not None and variance is not None:
+            variances.add(variance.cpu())
     inner = (slice(margin, margin + height), slice(margin, margin + width))
     reconstruction = rebuilt.image()[inner]
-    reconstruction = reconstruction[:, :, 0] if settings.channels == 1 else reconstruction
     if differences is not None:
         residual = differences.image()[inner]
     else:
-        residual = difference(_as_batch(scaled), _as_batch(reconstruction), settings)[0].numpy()
-    shape = image.shape[:2]
-    return restore_size(reconstruction, *shape), restore_size(residual, *shape)
+        spread = None if variances is None else _as_batch(variances.image()[inner])
+        residual = difference(_as_batch(image), _as_batch(reconstruction), settings, spread)[0].numpy()
+    return reconstruction[:, :, 0] if settings.channels == 1 else reconstruction, residual
+
+
+def _rebuild_patches(
+    model: Autoencoder | VariationalAutoencoder, patches: Tensor, settings: Settings, precision: str, *, first: int
+) -> tuple[Tensor, Tensor | None]:
+    """Return the reconstruction of patches, the first of them number `first` of its image; of a VAE its variance too.
+
+    A VAE's latent values are drawn anew for each patch from the seed and the patch's number, so that an image always
+    gets the same map.
+    """
+    if not isinstance(model, VariationalAutoencoder):
+        return reconstruct(model, patches, precision), None
+    rng = np.random.default_rng([settings.seed, _SAMPLES, first])
+    noise = rng.standard_normal((settings.latent_samples, len(patches), model.latent_dim), dtype=np.float32)
+    return sample_reconstructions(model, patches, torch.from_numpy(noise).to(patches.device), precision)
 
 
 @torch.inference_mode()
-def reconstruct(model: Autoencoder, patches: Tensor, precision: str) -> Tensor:
-    """Return the reconstruction of patches (N, C, h, w) as contiguous float32."""
+def reconstruct(model: Autoencoder | VariationalAutoencoder, patches: Tensor, precision: str) -> Tensor:
+    """Return the reconstruction of patches (N, C, h, w) as contiguous float32; of a VAE that of its latent means."""
     with torch.autocast(patches.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output: Tensor = model(patches.contiguous(memory_format=torch.channels_last))
     return output.float().contiguous()
 
 
 @torch.inference_mode()
-def difference(images: Tensor, reconstructions: Tensor, settings: Settings) -> Tensor:
-    """Return the residual maps (N, h, w) of batches (N, C, h, w): 1 - SSIM or squared difference."""
-    if settings.loss == "l2":
-        return (images - reconstructions).square().mean(dim=1)
+def sample_reconstructions(
+    model: VariationalAutoencoder, patches: Tensor, noise: Tensor, precision: str
+) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of the reconstructions of patches (N, C, h, w) from S latent samples each.
+
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+    patches : Tensor of shape (N, C, h, w), float32 in [0, 1]
+    noise : Tensor of shape (S, N, d), float32
+        Standard normal.
+    precision : {"float32", "bfloat16"}
+
+    Returns
+    -------
+    mean, variance : Tensor of shape (N, C, h, w), float32
+        The variance is over the S samples, not S - 1: it is a scale, not an estimate.
+    """
+    with torch.autocast(patches.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        latent_mean, log_variance = (
+            part.float() for part in model.encode(patches.contiguous(memory_format=torch.channels_last))
+        )
+        deviation = (log_variance.clamp(max=20.0) / 2).exp()
+        samples = torch.stack([model.decode(latent_mean + deviation * draw).float() for draw in noise])
+    return samples.mean(dim=0).contiguous(), samples.var(dim=0, unbiased=False).contiguous()
+
+
+@torch.inference_mode()
+def difference(images: Tensor, reconstructions: Tensor, settings: Settings, variances: Tensor | None = None) -> Tensor:
+    """Return the residual maps (N, h, w) of batches (N, C, h, w): 1 - SSIM or squared difference.
+
+    With `variances`, those of a VAE's reconstructions, the squared difference is divided by them, or by the setting
+    `variance_floor` where they are less (Bergmann et al. 2019, sec. 4.1).
+    """
+    if settings.loss != "ssim":
+        squares = (images - reconstructions).square()
+        if variances is not None:
+            squares = squares / variances.clamp(min=settings.variance_floor)
+        return squares.mean(dim=1)
     maps: Tensor = ssim_loss(
         images,
         reconstructions,
@@ -131,48 +214,6 @@ def difference(images: Tensor, reconstructions: Tensor, settings: Settings) -> T
         c2=settings.c2,
     )
     return maps.mean(dim=1)
-
-
-def clean(
-    residual: NDArray[np.float32], settings: Settings, ignored: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Return a residual map smoothed and opened as the settings say; what is ignored takes no part and becomes 0."""
-    if ignored is None:
-        if settings.residual_smoothing > 0:
-            residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
-        return open_map(residual, settings.opening) if settings.opening > 1 else residual
-    if settings.residual_smoothing > 0:
-        weight = gaussian_filter((~ignored).astype(np.float32), settings.residual_smoothing, mode="reflect")
-        total = gaussian_filter(np.where(ignored, 0, residual), settings.residual_smoothing, mode="reflect")
-        residual = np.divide(total, weight, out=np.zeros_like(residual), where=~ignored)
-    if settings.opening > 1:
-        # As past the border of the image: every disk that covers an inspected pixel has a finite lowest value.
-        residual = open_map(np.where(ignored, np.float32(np.inf), residual), settings.opening)
-    return np.where(ignored, np.float32(0), residual)
-
-
-def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32]:
-    """Return the gray opening of a map with a flat disk.
-
-    Notes
-    -----
-    Opening the map once gives the same masks as opening every thresholded map, because a flat opening commutes with
-    thresholding. That needs pixels outside the image to take no part: +inf under erosion, -inf under dilation; SciPy's
-    default borders break the equality.
-    """
-    disk = disk_footprint(diameter)
-    # Disks whose anchor lies outside the image count too: else an even disk opens the four borders differently.
-    padded = np.pad(residual, diameter, constant_values=np.inf)
-    eroded = grey_erosion(padded, footprint=disk, mode="constant", cval=np.inf)
-    opened: NDArray[np.float32] = grey_dilation(eroded, footprint=disk, mode="constant", cval=-np.inf)
-    return np.ascontiguousarray(opened[diameter:-diameter, diameter:-diameter])
-
-
-def disk_footprint(diameter: int) -> NDArray[np.bool_]:
-    """Return the pixels whose centres lie in a disk; diameter 4 is 4 x 4 without its corners."""
-    offset = np.arange(diameter) - (diameter - 1) / 2
-    inside: NDArray[np.bool_] = offset[:, None] ** 2 + offset[None, :] ** 2 <= (diameter / 2) ** 2
-    return inside
 
 
 def _as_batch(image: NDArray[np.float32]) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 
 from ssimae.config import INSPECTION, Settings
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
+from ssimae.features import pretrained_state
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
 from ssimae.metrics import Evaluation
@@ -34,6 +35,7 @@ from ssimae.stages import (
     train_stage,
 )
 from ssimae.synthetic import write_woven_dataset
+from ssimae.systems import PRETRAINED, TITLES, as_system
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +50,11 @@ class Job:
     """Mask of the pixels that are not inspected, or a folder of one for each image."""
     settings: Settings
     compare: str | None = None
-    """Loss of a second model trained with the same budget, or None."""
+    """A second system of the paper, trained with the same budget, or None."""
     weights: Path | None = None
     """Finished run whose networks are taken instead of training; only `INSPECTION` settings may differ."""
+    pretrained: Path | None = None
+    """File of pretrained weights for FM-AE or the dictionary; None for torchvision's cache."""
     preset: str = "default"
     quick: bool = False
     device: str = "auto"
@@ -64,7 +68,7 @@ class Outcome:
 
     folder: RunFolder
     evaluations: dict[str, Evaluation | None]
-    """By loss; None where there are no masks."""
+    """By system; None where there are no masks."""
 
 
 def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
@@ -80,8 +84,9 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         If Ctrl-C or SIGTERM ended the training; :func:`resume` goes on.
     """
     device = resolve_device(job.device)
-    if job.compare == job.settings.loss:
-        raise ValueError(f"`--compare` {job.compare} is the loss of the first model already")
+    if job.compare == job.settings.system:
+        raise ValueError(f"`--compare` {job.compare} is the first model already")
+    _check_pretrained(job)
     if job.data is None and job.ignore is not None:
         raise ValueError("`--ignore` is for your own images: name them with --data")
     dataset = None
@@ -119,6 +124,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
             settings=settings,
             compare=facts.get("compare"),
             weights=Path(facts["weights"]) if "weights" in facts else None,
+            pretrained=Path(facts["pretrained"]) if "pretrained" in facts else None,
             preset=facts["preset"],
             quick=facts["quick"],
             device=device,
@@ -148,13 +154,13 @@ def _continue(
     if job.compare is not None:
         nested = folder.comparison(job.compare)
         nested.root.mkdir(exist_ok=True)
-        settings = dataclasses.replace(job.settings, loss=job.compare)  # type: ignore[arg-type]
+        settings = as_system(job.settings, job.compare)
         models.append((settings, nested))
         if not nested.config.exists():
             nested.write_config(settings, facts)
     evaluations: dict[str, Evaluation | None] = {}
     for settings, part in models:
-        evaluations[settings.loss] = _run_model(part, dataset, good, device, progress, job=job)
+        evaluations[settings.system] = _run_model(part, dataset, good, device, progress, job=job)
     if not job.train_only:
         write_report(folder.root)
     return Outcome(folder, evaluations)
@@ -171,13 +177,13 @@ def _run_model(
 ) -> Evaluation | None:
     settings, facts = folder.read_config()
     if not folder.model.exists() and job.weights is not None:
-        source = _trained(job.weights, settings.loss)
+        source = _trained(job.weights, settings.system)
         _, trained = source.read_config()
-        names = ("warnings", "plateau", "precision")
+        names = ("warnings", "plateau", "features", "precision")
         folder.write_config(settings, facts | {name: trained[name] for name in names if name in trained})
         adopt_stage(folder, source, settings)
     elif not folder.model.exists():
-        training = train_stage(folder, good, settings, device=device, progress=progress)
+        training = train_stage(folder, good, settings, pretrained=job.pretrained, device=device, progress=progress)
         warnings = list(facts["warnings"])
         if training.collapsed:
             warnings.append(
@@ -186,7 +192,9 @@ def _run_model(
                 "plateau."
             )
             logger.warning("%s", warnings[-1])
-        folder.write_config(settings, {**facts, "warnings": warnings, "plateau": training.plateau})
+        learned = {"plateau": training.plateau, "features": training.features, "precision": training.precision}
+        known = {name: value for name, value in learned.items() if value is not None}
+        folder.write_config(settings, {**facts, "warnings": warnings, **known})
     saved, thresholds = threshold_stage(
         folder, good, facts.get("threshold_images", []), device=device, progress=progress
     )
@@ -210,15 +218,15 @@ def evaluate(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     samples = test_samples(open_dataset(facts["data"], ignore=ignore_of(facts)))
     if not has_masks(samples):
         raise ValueError(f"{facts['data']}: no ground-truth masks, so there are no metrics")
-    parts: dict[str, RunFolder] = {settings.loss: folder}
+    parts: dict[str, RunFolder] = {settings.system: folder}
     if "compare" in facts:
         parts[facts["compare"]] = folder.comparison(facts["compare"])
     evaluations: dict[str, Evaluation] = {}
     with folder.locked():
-        for loss, part in parts.items():
+        for system, part in parts.items():
             evaluation = evaluate_stage(part, samples, progress)
             if evaluation is not None:
-                evaluations[loss] = evaluation
+                evaluations[system] = evaluation
     return evaluations
 
 
@@ -232,7 +240,7 @@ def _checked(dataset: Dataset, settings: Settings, progress: Progress) -> Datase
     with progress.task("checking images", len(dataset.train) + len(dataset.test)) as task:
         problems = check_dataset(
             dataset,
-            patch_size=settings.patch_size,
+            patch_size=settings.smallest_side,
             scale=settings.scale,
             channels=settings.channels,
             data_range=settings.data_range,
@@ -277,16 +285,28 @@ def _check_weights(weights: Path, job: Job, dataset: Dataset | None, device: tor
             )
     if dataset is None or dataset_fingerprint(dataset) != facts["fingerprint"]:
         raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
-    for loss in (job.settings.loss, job.compare):
-        if loss is not None and not _trained(weights, loss).thresholds.exists():
-            raise FileNotFoundError(f"{weights}: holds no finished {loss.upper()} model")
+    for system in (job.settings.system, job.compare):
+        if system is not None and not _trained(weights, system).thresholds.exists():
+            raise FileNotFoundError(f"{weights}: holds no finished {TITLES[system]}")
 
 
-def _trained(weights: Path, loss: str) -> RunFolder:
-    """Return the part of a run that holds the network of a loss."""
+def _check_pretrained(job: Job) -> None:
+    """Refuse pretrained weights that are missing, not torchvision's, or needed by two systems at once."""
+    systems = [name for name in (job.settings.system, job.compare) if name in PRETRAINED]
+    if job.settings.features == "random" or job.weights is not None:
+        systems = []
+    if job.pretrained is not None and len(systems) != 1:
+        needs = "two systems need one each" if systems else "no system here needs them"
+        raise ValueError(f"{job.pretrained}: pretrained weights, but {needs}")
+    for name in systems:
+        pretrained_state(PRETRAINED[name], job.pretrained)
+
+
+def _trained(weights: Path, system: str) -> RunFolder:
+    """Return the part of a run that holds the network of a system."""
     folder = RunFolder(weights)
     settings, _ = folder.read_config()
-    return folder if settings.loss == loss else folder.comparison(loss)
+    return folder if settings.system == system else folder.comparison(system)
 
 
 def _dataset_name(job: Job, dataset: Dataset) -> str:
@@ -325,5 +345,6 @@ def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
         "warnings": warnings,
         **({"ignore": os.path.abspath(job.ignore)} if job.ignore is not None else {}),
         **({"weights": str(job.weights.resolve())} if job.weights is not None else {}),
+        **({"pretrained": str(job.pretrained.resolve())} if job.pretrained is not None else {}),
         **({"compare": job.compare} if job.compare is not None else {}),
     }

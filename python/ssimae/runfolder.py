@@ -45,9 +45,9 @@ class RunFolder:
         self.curves = root / "curves.npz"
         self.report = root / "report.html"
 
-    def comparison(self, loss: str) -> RunFolder:
-        """Return the nested run that a comparison model of another loss fills."""
-        return RunFolder(self.root / loss)
+    def comparison(self, system: str) -> RunFolder:
+        """Return the nested run that a comparison with another system fills."""
+        return RunFolder(self.root / system)
 
     def map_path(self, folder: Path, defect: str, name: str) -> Path:
         """Return where the map of one image lies below `reconstructions` or `residuals`."""

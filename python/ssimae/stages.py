@@ -17,14 +17,16 @@ from ssimae.hardware import describe
 from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.images import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
+from ssimae.learn import learn
 from ssimae.metrics import Evaluation
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.residual import inspect_image
 from ssimae.runfolder import RunFolder
 from ssimae.scoring import gather, has_masks, write_scores
+from ssimae.systems import title
 from ssimae.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
-from ssimae.train import Training, train
+from ssimae.train import Training
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +62,19 @@ def train_stage(
     good: GoodImages,
     settings: Settings,
     *,
+    pretrained: Path | None = None,
     device: torch.device,
     progress: Progress,
 ) -> Training:
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
     parts, ignored = good.training_parts(settings)
     folder.state.parent.mkdir(exist_ok=True)
-    with noted_signals() as interrupted, progress.task(_training_name(settings), settings.patches_total) as task:
-        training = train(
+    with noted_signals() as interrupted, progress.task(f"training {title(settings)}", settings.patches_total) as task:
+        training = learn(
             parts,
             settings,
             ignored=ignored,
+            pretrained=pretrained,
             device=device,
             state=folder.state,
             on_resume=folder.trim_log,
@@ -88,10 +92,6 @@ def adopt_stage(folder: RunFolder, source: RunFolder, settings: Settings) -> Non
     if source.log.exists():
         write_bytes(folder.log, source.log.read_bytes())
     save_model(folder.model, replace(saved, settings=settings, thresholds=None))
-
-
-def _training_name(settings: Settings) -> str:
-    return f"training {settings.loss.upper()}-AE"
 
 
 def threshold_stage(
@@ -150,7 +150,8 @@ def predict_stage(
         for count, sample in enumerate(samples, 1):
             residual_path = folder.map_path(folder.residuals, sample.defect, sample.name)
             reconstruction_path = folder.map_path(folder.reconstructions, sample.defect, sample.name)
-            if residual_path.exists() and reconstruction_path.exists():
+            rebuilt = settings.method != "dictionary"
+            if residual_path.exists() and (reconstruction_path.exists() or not rebuilt):
                 residual = read_float_map(residual_path)
             else:
                 image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
@@ -163,6 +164,8 @@ def predict_stage(
                     ignored=read_ignored(sample, image.shape),
                 )
                 for path, array in ((reconstruction_path, reconstruction), (residual_path, residual)):
+                    if array is None:
+                        continue
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_float_tiff(path, array)
             mask, found, verdict = segment(residual, thresholds)

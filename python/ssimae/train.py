@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import nn
 
 from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.hardware import prepare_cpu, resolve_precision
-from ssimae.loss import ssim_loss
-from ssimae.model import Autoencoder
+from ssimae.networks import Network, new_autoencoder
+from ssimae.objective import batch_loss, constant_loss
 from ssimae.schedule import learning_rate
 from ssimae.state import Progress, load_state, save_state
 from ssimae.training_log import LogLine, TrainingLog
@@ -30,16 +30,19 @@ PLATEAU = 0.97
 class Training:
     """Outcome of a training: the network, its last loss, and what a reader should know."""
 
-    model: Autoencoder
+    model: Network
     loss: float
-    plateau: float
+    plateau: float | None
+    """Loss of a constant output; None for what has none."""
     precision: str
     elapsed_s: float
+    features: str | None = None
+    """Which weights a fixed network of features had: ``imagenet:`` and their SHA-256, or ``random:`` and the seed."""
 
     @property
     def collapsed(self) -> bool:
         """Whether the network still does no better than a constant output."""
-        return self.loss > PLATEAU * self.plateau
+        return self.plateau is not None and self.loss > PLATEAU * self.plateau
 
 
 def train(
@@ -47,6 +50,7 @@ def train(
     settings: Settings,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
+    features: nn.Module | None = None,
     device: torch.device,
     state: Path | None = None,
     on_resume: Callable[[int], None] | None = None,
@@ -64,6 +68,8 @@ def train(
         Loss, network, budget, learning rate and seed.
     ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
         Pixels of each image that are not inspected; patches of which they are more than a quarter are not drawn.
+    features : Module or None
+        Fixed network of FM-AE, which alone needs one.
     device : torch.device
         Where to train.
     state : Path or None
@@ -92,10 +98,11 @@ def train(
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs
-    model = Autoencoder(settings.latent_dim, settings.patch_size, settings.channels, seed=settings.seed)
+    model = new_autoencoder(settings, seed=settings.seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    plateau = _plateau(crops.batch(0), settings)
+    fixed = None if features is None else features.to(device)
+    plateau = constant_loss(crops.batch(0).to(device), settings, features=fixed)
     resumed = load_state(state, model, optimizer) if state is not None and state.exists() else Progress()
     log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=on_log)
     saved = time.monotonic()
@@ -107,9 +114,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = lr
         batch = crops.batch(step).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            reconstruction = model(batch)
-        loss = training_loss(batch, reconstruction.float(), settings)
+        loss = batch_loss(model, batch, settings, step=step, precision=precision, features=fixed)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
@@ -130,26 +135,3 @@ def train(
             raise InterruptedRunError(signal, step + 1, steps)
 
     return Training(model.eval(), log.loss or 0.0, plateau, precision, log.elapsed)
-
-
-def training_loss(patches: Tensor, reconstruction: Tensor, settings: Settings) -> Tensor:
-    """Return the loss of a batch (N, C, h, w): mean of 1 - SSIM, or mean squared error (sec. 3.1 and 3.2)."""
-    if settings.loss == "l2":
-        return torch.nn.functional.mse_loss(reconstruction, patches)
-    return ssim_loss(
-        patches,
-        reconstruction,
-        data_range=1.0,
-        window=settings.window,
-        window_size=settings.window_size,
-        sigma=settings.sigma,
-        border=settings.border,
-        c1=settings.c1,
-        c2=settings.c2,
-    )
-
-
-def _plateau(patches: Tensor, settings: Settings) -> float:
-    """Return the loss of the best-known dead end: each patch rebuilt as its own mean."""
-    constant = patches.mean(dim=(2, 3), keepdim=True).expand_as(patches).contiguous()
-    return float(training_loss(patches.clone(), constant, settings))

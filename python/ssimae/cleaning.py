@@ -1,0 +1,51 @@
+"""What is done to a residual map before it is thresholded: smoothing, and opening with a disk."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
+
+from ssimae.config import Settings
+
+
+def clean(
+    residual: NDArray[np.float32], settings: Settings, ignored: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Return a residual map smoothed and opened as the settings say; what is ignored takes no part and becomes 0."""
+    if ignored is None:
+        if settings.residual_smoothing > 0:
+            residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
+        return open_map(residual, settings.opening) if settings.opening > 1 else residual
+    if settings.residual_smoothing > 0:
+        weight = gaussian_filter((~ignored).astype(np.float32), settings.residual_smoothing, mode="reflect")
+        total = gaussian_filter(np.where(ignored, 0, residual), settings.residual_smoothing, mode="reflect")
+        residual = np.divide(total, weight, out=np.zeros_like(residual), where=~ignored)
+    if settings.opening > 1:
+        # As past the border of the image: every disk that covers an inspected pixel has a finite lowest value.
+        residual = open_map(np.where(ignored, np.float32(np.inf), residual), settings.opening)
+    return np.where(ignored, np.float32(0), residual)
+
+
+def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32]:
+    """Return the gray opening of a map with a flat disk.
+
+    Notes
+    -----
+    Opening the map once gives the same masks as opening every thresholded map, because a flat opening commutes with
+    thresholding. That needs pixels outside the image to take no part: +inf under erosion, -inf under dilation; SciPy's
+    default borders break the equality.
+    """
+    disk = disk_footprint(diameter)
+    # Disks whose anchor lies outside the image count too: else an even disk opens the four borders differently.
+    padded = np.pad(residual, diameter, constant_values=np.inf)
+    eroded = grey_erosion(padded, footprint=disk, mode="constant", cval=np.inf)
+    opened: NDArray[np.float32] = grey_dilation(eroded, footprint=disk, mode="constant", cval=-np.inf)
+    return np.ascontiguousarray(opened[diameter:-diameter, diameter:-diameter])
+
+
+def disk_footprint(diameter: int) -> NDArray[np.bool_]:
+    """Return the pixels whose centres lie in a disk; diameter 4 is 4 x 4 without its corners."""
+    offset = np.arange(diameter) - (diameter - 1) / 2
+    inside: NDArray[np.bool_] = offset[:, None] ** 2 + offset[None, :] ** 2 <= (diameter / 2) ** 2
+    return inside

@@ -1,0 +1,115 @@
+"""The verb ``reproduce``: the results of the paper made again, beside the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from ssimae.bars import progress_bars
+from ssimae.cli_flags import parse_flags
+from ssimae.reproduce.materials import Budget, Plan, find_materials, find_pretrained
+from ssimae.reproduce.reproduction import reproduce as make_again
+from ssimae.reproduce.results import verify
+from ssimae.reproduce.targets import Target
+from ssimae.reproduce.woven import reproduce_woven, woven_table
+
+OK, BAD_INPUT, SKIPPED = 0, 2, 3
+
+_FIGURES: tuple[Target, ...] = ("fig5", "fig6", "fig7", "table2")
+
+
+@dataclass(frozen=True)
+class _ReproduceFlags:
+    """Make the paper's figures and tables again, and print its values, ours and the difference.
+
+    Every training is a run folder of its own below --out: what is finished is not repeated, and what was interrupted
+    goes on. The numbers of each go to --results.
+    """
+
+    target: tyro.conf.Positional[Literal["fig5", "fig6", "fig7", "table2", "woven", "all"] | None] = None
+    """fig5: reconstructions and segmentations; fig6: ROC curves of the systems; fig7: overlap with the defects; table2:
+    latent dimension, window, patch size; woven: both losses on the embedded textures, drawn anew for each seed."""
+    data: tuple[Path, ...] = ()
+    """Data sets with masks, NanoTWICE or the layout of MVTec AD. Default: the embedded textures."""
+    budget: Budget = "quick"
+    """quick: a tenth of the paper's patches; paper: all 2,000,000."""
+    epochs: int | None = None
+    """Another number of passes than the budget's."""
+    seeds: tuple[int, ...] = (0,)
+    """One training each; several give mean and spread."""
+    weights: tuple[Path, ...] = ()
+    """Files of torchvision's pretrained weights for FM-AE and the dictionary, where its cache does not hold them."""
+    ray: str | None = None
+    """Address of a Ray cluster that trainings are spread over; `local` for one on this machine."""
+    out: Path = Path("runs/reproduce")
+    """Folder of the runs and figures."""
+    results: Path = Path("results")
+    """Folder of the numbers."""
+    verify: bool = False
+    """Compute the metrics of all results again from the residual maps in --out, instead of anything else."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    debug: bool = False
+    """Show the traceback of errors."""
+
+
+def reproduce(arguments: list[str]) -> int:
+    """Run the verb and return its exit code: 3 where something could not be run or verified."""
+    flags = parse_flags(_ReproduceFlags, "reproduce", arguments)
+    if flags.verify:
+        return _verify(flags)
+    if flags.target is None:
+        raise ValueError("`reproduce` needs a target: fig5, fig6, fig7, table2, woven or all; or --verify")
+    if not flags.seeds:
+        raise ValueError("`--seeds` needs at least one")
+    failed = False
+    if flags.target != "woven":
+        failed = _figures((flags.target,) if flags.target != "all" else _FIGURES, flags)
+    if flags.target in ("woven", "all"):
+        out = flags.out / "woven-seeds"
+        with progress_bars() as progress:
+            rows = reproduce_woven(out, flags.seeds, device=flags.device, progress=progress)
+        print(woven_table(rows))
+        print(f"{out / 'woven.json'}: written")
+    return SKIPPED if failed else OK
+
+
+def _figures(targets: tuple[Target, ...], flags: _ReproduceFlags) -> bool:
+    """Make figures and tables and print what came of them; returns whether something could not be run."""
+    plan = Plan(
+        materials=find_materials(flags.data, flags.out),
+        budget=flags.budget,
+        seeds=flags.seeds,
+        epochs=flags.epochs,
+        pretrained=find_pretrained(flags.weights),
+    )
+    with progress_bars() as progress:
+        made = make_again(
+            targets,
+            plan,
+            out=flags.out,
+            results=flags.results,
+            device=flags.device,
+            ray=flags.ray,
+            progress=progress,
+        )
+    print("\n\n".join(table.as_text() for table in made.tables))
+    for name, reason in made.failures.items():
+        print(f"not run: {name}: {reason}")
+    figures = ", ".join(str(path) for path in made.written)
+    print(f"{figures or 'no figure'}: written; runs in {flags.out}, numbers in {flags.results}")
+    return bool(made.failures)
+
+
+def _verify(flags: _ReproduceFlags) -> int:
+    with progress_bars() as progress:
+        found = verify(flags.results, flags.out, progress=progress)
+    for item in found:
+        word = {True: "agrees", False: "DIFFERS", None: "not tested"}[item.agrees]
+        print(f"{word:>10}  {item.cell}: {item.note}")
+    if any(item.agrees is False for item in found):
+        return BAD_INPUT
+    return OK if all(item.agrees for item in found) else SKIPPED

@@ -1,0 +1,183 @@
+"""Pretrained networks of torchvision as fixed extractors of features; nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import pickle
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+Name = Literal["alexnet", "resnet18"]
+
+FILES: dict[Name, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
+"""Torchvision's names of its ImageNet weights; the digits begin the SHA-256 of the file."""
+
+URL = "https://download.pytorch.org/models/"
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the colours of ImageNet, in [0, 1], which torchvision's weights expect taken off."""
+
+
+def pretrained_state(name: Name, file: Path | None) -> tuple[dict[str, Tensor], str]:
+    """Return torchvision's ImageNet weights of a network, and the SHA-256 of their file.
+
+    Parameters
+    ----------
+    name : {"alexnet", "resnet18"}
+    file : Path or None
+        File of the weights; None for the cache of torchvision (``torch.hub.get_dir()``).
+
+    Raises
+    ------
+    OSError
+        If there is no such file; the message says which one is wanted, where it comes from and where it may lie.
+    ValueError
+        If it is not the one that torchvision names, or damaged.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / FILES[name] if file is None else file
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; it holds torchvision's ImageNet weights of {name} and comes from "
+            f"{URL}{FILES[name]}: put it there, or name it with --weights FILE"
+        )
+    digest = _digest(path)
+    wanted = _digits(name)
+    if not digest.startswith(wanted):
+        raise ValueError(f"{path}: not torchvision's {FILES[name]}: its SHA-256 begins {digest[:8]}, not {wanted}")
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+    return state, digest
+
+
+def pretrained_name(file: Path) -> Name:
+    """Return the network whose pretrained weights a file holds.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read, or is neither of them.
+    """
+    digest = _digest(file)
+    for name in FILES:
+        if digest.startswith(_digits(name)):
+            return name
+    raise ValueError(f"{file}: neither {' nor '.join(FILES.values())} of torchvision: its SHA-256 begins {digest[:8]}")
+
+
+def _digits(name: Name) -> str:
+    return Path(FILES[name]).stem.rsplit("-", 1)[1]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class AlexNetFeatures(nn.Module):
+    """Output of the first three convolution layers of AlexNet, each with its ReLU (FM-AE, sec. 4.1).
+
+    Called with images (N, C, h, w), float in [0, 1], C = 1 or 3 and at least 31 pixels a side, it returns
+    (N, 384, h', w'). The weights are fixed; gradients reach the images. `source` says where the weights come from.
+    """
+
+    def __init__(self, state: dict[str, Tensor] | None, source: str, seed: int = 0) -> None:
+        super().__init__()
+        network = _torchvision_network("alexnet", state, seed)
+        # Up to the ReLU behind the third convolution: what the fourth one sees.
+        self.layers = nn.Sequential(*list(network.get_submodule("features").children())[:8])
+        for layer in self.layers:
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = False  # the convolution's output is needed for the gradient
+        self.source = source
+        _fix(self)
+
+    @classmethod
+    def pretrained(cls, file: Path | None = None) -> Self:
+        """Return those of ImageNet; see :func:`pretrained_state` for `file` and errors."""
+        state, digest = pretrained_state("alexnet", file)
+        return cls(state, f"imagenet:{digest}")
+
+    @classmethod
+    def random(cls, seed: int) -> Self:
+        """Return random ones, the same for the same seed."""
+        return cls(None, f"random:{seed}", seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of images."""
+        features: Tensor = self.layers(_as_imagenet(images))
+        return features
+
+
+class ResNet18Features(nn.Module):
+    """Features of ResNet-18 before its classifier, averaged over the image: (N, 512) for images (N, C, h, w).
+
+    Images are float in [0, 1], C = 1 or 3, of any size; patches of 16 and 32 pixels leave a single place to average.
+    The weights are fixed. `source` says where the weights come from.
+    """
+
+    def __init__(self, state: dict[str, Tensor] | None, source: str, seed: int = 0) -> None:
+        super().__init__()
+        self.network = _torchvision_network("resnet18", state, seed)
+        self.network.set_submodule("fc", nn.Identity())
+        self.source = source
+        _fix(self)
+
+    @classmethod
+    def pretrained(cls, file: Path | None = None) -> Self:
+        """Return those of ImageNet; see :func:`pretrained_state` for `file` and errors."""
+        state, digest = pretrained_state("resnet18", file)
+        return cls(state, f"imagenet:{digest}")
+
+    @classmethod
+    def random(cls, seed: int) -> Self:
+        """Return random ones, the same for the same seed."""
+        return cls(None, f"random:{seed}", seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of images."""
+        features: Tensor = self.network(_as_imagenet(images))
+        return features
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode: the statistics of batch normalisation are fixed, too."""
+        return super().train(False)
+
+
+def _torchvision_network(name: Name, state: dict[str, Tensor] | None, seed: int) -> nn.Module:
+    """Return a network of torchvision with given weights, or with random ones."""
+    try:
+        from torchvision import models  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise ValueError(f"{name} needs torchvision: pip install 'ssimae[features]'") from error
+    with torch.random.fork_rng(devices=[]):  # torchvision draws initial weights, which nobody needs
+        network: nn.Module = getattr(models, name)(weights=None)
+    if state is not None:
+        network.load_state_dict(state)
+        return network
+    generator = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_in = layer.weight[0].numel()
+            with torch.no_grad():
+                layer.weight.normal_(0.0, math.sqrt(2 / fan_in), generator=generator)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+    return network
+
+
+def _fix(network: nn.Module) -> None:
+    network.eval()
+    network.requires_grad_(False)
+
+
+def _as_imagenet(images: Tensor) -> Tensor:
+    """Return images as torchvision's weights expect them: three channels, mean and spread of ImageNet taken off."""
+    mean = torch.tensor(_MEAN, dtype=images.dtype, device=images.device)[:, None, None]
+    std = torch.tensor(_STD, dtype=images.dtype, device=images.device)[:, None, None]
+    return (images.expand(-1, 3, -1, -1) - mean) / std

@@ -1,0 +1,48 @@
+"""Which network a system has, new or from stored weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ssimae.config import Settings
+from ssimae.dictionary import FeatureDictionary
+from ssimae.model import Autoencoder, VariationalAutoencoder
+
+Network = Autoencoder | VariationalAutoencoder | FeatureDictionary
+"""What a model file holds."""
+
+
+def new_autoencoder(settings: Settings, *, seed: int | None = None) -> Autoencoder | VariationalAutoencoder:
+    """Return the untrained autoencoder that settings describe."""
+    kind = VariationalAutoencoder if settings.loss == "vae" else Autoencoder
+    return kind(settings.latent_dim, settings.patch_size, settings.channels, seed=seed)
+
+
+def stored_network(settings: Settings, tensors: Mapping[str, Tensor]) -> Network:
+    """Return the network of stored weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the network that the settings describe.
+    """
+    if settings.method == "dictionary":
+        return FeatureDictionary.from_state(dict(tensors))
+    network = new_autoencoder(settings)
+    _check_shapes(network, tensors)
+    network.load_state_dict(dict(tensors))
+    network.eval()
+    return network
+
+
+def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    expected = network.state_dict()
+    differing = sorted(
+        name
+        for name in expected.keys() | tensors.keys()
+        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
+    )
+    if differing:
+        raise ValueError(f"weights do not fit the network of its settings; first difference: {differing[0]}")

@@ -1,0 +1,142 @@
+"""One training run of a sweep: a run folder of its own, finished once, resumed after any interruption."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssimae.config import Settings
+from ssimae.errors import SafeguardError
+from ssimae.progress import Progress, SilentProgress
+from ssimae.run import Job, resume, start
+from ssimae.runfolder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one run of a sweep trains, on what, and where below the sweep's folder its results lie."""
+
+    name: str
+    """Folder below the sweep's: data set, what sets the cell apart, and seed."""
+    data: Path
+    settings: Settings
+    preset: str
+    quick: bool = False
+    pretrained: Path | None = None
+    """File of the pretrained weights of its system, where torchvision's cache does not hold them."""
+    source: str | None = None
+    """Cell whose network is taken instead of training, where only the inspection differs."""
+
+    def folder(self, out: Path) -> RunFolder:
+        """Return where the results of the cell lie below the folder of the sweep."""
+        return RunFolder(out / self.name)
+
+    def is_done(self, out: Path) -> bool:
+        """Return whether its run is finished: the report is written last."""
+        return self.folder(out).report.exists()
+
+
+def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
+    """Run a cell to its end, from wherever an earlier attempt stopped; nothing is done for a finished one.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the cell cannot be run, or its folder holds a run with other settings.
+    InterruptedRunError
+        If Ctrl-C or SIGTERM ended the training; the next call goes on.
+    """
+    folder = cell.folder(out)
+    if folder.config.exists():
+        stored, _ = folder.read_config()
+        if stored != cell.settings:
+            name = next(name for name, value in vars(stored).items() if value != getattr(cell.settings, name))
+            raise ValueError(
+                f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, "
+                f"not {getattr(cell.settings, name)}; choose another --out"
+            )
+        if not cell.is_done(out):
+            resume(folder.root, device=device, progress=progress)
+        return
+    job = Job(
+        data=cell.data,
+        settings=cell.settings,
+        weights=None if cell.source is None else out / cell.source,
+        pretrained=cell.pretrained,
+        preset=cell.preset,
+        quick=cell.quick,
+        device=device,
+    )
+    start(job, folder.root, force=False, progress=progress)
+
+
+def run_cells(
+    cells: Sequence[Cell], out: Path, *, device: str, ray: str | None = None, progress: Progress
+) -> dict[str, str]:
+    """Run all cells and return, by name, why some could not be.
+
+    Those that take another cell's network come after it. With `ray`, the address of a Ray cluster (``auto``, or
+    ``local`` for one on this machine), each cell is a task of its own; all machines must see the same folders.
+
+    Raises
+    ------
+    InterruptedRunError
+        If Ctrl-C or SIGTERM ended a training here; the next call goes on.
+    """
+    cells = list({cell.name: cell for cell in cells}.values())
+    failures: dict[str, str] = {}
+    for wave in ([cell for cell in cells if cell.source is None], [cell for cell in cells if cell.source is not None]):
+        waiting = [cell for cell in wave if not cell.is_done(out) and cell.source not in failures]
+        failures |= {cell.name: f"{cell.source} failed" for cell in wave if cell.source in failures}
+        failures |= _spread(waiting, out, device, ray) if ray is not None else _in_turn(waiting, out, device, progress)
+    for name, reason in failures.items():
+        logger.warning("%s: not run: %s", name, reason)
+    return failures
+
+
+def _in_turn(cells: Sequence[Cell], out: Path, device: str, progress: Progress) -> dict[str, str]:
+    failures = {}
+    for number, cell in enumerate(cells, 1):
+        with progress.task(f"{cell.name} ({number} of {len(cells)})", 1) as task:
+            try:
+                run_cell(cell, out, device=device, progress=progress)
+            except (OSError, ValueError, SafeguardError) as error:
+                failures[cell.name] = str(error)
+            task.update(1)
+    return failures
+
+
+def _spread(cells: Sequence[Cell], out: Path, device: str, address: str) -> dict[str, str]:
+    """Run cells as tasks of a Ray cluster."""
+    try:
+        import ray  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ValueError("`--ray` needs Ray: pip install 'ssimae[ray]'") from error
+    ray.init(address=None if address == "local" else address, log_to_driver=False)
+    try:
+        # A training keeps about two cores busy; Ray places by what a task asks for.
+        task: Any = ray.remote(num_cpus=2 if device in ("auto", "cpu") else 1, max_retries=3)(_run_quietly)
+        pending = {task.remote(cell, out.absolute(), device): cell for cell in cells}
+        failures: dict[str, str] = {}
+        while pending:
+            (done,), _ = ray.wait(list(pending), num_returns=1)
+            cell = pending.pop(done)
+            if (reason := ray.get(done)) is not None:
+                failures[cell.name] = reason
+        return failures
+    finally:
+        ray.shutdown()
+
+
+def _run_quietly(cell: Cell, out: Path, device: str) -> str | None:
+    """Run a cell where nobody looks on; returns why it failed, or None."""
+    try:
+        run_cell(cell, out, device=device, progress=SilentProgress())
+    except (OSError, ValueError, SafeguardError) as error:
+        return str(error)
+    return None

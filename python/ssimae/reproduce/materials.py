@@ -1,0 +1,114 @@
+"""Which data, which presets and which budgets the paper's results are made again with."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ssimae.config import Settings, preset
+from ssimae.features import pretrained_name
+from ssimae.layouts import open_dataset
+from ssimae.reproduce.cells import Cell
+from ssimae.synthetic import write_woven_dataset
+from ssimae.systems import PRETRAINED, as_system
+
+Budget = Literal["quick", "paper"]
+
+WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
+"""Passes over 2,000 small patches of the embedded textures."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """One data set, and the settings that the paper uses on such."""
+
+    name: str
+    data: Path
+    preset: str
+    has_paper_values: bool
+    """Whether the paper's numbers are of this data set."""
+
+    def settings(self, budget: Budget) -> Settings:
+        """Return the settings of SSIM-AE at a budget."""
+        if self.preset == "woven":
+            return dataclasses.replace(preset("woven"), epochs=WOVEN_EPOCHS[budget])
+        return preset(self.preset, quick=budget == "quick")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all cells of a reproduction share."""
+
+    materials: tuple[Material, ...]
+    budget: Budget
+    seeds: tuple[int, ...]
+    epochs: int | None = None
+    """Other than the budget's, or None."""
+    pretrained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    """Files of pretrained weights by network, where torchvision's cache does not hold them."""
+
+    def cell(self, material: Material, system: str, seed: int, **changes: Any) -> Cell:
+        """Return the cell of a system on a data set, single settings changed."""
+        base = material.settings(self.budget)
+        settings = dataclasses.replace(as_system(base, system), seed=seed, **changes)
+        if self.epochs is not None:
+            settings = dataclasses.replace(settings, epochs=self.epochs)
+        # A change to what the preset has anyway is the preset's own cell.
+        changed = [f"{name}={value}" for name, value in changes.items() if getattr(base, name) != value]
+        budget = self.budget if self.epochs is None else f"epochs={self.epochs}"
+        return Cell(
+            name="/".join([material.name, budget, "-".join([system, *changed, f"seed{seed}"])]),
+            data=material.data,
+            settings=settings,
+            preset=material.preset,
+            quick=self.budget == "quick",
+            pretrained=self.pretrained.get(PRETRAINED.get(system, "")),
+        )
+
+    def cells(self, material: Material, system: str, **changes: Any) -> list[Cell]:
+        """Return that cell for each seed."""
+        return [self.cell(material, system, seed, **changes) for seed in self.seeds]
+
+
+def find_materials(data: Sequence[Path], out: Path) -> tuple[Material, ...]:
+    """Return the data sets at hand; without any, the embedded textures, written below `out`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a folder is no data set with test images and masks, or two are called alike.
+    """
+    if not data:
+        root = out / "data" / "woven"
+        if not root.exists():
+            partial = root.with_name(".woven")
+            shutil.rmtree(partial, ignore_errors=True)
+            write_woven_dataset(partial, seed=0)
+            partial.rename(root)
+        return (Material("woven", root, "woven", False),)
+    materials: dict[str, Material] = {}
+    for path in data:
+        dataset = open_dataset(path)
+        if not any(sample.mask is not None for sample in dataset.test):
+            raise ValueError(f"{path}: no test images with masks, so nothing can be measured on it")
+        if dataset.name in materials:
+            raise ValueError(f"{path}: two data sets are called {dataset.name!r}")
+        fibres = dataset.layout == "nanotwice"
+        name = "paper-nanofibre" if fibres else "paper-texture"
+        materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres)
+    return tuple(materials.values())
+
+
+def find_pretrained(files: Sequence[Path]) -> dict[str, Path]:
+    """Return files of pretrained weights by the network they are of.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one cannot be read, or is not torchvision's.
+    """
+    return {pretrained_name(file): file for file in files}

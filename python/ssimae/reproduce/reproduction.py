@@ -1,0 +1,73 @@
+"""The paper's figures and tables from end to end: run what is missing, keep the numbers, draw and tabulate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssimae.progress import Progress
+from ssimae.reproduce.cells import run_cells
+from ssimae.reproduce.drawing import draw_target
+from ssimae.reproduce.materials import Plan
+from ssimae.reproduce.results import write_result
+from ssimae.reproduce.tables import Table
+from ssimae.reproduce.targets import Target, target_cells, target_tables
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of it."""
+
+    tables: tuple[Table, ...]
+    written: tuple[Path, ...]
+    """Figures."""
+    failures: dict[str, str]
+    """Cells that could not be run, and why."""
+
+
+def reproduce(
+    targets: Sequence[Target],
+    plan: Plan,
+    *,
+    out: Path,
+    results: Path,
+    device: str,
+    ray: str | None = None,
+    progress: Progress,
+) -> Reproduction:
+    """Make figures and tables of the paper again.
+
+    Parameters
+    ----------
+    targets : sequence of {"fig5", "fig6", "fig7", "table2"}
+    plan : Plan
+        Data sets, budget, seeds.
+    out : Path
+        Folder of the runs and figures. Finished cells in it are not run again, interrupted ones go on.
+    results : Path
+        Folder of one JSON file a cell: numbers, and what they came from.
+    device : str
+    ray : str, optional
+        Address of a Ray cluster that the cells are spread over.
+    progress : Progress
+
+    Raises
+    ------
+    OSError, ValueError
+        If a folder cannot be worked with.
+    InterruptedRunError
+        If Ctrl-C or SIGTERM ended a training; the next call goes on.
+    """
+    cells = {cell.name: cell for target in targets for cell in target_cells(target, plan)}
+    failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
+    stored: dict[str, dict[str, Any]] = {
+        name: write_result(cell, out, results) for name, cell in cells.items() if cell.is_done(out)
+    }
+    tables: dict[str, Table] = {}
+    written: list[Path] = []
+    for target in targets:
+        tables |= {table.title: table for table in target_tables(target, plan, stored, failures)}
+        written += draw_target(target, plan, out, stored)
+    return Reproduction(tuple(tables.values()), tuple(written), failures)

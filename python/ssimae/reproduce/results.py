@@ -1,0 +1,148 @@
+"""What is kept of a cell: one JSON file with its metrics and everything they came from; numbers, no images."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ssimae.atomic import write_text
+from ssimae.images import read_float_map
+from ssimae.layouts import open_dataset
+from ssimae.progress import Progress
+from ssimae.reproduce.cells import Cell
+from ssimae.run import ignore_of, read_facts, test_samples
+from ssimae.runfolder import RunFolder, whole_lines
+from ssimae.scoring import gather
+from ssimae.stages import residual_paths
+
+_TRACE_POINTS = 50
+_FACTS = (
+    "dataset", "layout", "fingerprint", "preset", "quick", "created", "ssimae", "torch", "python", "platform", "device",
+    "precision", "threads", "train_images", "features", "plateau", "warnings", "held_out",
+)  # fmt: skip
+
+
+def write_result(cell: Cell, out: Path, results: Path) -> dict[str, Any]:
+    """Write the result of a finished cell as ``<results>/<name>.json`` and return it.
+
+    A result that holds the same model and residuals already is left alone, so that it keeps the commit it came from.
+    """
+    result = _result_of(cell.folder(out), cell.name)
+    path = results / f"{cell.name}.json"
+    if path.exists():
+        before: dict[str, Any] = json.loads(path.read_text())
+        if all(before.get(name) == result[name] for name in result if name != "commit"):
+            return before
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
+    settings, facts = read_facts(folder)
+    log = [json.loads(line) for line in whole_lines(folder.log.read_text().splitlines())]
+    step = max(1, len(log) // _TRACE_POINTS)
+    trace = [log[place] for place in range(len(log) - 1, -1, -step)][::-1]
+    return {
+        "cell": name,
+        "system": settings.system,
+        "settings": dataclasses.asdict(settings),
+        "facts": {fact: facts[fact] for fact in _FACTS if fact in facts},
+        "commit": _commit(),
+        "training": {
+            "patches": log[-1]["patches"],
+            "elapsed_s": log[-1]["elapsed_s"],
+            "trace": [[line["patches"], line["loss"]] for line in trace],
+        },
+        "model_sha256": _digest([folder.model]),
+        "residuals_sha256": residuals_digest(folder),
+        "metrics": json.loads(folder.metrics.read_text()) if folder.metrics.exists() else None,
+    }
+
+
+def residuals_digest(folder: RunFolder) -> str:
+    """Return the SHA-256 over the residual maps of a run, by name."""
+    return _digest(sorted(folder.residuals.rglob("*.tiff")), folder.residuals)
+
+
+def _digest(paths: Iterable[Path], root: Path | None = None) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if root is not None:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _commit() -> str | None:
+    """Return the commit of the source that runs, marked where files differ from it; None for an installed package."""
+    here = Path(__file__)
+    try:
+        # An installed copy may lie inside a repository of something else.
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """Whether a stored result agrees with the residual maps it came from."""
+
+    cell: str
+    agrees: bool | None
+    """None where it could not be tested."""
+    note: str
+
+
+def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
+    """Compute the metrics of all stored results again from stored residuals.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of the JSON files.
+    out : Path
+        Folder of the runs.
+    progress : Progress
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no result, or a file is damaged.
+    """
+    paths = sorted(path for path in results.rglob("*.json") if "cell" in json.loads(path.read_text()))
+    if not paths:
+        raise FileNotFoundError(f"{results}: no results of cells")
+    found = []
+    with progress.task("verifying", len(paths)) as task:
+        for count, path in enumerate(paths, 1):
+            found.append(_verify(json.loads(path.read_text()), out))
+            task.update(count)
+    return found
+
+
+def _verify(result: dict[str, Any], out: Path) -> Verified:
+    name, folder = result["cell"], RunFolder(out / result["cell"])
+    if not folder.config.exists() or not folder.residuals.exists():
+        return Verified(name, None, f"no residuals in {folder.root}")
+    if residuals_digest(folder) != result["residuals_sha256"]:
+        return Verified(name, False, "the residuals are not those the result came from")
+    _, facts = read_facts(folder)
+    samples = test_samples(open_dataset(Path(facts["data"]), ignore=ignore_of(facts)))
+    found = gather(samples, residual_paths(folder, samples), read_float_map).compute().to_dict()
+    stored = result["metrics"]
+    differing = [key for key, value in json.loads(json.dumps(found)).items() if stored.get(key) != value]
+    if differing:
+        return Verified(name, False, f"`{differing[0]}` differs")
+    return Verified(name, True, f"AUROC {found['auroc']:.4f}, every metric equal to the last digit")

@@ -1,0 +1,137 @@
+"""The paper's figures and tables: which cells each needs, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from ssimae.reproduce.cells import Cell
+from ssimae.reproduce.materials import Material, Plan
+from ssimae.reproduce.paper import AUROC, MEDIAN_OVERLAP, TABLE_2
+from ssimae.reproduce.tables import Row, Table
+from ssimae.systems import TITLES, System
+
+Target = Literal["fig5", "fig6", "fig7", "table2"]
+
+SYSTEMS: dict[Target, tuple[System, ...]] = {
+    "fig5": ("l2", "ssim"),
+    "fig6": ("ssim", "l2", "vae", "fm"),
+    "fig7": ("ssim", "dictionary"),
+}
+"""What each figure compares; Napoletano's dictionary is quoted in the paper, here it is run."""
+
+SWEEPS: dict[str, dict[str, tuple[int, ...]]] = {
+    "paper": {setting: tuple(values) for setting, values in TABLE_2.items()},
+    # Small patches of a weave hold less than nanofibres: where d is too small lies lower, and 128 is half an image.
+    "woven": {"latent_dim": (2, 5, 20, 100, 500), "window_size": (3, 7, 11, 15, 19), "patch_size": (32, 64, 128)},
+}
+
+LABELS = {"latent_dim": "latent dimension", "window_size": "SSIM window", "patch_size": "patch size"}
+
+Results = Mapping[str, Mapping[str, Any]]
+"""Stored results by name of their cell."""
+
+
+def target_cells(target: Target, plan: Plan) -> list[Cell]:
+    """Return the cells that a figure or table needs."""
+    if target == "table2":
+        return [
+            cell
+            for material in plan.materials
+            for setting, values in sweeps(material).items()
+            for value in values
+            for cell in sweep_cells(plan, material, setting, value)
+        ]
+    return [cell for material in plan.materials for system in SYSTEMS[target] for cell in plan.cells(material, system)]
+
+
+def sweeps(material: Material) -> dict[str, tuple[int, ...]]:
+    """Return the values of table 2 for a data set, by setting."""
+    return SWEEPS["woven" if material.preset == "woven" else "paper"]
+
+
+def sweep_cells(plan: Plan, material: Material, setting: str, value: int) -> list[Cell]:
+    """Return the cells of one entry of table 2. The window is that of the loss and of the residual alike."""
+    changes: dict[str, Any] = {setting: value}
+    if setting == "window_size":
+        changes["residual_window_size"] = value
+    if setting == "patch_size":
+        changes["stride"] = min(value, plan.cell(material, "ssim", plan.seeds[0]).settings.stride)
+    return plan.cells(material, "ssim", **changes)
+
+
+def target_tables(target: Target, plan: Plan, results: Results, failures: Mapping[str, str]) -> list[Table]:
+    """Return what a figure or table says in numbers, beside the paper's."""
+    if target == "table2":
+        return [
+            _sweep_table(plan, material, setting, results, failures)
+            for material in plan.materials
+            for setting in sweeps(material)
+        ]
+    tables = []
+    for material in plan.materials:
+        rows = [
+            _row(
+                TITLES[system],
+                AUROC.get(system) if material.has_paper_values else None,
+                plan.cells(material, system),
+                results,
+                failures,
+            )
+            for system in SYSTEMS[target]
+        ]
+        tables.append(Table(f"{material.name}, {_budget(plan, material)}: pixel AUROC", "AUROC", tuple(rows)))
+        if target == "fig7":
+            tables.append(_overlap_table(plan, material, results, failures))
+    return tables
+
+
+def _overlap_table(plan: Plan, material: Material, results: Results, failures: Mapping[str, str]) -> Table:
+    rows = []
+    for system in SYSTEMS["fig7"]:
+        cells = plan.cells(material, system)
+        for place, share in ((0, "25 %"), (1, "50 %"), (2, "75 %")):
+            known = place == 1 and system == "ssim" and material.has_paper_values
+            paper = MEDIAN_OVERLAP if known else None
+            values = tuple(_overlap(results[cell.name])[place] for cell in cells if cell.name in results)
+            note = "" if values else _reason(cells, failures)
+            rows.append(Row(f"{TITLES[system]}, {share} quantile", paper, values, note))
+    title = f"{material.name}, {_budget(plan, material)}: overlap with the defects at FPR 5 %"
+    return Table(title, "overlap", tuple(rows))
+
+
+def _overlap(result: Mapping[str, Any]) -> list[float]:
+    table = result["metrics"]["overlap"]
+    column = table["fprs"].index(0.05)
+    return [row[column] for row in table["values"]]
+
+
+def _sweep_table(plan: Plan, material: Material, setting: str, results: Results, failures: Mapping[str, str]) -> Table:
+    rows = [
+        _row(
+            str(value),
+            TABLE_2[setting].get(value) if material.has_paper_values else None,
+            sweep_cells(plan, material, setting, value),
+            results,
+            failures,
+        )
+        for value in sweeps(material)[setting]
+    ]
+    title = f"{material.name}, {_budget(plan, material)}: pixel AUROC by {LABELS[setting]}"
+    return Table(title, "AUROC", tuple(rows))
+
+
+def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results, failures: Mapping[str, str]) -> Row:
+    values = tuple(results[cell.name]["metrics"]["auroc"] for cell in cells if cell.name in results)
+    return Row(label, paper, values, "" if values else _reason(cells, failures))
+
+
+def _reason(cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
+    """Return why there is no value, in one line."""
+    found = next((failures[cell.name] for cell in cells if cell.name in failures), "")
+    return found.splitlines()[0] if found else ""
+
+
+def _budget(plan: Plan, material: Material) -> str:
+    settings = plan.cell(material, "ssim", plan.seeds[0]).settings
+    return f"{settings.patches_total:,} patches"
