@@ -40,6 +40,19 @@ class Cell:
         """Return whether its run is finished: the report is written last."""
         return self.folder(out).report.exists()
 
+    def check(self, out: Path) -> None:
+        """Refuse a folder that holds a run with other settings, with a ValueError."""
+        folder = self.folder(out)
+        if not folder.config.exists():
+            return
+        stored, _ = folder.read_config()
+        for name, value in vars(self.settings).items():
+            if getattr(stored, name) != value:
+                raise ValueError(
+                    f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, not {value}; "
+                    "choose another --out"
+                )
+
 
 def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
     """Run a cell to its end, from wherever an earlier attempt stopped; nothing is done for a finished one.
@@ -53,13 +66,7 @@ def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
     """
     folder = cell.folder(out)
     if folder.config.exists():
-        stored, _ = folder.read_config()
-        if stored != cell.settings:
-            name = next(name for name, value in vars(stored).items() if value != getattr(cell.settings, name))
-            raise ValueError(
-                f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, "
-                f"not {getattr(cell.settings, name)}; choose another --out"
-            )
+        cell.check(out)
         if not cell.is_done(out):
             resume(folder.root, device=device, progress=progress)
         return
@@ -91,8 +98,14 @@ def run_cells(
     cells = list({cell.name: cell for cell in cells}.values())
     failures: dict[str, str] = {}
     for wave in ([cell for cell in cells if cell.source is None], [cell for cell in cells if cell.source is not None]):
-        waiting = [cell for cell in wave if not cell.is_done(out) and cell.source not in failures]
-        failures |= {cell.name: f"{cell.source} failed" for cell in wave if cell.source in failures}
+        for cell in wave:
+            try:
+                cell.check(out)
+            except (OSError, ValueError) as error:
+                failures[cell.name] = str(error)
+            if cell.source in failures:
+                failures[cell.name] = f"{cell.source} failed"
+        waiting = [cell for cell in wave if not cell.is_done(out) and cell.name not in failures]
         failures |= _spread(waiting, out, device, ray) if ray is not None else _in_turn(waiting, out, device, progress)
     for name, reason in failures.items():
         logger.warning("%s: not run: %s", name, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ssimae.reproduce.figures import PAGE_CM, new_figure
+from ssimae.reproduce.figures import PAGE_CM, PRINT, new_figure
 
 TRUTH_RED, RESULT_GREEN = "#E60000", (0.0, 0.75, 0.25)
 
@@ -40,6 +41,7 @@ class Example:
     systems: Mapping[str, Segmented]
 
 
+@mpl.rc_context(PRINT)
 def figure_5(examples: Sequence[Example], *, caption: str = "") -> Figure:
     """Return a row an example: the image, then reconstruction, residual and segmentation of each system.
 
@@ -49,14 +51,14 @@ def figure_5(examples: Sequence[Example], *, caption: str = "") -> Figure:
     systems = list(examples[0].systems)
     columns = 1 + 3 * len(systems)
     side = PAGE_CM / columns
-    figure, axes = new_figure(len(examples), columns, width_cm=PAGE_CM, height_cm=len(examples) * side + 1.0)
+    figure, axes = new_figure(len(examples), columns, width_cm=PAGE_CM, height_cm=len(examples) * side + 1.4)
     for number, example in enumerate(examples):
         window = crop_around(example.truth, CROP)
         image, truth = example.image[window], example.truth[window]
         row = axes[number * columns : (number + 1) * columns]
         _show(row[0], image)
         _outline(row[0], truth)
-        row[0].set_ylabel(example.name)
+        row[0].set_ylabel(example.name, fontsize=6.5)
         for place, (system, made) in enumerate(example.systems.items()):
             rebuilt, residual, segmented = row[1 + 3 * place : 4 + 3 * place]
             if made.reconstruction is None:

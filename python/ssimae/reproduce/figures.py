@@ -33,13 +33,15 @@ STYLES: dict[str, tuple[str, Any]] = {
 }
 """Colour and line of each system, the same in all figures; SSIM-AE is the reddish one, as in the paper."""
 
-_FONT: dict[Any, Any] = {
+PRINT: dict[Any, Any] = {
     "font.size": 7.5,
     "axes.titlesize": 8,
     "legend.fontsize": 7,
     "svg.hashsalt": "ssimae",
     "pdf.fonttype": 42,
 }
+"""Sizes of text in print, for ``matplotlib.rc_context``."""
+
 _PNG_DPI = 200
 
 
@@ -70,6 +72,7 @@ class SweepPanel:
     ours: Mapping[int, Sequence[float]]
 
 
+@mpl.rc_context(PRINT)
 def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
     """Return ROC curves, a panel a data set; with several seeds a line each, and mean and spread in the legend."""
     figure, axes = new_figure(1, max(len(panels), 1), width_cm=PAGE_CM if len(panels) > 1 else COLUMN_CM, height_cm=7.5)
@@ -93,6 +96,7 @@ def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
     return figure
 
 
+@mpl.rc_context(PRINT)
 def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float = 0.3) -> Figure:
     """Return overlap quantiles over the false positive rate up to `most`, a panel a data set and system."""
     shown = [(name, system, curves) for name, systems in panels.items() for system, curves in systems.items()]
@@ -116,6 +120,7 @@ def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float =
     return figure
 
 
+@mpl.rc_context(PRINT)
 def figure_table_2(panels: Sequence[SweepPanel]) -> Figure:
     """Return AUROC by each setting, the paper's and ours; with several seeds the mean, and each as a dot."""
     figure, axes = new_figure(1, max(len(panels), 1), width_cm=PAGE_CM, height_cm=6)
@@ -152,9 +157,8 @@ def _ticks_at(axis: Axes, values: Sequence[int]) -> None:
 
 def new_figure(rows: int, columns: int, *, width_cm: float, height_cm: float) -> tuple[Figure, list[Axes]]:
     """Return an empty figure of a printed size, and its axes row by row."""
-    with mpl.rc_context(_FONT):
-        figure = Figure(figsize=(width_cm / 2.54, height_cm / 2.54), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(width_cm / 2.54, height_cm / 2.54), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.ravel())
 
 
@@ -164,7 +168,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     written = []
     for suffix, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
-        with mpl.rc_context(_FONT):
+        with mpl.rc_context(PRINT):
             figure.savefig(buffer, format=suffix, dpi=_PNG_DPI, metadata=metadata)
         target = path.with_name(f"{path.name}.{suffix}")
         write_bytes(target, buffer.getvalue())

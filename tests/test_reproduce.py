@@ -1,0 +1,289 @@
+"""`ssimae reproduce`: cells that resume and are not repeated, numbers beside the paper's, figures, verification."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from small_data import write_small_dataset
+from ssimae import stages
+from ssimae.cli import main
+from ssimae.config import Settings
+from ssimae.errors import InterruptedRunError
+from ssimae.progress import SilentProgress
+from ssimae.reproduce import cells as cells_module
+from ssimae.reproduce.cells import Cell, run_cell, run_cells
+from ssimae.reproduce.examples import crop_around
+from ssimae.reproduce.materials import Material, Plan, find_materials
+from ssimae.reproduce.paper import TABLE_2
+from ssimae.reproduce.results import verify, write_result
+from ssimae.reproduce.tables import Row, Table, spread
+from ssimae.reproduce.targets import target_cells
+
+SMALL = Settings(
+    patch_size=32, latent_dim=8, patches=48, epochs=2, batch_size=16, stride=16, opening=0, min_area=4,
+    precision="float32", features="random", dictionary_size=10,
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_small_dataset(tmp_path / "small")
+
+
+@pytest.fixture
+def plan(data, monkeypatch):
+    """A plan whose settings are small enough to run in a second."""
+    monkeypatch.setattr(Material, "settings", lambda self, budget: SMALL)
+    return Plan(find_materials([data], data.parent), "quick", (0, 1))
+
+
+def run(cells, tmp_path, **options):
+    return run_cells(cells, tmp_path / "out", device="cpu", progress=SilentProgress(), **options)
+
+
+def test_finished_cells_are_not_run_again(plan, tmp_path, monkeypatch):
+    cells = plan.cells(plan.materials[0], "ssim")
+    assert [cell.name for cell in cells] == ["small/quick/ssim-seed0", "small/quick/ssim-seed1"]
+    assert run(cells, tmp_path) == {}
+    assert all(cell.is_done(tmp_path / "out") for cell in cells)
+
+    def never(*arguments, **options):
+        raise AssertionError("run again")
+
+    monkeypatch.setattr(cells_module, "start", never)
+    monkeypatch.setattr(cells_module, "resume", never)
+    assert run(cells, tmp_path) == {}
+
+
+def test_an_interrupted_cell_goes_on_to_the_same_weights(plan, tmp_path, monkeypatch):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    run_cell(cell, tmp_path / "whole", device="cpu", progress=SilentProgress())
+    signals = iter([None, None, 15])
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "noted_signals", lambda: nullcontext(lambda: next(signals)))
+        with pytest.raises(InterruptedRunError):
+            run_cell(cell, tmp_path / "out", device="cpu", progress=SilentProgress())
+    assert not cell.is_done(tmp_path / "out")
+    run_cell(cell, tmp_path / "out", device="cpu", progress=SilentProgress())
+    first, second = (load_file(cell.folder(tmp_path / name).model) for name in ("whole", "out"))
+    for name, weights in first.items():
+        np.testing.assert_array_equal(weights, second[name])
+
+
+def test_a_folder_with_other_settings_is_refused(plan, tmp_path):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    assert run([cell], tmp_path) == {}
+    other = dataclasses.replace(cell, settings=dataclasses.replace(cell.settings, lr=0.5))
+    assert "holds a run whose `lr` is 0.0002, not 0.5" in run([other], tmp_path)[cell.name]
+
+
+def test_what_cannot_be_run_is_said_and_the_rest_runs(plan, tmp_path):
+    fine = plan.cell(plan.materials[0], "l2", 0)
+    bad = dataclasses.replace(fine, name="small/bad", settings=dataclasses.replace(SMALL, patch_size=128))
+    after = dataclasses.replace(fine, name="small/after", source="small/bad")
+    failures = run([bad, after, fine], tmp_path)
+    assert "smaller than a patch" in failures["small/bad"]
+    assert failures["small/after"] == "small/bad failed"
+    assert fine.is_done(tmp_path / "out")
+
+
+def test_a_cell_takes_the_network_of_another(plan, tmp_path):
+    first = plan.cell(plan.materials[0], "ssim", 0)
+    second = dataclasses.replace(
+        first,
+        name="small/smooth",
+        source=first.name,
+        settings=dataclasses.replace(first.settings, residual_smoothing=2.0),
+    )
+    assert run([second, first], tmp_path) == {}
+    folders = [cell.folder(tmp_path / "out") for cell in (first, second)]
+    assert json.loads(folders[0].metrics.read_text()) != json.loads(folders[1].metrics.read_text())
+
+
+def test_cells_are_spread_by_ray(data, tmp_path):
+    pytest.importorskip("ray", reason="needs Ray: pip install 'ssimae[ray]'")
+    # In a process of its own: Ray starts others, and leaves threads behind.
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ssimae.config import Settings\n"
+        "from ssimae.progress import SilentProgress\n"
+        "from ssimae.reproduce.cells import Cell, run_cells\n"
+        "data, out = map(Path, sys.argv[1:])\n"
+        "settings = Settings(patch_size=32, latent_dim=8, patches=48, epochs=2, batch_size=16, stride=16, min_area=4)\n"
+        "large = Settings(patch_size=128, stride=16)\n"
+        "cells = [Cell('a', data, settings, 'default'), Cell('b', data, large, 'default')]\n"
+        "failures = run_cells(cells, out, device='cpu', ray='local', progress=SilentProgress())\n"
+        "assert list(failures) == ['b'] and 'smaller than a patch' in failures['b'], failures\n"
+        "assert cells[0].is_done(out)\n"
+        "print('spread')\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(data), str(tmp_path / "out")], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert "spread" in found.stdout
+
+
+def test_results_hold_what_they_came_from_and_verify(plan, tmp_path):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    run([cell], tmp_path)
+    out, results = tmp_path / "out", tmp_path / "results"
+    result = write_result(cell, out, results)
+    stored = json.loads((results / "small/quick/ssim-seed0.json").read_text())
+    assert stored == json.loads(json.dumps(result))
+    assert stored["settings"]["latent_dim"] == 8
+    assert stored["training"]["patches"] == 96
+    assert stored["training"]["trace"][-1][0] == 96
+    assert len(stored["facts"]["fingerprint"]) == len(stored["model_sha256"]) == len(stored["residuals_sha256"]) == 64
+    assert stored["metrics"]["n_regions"] == 2
+    (found,) = verify(results, out, progress=SilentProgress())
+    assert found.agrees
+
+
+def test_a_changed_residual_or_number_does_not_verify(plan, tmp_path):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    run([cell], tmp_path)
+    out, results = tmp_path / "out", tmp_path / "results"
+    write_result(cell, out, results)
+    path = results / "small/quick/ssim-seed0.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "metrics": {**content["metrics"], "auroc": 0.99}}))
+    (found,) = verify(results, out, progress=SilentProgress())
+    assert found.agrees is False
+    assert "`auroc` differs" in found.note
+    residual = next(iter(cell.folder(out).residuals.rglob("*.tiff")))
+    residual.write_bytes(residual.read_bytes()[:-1] + b"\0")
+    (found,) = verify(results, out, progress=SilentProgress())
+    assert found.agrees is False
+    assert "residuals are not those" in found.note
+    (found,) = verify(results, tmp_path / "elsewhere", progress=SilentProgress())
+    assert found.agrees is None
+
+
+def test_a_result_keeps_its_commit_while_nothing_else_changes(plan, tmp_path):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    run([cell], tmp_path)
+    results = tmp_path / "results"
+    write_result(cell, tmp_path / "out", results)
+    path = results / "small/quick/ssim-seed0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "commit": "of then"}))
+    assert write_result(cell, tmp_path / "out", results)["commit"] == "of then"
+
+
+def test_the_command_makes_all_figures_and_says_what_is_missing(plan, data, tmp_path, capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(
+        Material, "settings", lambda self, budget: dataclasses.replace(SMALL, features="imagenet", patches=48)
+    )
+    out, results = tmp_path / "out", tmp_path / "results"
+    flags = ["--data", str(data), "--out", str(out), "--results", str(results), "--epochs", "1"]
+    for target in ("fig5", "fig6", "fig7"):
+        code = main(["reproduce", target, *flags])
+        text = capsys.readouterr().out
+        assert code == (0 if target == "fig5" else 3)
+        assert "SSIM-AE" in text
+        assert ("alexnet-owt-7be5be79.pth" in text) == (target == "fig6")
+        assert ("resnet18-f37072fd.pth" in text) == (target == "fig7")
+        for suffix in ("pdf", "png"):
+            assert (out / "figures" / f"{target}-small-epochs=1.{suffix}").stat().st_size > 5000
+    assert main(["reproduce", "--verify", "--out", str(out), "--results", str(results)]) == 0
+    assert capsys.readouterr().out.count("agrees") == 3
+
+
+def test_figures_are_the_same_bytes_again(plan, data, tmp_path, capsys):
+    flags = [
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+        "--results",
+        str(tmp_path / "results"),
+        "--epochs",
+        "1",
+    ]
+    contents = []
+    for _ in range(2):
+        assert main(["reproduce", "fig5", *flags]) == 0
+        contents.append([path.read_bytes() for path in sorted((tmp_path / "out/figures").iterdir())])
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2
+
+
+def test_table_2_sweeps_the_paper_s_values_on_real_data(tmp_path):
+    material = Material("fibres", tmp_path, "paper-nanofibre", True)
+    plan = Plan((material,), "paper", (0,))
+    cells = target_cells("table2", plan)
+    names = {cell.name for cell in cells}
+    # The best row is one cell, shared by the three sweeps.
+    assert len(names) == sum(map(len, TABLE_2.values())) - 2
+    assert "fibres/paper/ssim-seed0" in names
+    by_name = {cell.name: cell.settings for cell in cells}
+    assert by_name["fibres/paper/ssim-window_size=3-residual_window_size=3-seed0"].residual_window_size == 3
+    assert by_name["fibres/paper/ssim-patch_size=32-seed0"].patch_size == 32
+    assert by_name["fibres/paper/ssim-latent_dim=50-seed0"].latent_dim == 50
+    assert all(settings.patches_total == 2_000_000 for settings in by_name.values())
+
+
+def test_rows_show_mean_spread_and_difference():
+    table = Table("T", "AUROC", (Row("a", 0.9, (0.8, 0.9)), Row("b", None, (0.5,)), Row("c", 0.7, (), "no file")))
+    lines = table.as_text().splitlines()
+    assert "0.900" in lines[2]
+    assert "0.850 ± 0.071 (2)" in lines[2]
+    assert "-0.050" in lines[2]
+    assert lines[3].split() == ["b", "0.500"]
+    assert lines[4].split() == ["c", "0.700", "not", "run", "no", "file"]
+    assert "| c | 0.700 | not run (no file) |  |" in table.as_markdown()
+    assert spread([]) == "not run"
+
+
+def test_data_without_masks_or_of_one_name_is_refused(data, tmp_path):
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(plain / "a.png")
+    with pytest.raises(ValueError, match="no test images with masks"):
+        find_materials([plain], tmp_path)
+    with pytest.raises(ValueError, match="two data sets are called 'small'"):
+        find_materials([data, data], tmp_path)
+
+
+def test_a_crop_holds_most_of_the_truth_and_stays_inside():
+    truth = np.zeros((100, 300), np.bool_)
+    truth[90:, 280:] = True
+    truth[0, 0] = True
+    rows, columns = crop_around(truth, 64)
+    assert truth[rows, columns].shape == (64, 64)
+    assert truth[rows, columns].sum() == 200
+    assert truth[crop_around(truth, 500)].shape == (100, 300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "needs a target"),
+        (["fig6", "--weights", "none.pth"], "none.pth"),
+        (["fig6", "--data", "nowhere"], "nowhere"),
+        (["--verify", "--results", "nowhere"], "no results"),
+    ],
+)
+def test_bad_input_is_named(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *arguments]) == 2
+    # Layouts that are understood may follow.
+    assert message in capsys.readouterr().err.splitlines()[0]
+
+
+def test_a_cell_is_pickled_for_other_machines(plan):
+    import pickle
+
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    assert pickle.loads(pickle.dumps(cell)) == cell
+    assert isinstance(cell, Cell)
