@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from ssimae.atomic import write_text
 from ssimae.bars import progress_bars
 from ssimae.cli_flags import parse_flags
+from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.materials import Budget, Plan, find_materials, find_pretrained
 from ssimae.reproduce.reproduction import reproduce as make_again
 from ssimae.reproduce.results import verify
+from ssimae.reproduce.runtime import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.targets import Target
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
@@ -29,15 +33,18 @@ class _ReproduceFlags:
     goes on. The numbers of each go to --results.
     """
 
-    target: tyro.conf.Positional[Literal["fig5", "fig6", "fig7", "table2", "woven", "all"] | None] = None
+    target: tyro.conf.Positional[Literal["fig5", "fig6", "fig7", "table2", "runtime", "woven", "all"] | None] = None
     """fig5: reconstructions and segmentations; fig6: ROC curves of the systems; fig7: overlap with the defects; table2:
-    latent dimension, window, patch size; woven: both losses on the embedded textures, drawn anew for each seed."""
+    latent dimension, window, patch size; runtime: forward pass, whole image and training step on this machine, beside
+    a plain script; woven: both losses on the embedded textures, drawn anew for each seed."""
     data: tuple[Path, ...] = ()
     """Data sets with masks, NanoTWICE or the layout of MVTec AD. Default: the embedded textures."""
     budget: Budget = "quick"
     """quick: a tenth of the paper's patches; paper: all 2,000,000."""
     epochs: int | None = None
     """Another number of passes than the budget's."""
+    rounds: int = 5
+    """runtime: how often everything is timed."""
     seeds: tuple[int, ...] = (0,)
     """One training each; several give mean and spread."""
     weights: tuple[Path, ...] = ()
@@ -62,18 +69,21 @@ def reproduce(arguments: list[str]) -> int:
     if flags.verify:
         return _verify(flags)
     if flags.target is None:
-        raise ValueError("`reproduce` needs a target: fig5, fig6, fig7, table2, woven or all; or --verify")
+        raise ValueError("`reproduce` needs a target: fig5, fig6, fig7, table2, runtime, woven or all; or --verify")
     if not flags.seeds:
         raise ValueError("`--seeds` needs at least one")
-    failed = False
-    if flags.target != "woven":
-        failed = _figures((flags.target,) if flags.target != "all" else _FIGURES, flags)
+    if flags.rounds < 1:
+        raise ValueError(f"`--rounds` must be at least 1, got {flags.rounds}")
+    wanted = tuple(target for target in _FIGURES if flags.target in (target, "all"))
+    failed = _figures(wanted, flags) if wanted else False
     if flags.target in ("woven", "all"):
         out = flags.out / "woven-seeds"
         with progress_bars() as progress:
             rows = reproduce_woven(out, flags.seeds, device=flags.device, progress=progress)
         print(woven_table(rows))
         print(f"{out / 'woven.json'}: written")
+    if flags.target in ("runtime", "all"):
+        _runtime(flags)
     return SKIPPED if failed else OK
 
 
@@ -102,6 +112,17 @@ def _figures(targets: tuple[Target, ...], flags: _ReproduceFlags) -> bool:
     figures = ", ".join(str(path) for path in made.written)
     print(f"{figures or 'no figure'}: written; runs in {flags.out}, numbers in {flags.results}")
     return bool(made.failures)
+
+
+def _runtime(flags: _ReproduceFlags) -> None:
+    device = resolve_device(flags.device)
+    with progress_bars() as progress:
+        timings, missing = measure_runtime(rounds=flags.rounds, device=device, progress=progress)
+    print(f"{describe(device)}; {flags.rounds} rounds, all systems in turn\n{runtime_table(timings, missing)}")
+    path = flags.results / "runtime.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(runtime_dict(timings, device), indent=1) + "\n")
+    print(f"{path}: written")
 
 
 def _verify(flags: _ReproduceFlags) -> int:
