@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import RegularGridInterpolator
+from ssimae import evaluate_maps, ssim_loss
 from ssimae.config import Settings
 from ssimae.model import Autoencoder
 from ssimae.residual import difference, inspect_image, reconstruct
+from ssimae.runfolder import RunFolder
 from ssimae.tiling import extract_patches, stitch_patches
 
 
@@ -48,3 +51,69 @@ def test_without_a_margin_the_image_is_tiled_as_it_is() -> None:
 def test_a_margin_that_has_nothing_to_mirror_is_refused(margin: int) -> None:
     with pytest.raises(ValueError, match=r"`margin` must be in 0\.\.patch_size - 1 \(31\)"):
         settings(margin=margin)
+
+
+def halved(planes: np.ndarray) -> np.ndarray:
+    """Means of blocks of 2 x 2; of what there is, where the border cuts one."""
+    count, height, width = planes.shape
+    padded = np.pad(planes, [(0, 0), (0, height % 2), (0, width % 2)], constant_values=np.nan)
+    return np.nanmean(padded.reshape(count, -(-height // 2), 2, -(-width // 2), 2), axis=(2, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 67), (45, 80)])
+def test_scales_are_averaged_at_their_places(height: int, width: int) -> None:
+    x, y = torch.rand(2, 2, 1, height, width, generator=torch.Generator().manual_seed(0))
+    chosen = settings(patch_size=64, residual_scales=3)
+    found = difference(x, y, chosen).numpy()
+    assert chosen.n_scales == 3
+    total = np.zeros((2, height, width))
+    planes = [x[:, 0].numpy(), y[:, 0].numpy()]
+    for scale in range(3):
+        if scale:
+            planes = [halved(plane) for plane in planes]
+        maps = difference(*(torch.from_numpy(plane)[:, None] for plane in planes), settings(residual_scales=1)).numpy()
+        centres = [(np.arange(count) + 0.5) * 2**scale - 0.5 for count in maps.shape[1:]]
+        places = [np.clip(np.arange(length), centre[0], centre[-1]) for length, centre in zip((height, width), centres)]
+        grid = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1)
+        total += np.stack([RegularGridInterpolator(centres, each)(grid) for each in maps])
+    np.testing.assert_allclose(found, total / 3, atol=1e-4)
+    assert found.shape == (2, height, width)
+
+
+def test_one_scale_is_the_paper_s_residual() -> None:
+    x, y = torch.rand(2, 1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    wanted = ssim_loss(x, y, data_range=1.0, window="uniform", reduction="none")[0]
+    assert torch.equal(difference(x, y, settings(residual_scales=1)), wanted)
+
+
+@pytest.mark.parametrize(("patch_size", "window", "scales"), [(32, 11, 2), (64, 11, 3), (128, 11, 3), (64, 19, 2)])
+def test_scales_at_which_a_patch_is_smaller_than_the_window_are_left_out(
+    patch_size: int, window: int, scales: int
+) -> None:
+    assert settings(patch_size=patch_size, residual_window_size=window, residual_scales=3).n_scales == scales
+
+
+def test_coarse_scales_see_a_defect_larger_than_the_window() -> None:
+    rng = np.random.default_rng(0)
+    rebuilt = rng.normal(0.5, 0.05, (96, 96)).astype(np.float32)
+    image = rebuilt + rng.normal(0, 0.05, (96, 96)).astype(np.float32)  # noise that is nowhere rebuilt
+    image[30:70, 30:70] += (0.02 * np.sign(np.sin(np.arange(40) / 6)))[None, :]  # slow and faint
+    mask = np.zeros((96, 96), np.bool_)
+    mask[30:70, 30:70] = True
+    pair = [torch.from_numpy(plane)[None, None] for plane in (image, rebuilt)]
+    fine, all_ = (
+        evaluate_maps([difference(*pair, settings(patch_size=64, residual_scales=count))[0].numpy()], [mask]).auroc
+        for count in (1, 3)
+    )
+    assert all_ > fine
+
+
+def test_settings_of_before_scales_keep_the_residual_they_had(tmp_path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_config(settings(), {"data": "somewhere"})
+    text = folder.config.read_text()
+    folder.config.write_text("".join(line for line in text.splitlines(True) if "residual_scales" not in line))
+    assert folder.read_config()[0].residual_scales == 1
+    # A file of one's own leaves defaults out.
+    folder.config.write_text("[settings]\nlr = 0.5\n")
+    assert folder.read_config()[0].residual_scales == Settings().residual_scales

@@ -19,17 +19,17 @@ MAX_WINDOW_SIZE = 31
 
 INSPECTION = frozenset(
     {
-        "stride", "margin", "residual_window", "residual_window_size", "residual_average", "residual_smoothing",
-        "latent_samples", "variance_floor", "dictionary_stride", "opening", "threshold_rule", "min_area",
-        "threshold_fpr", "review_fpr",
+        "stride", "margin", "residual_window", "residual_window_size", "residual_scales", "residual_average",
+        "residual_smoothing", "latent_samples", "variance_floor", "dictionary_stride", "opening", "threshold_rule",
+        "min_area", "threshold_fpr", "review_fpr",
     }
 )  # fmt: skip
 """Settings that can change without training again: how images are inspected and thresholds set."""
 
 _WHOLE_NUMBERS = (
     "latent_dim", "patch_size", "channels", "patches", "epochs", "batch_size", "checkpoint_every", "window_size",
-    "stride", "margin", "residual_window_size", "latent_samples", "dictionary_size", "dictionary_patch",
-    "dictionary_stride", "opening", "min_area", "seed",
+    "stride", "margin", "residual_window_size", "residual_scales", "latent_samples", "dictionary_size",
+    "dictionary_patch", "dictionary_stride", "opening", "min_area", "seed",
 )  # fmt: skip
 
 _NUMBERS = (
@@ -121,6 +121,9 @@ class Settings:
     """SSIM window of the residual map."""
     residual_window_size: int = 11
     """Side of the residual's window in pixels."""
+    residual_scales: int = 3
+    """Sizes at which the SSIM residual is taken, each half the one before, and averaged: coarser ones see larger
+    defects than the window. Those at which a patch is smaller than the window are left out. The paper's is 1."""
     residual_average: bool = False
     """Average the patches' residuals instead of their reconstructions."""
     latent_samples: int = 6
@@ -187,6 +190,7 @@ class Settings:
         _positive("data_range", 1.0 if self.data_range is None else self.data_range)
         for name in ("window_size", "residual_window_size"):
             _window(name, getattr(self, name), self.patch_size)
+        _at_least("residual_scales", self.residual_scales, 1)
         if not 1 <= self.stride <= self.patch_size:
             raise ValueError(f"`stride` must be in 1..patch_size ({self.patch_size}), got {self.stride}")
         _within("dictionary_variance", self.dictionary_variance, 0, 1)
@@ -219,6 +223,12 @@ class Settings:
     def system(self) -> str:
         """Which of the paper's systems this is: a name in :data:`ssimae.systems.TITLES`."""
         return "dictionary" if self.method == "dictionary" else self.loss
+
+    @property
+    def n_scales(self) -> int:
+        """Sizes at which the SSIM residual is taken: `residual_scales`, but for those where a patch is too small."""
+        fitting = sum(self.patch_size >> scale >= self.residual_window_size for scale in range(1, self.residual_scales))
+        return 1 + fitting
 
     @property
     def smallest_side(self) -> int:
@@ -263,6 +273,7 @@ _PAPER_COMMON: dict[str, Any] = {
     # 11 x 11; that it is Gaussian, as in Wang et al. 2004, is our reading.
     "hold_out": False,
     "residual_window": "gaussian",
+    "residual_scales": 1,
     "residual_smoothing": 0.0,
     "opening": 4,
 }

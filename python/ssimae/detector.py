@@ -108,6 +108,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         margin: int = 0,
         residual_window: Literal["gaussian", "uniform"] = "uniform",
         residual_window_size: int = 11,
+        residual_scales: int = 3,
         residual_average: bool = False,
         latent_samples: int = 6,
         variance_floor: float = 1e-4,
@@ -156,6 +157,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.margin = margin
         self.residual_window = residual_window
         self.residual_window_size = residual_window_size
+        self.residual_scales = residual_scales
         self.residual_average = residual_average
         self.latent_samples = latent_samples
         self.variance_floor = variance_floor

@@ -75,7 +75,7 @@ def load_model(path: Path) -> SavedModel:
     except SafetensorError as error:
         raise ValueError(f"{path}: not a model file, or damaged ({error})") from error
     try:
-        settings = settings_from_dict(json.loads(metadata["settings"]))
+        settings = settings_from_dict(json.loads(metadata["settings"]), stored=True)
         thresholds = json.loads(metadata["thresholds"])
         precision = metadata["precision"]
     except (KeyError, json.JSONDecodeError) as error:
@@ -91,14 +91,27 @@ def load_model(path: Path) -> SavedModel:
     )
 
 
-def settings_from_dict(fields: dict[str, Any]) -> Settings:
+_EARLIER: dict[str, Any] = {"residual_scales": 1}
+"""What settings were before they had a name, where that is not their default: older files lack them."""
+
+
+def settings_from_dict(fields: dict[str, Any], *, stored: bool) -> Settings:
     """Return settings from their fields by name, as JSON and TOML carry them.
+
+    Parameters
+    ----------
+    fields : dict
+        Values by name; what is missing takes its default.
+    stored : bool
+        Whether they are those of a run or model: what is missing there did not exist yet.
 
     Raises
     ------
     ValueError
         If a name is unknown or a value breaks its rule.
     """
+    if stored:
+        fields = _EARLIER | fields
     known = {field.name for field in dataclasses.fields(Settings)}
     unknown = sorted(fields.keys() - known)
     if unknown:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from ssimae.cleaning import clean
 from ssimae.config import Settings
@@ -193,6 +194,8 @@ def sample_reconstructions(
 def difference(images: Tensor, reconstructions: Tensor, settings: Settings, variances: Tensor | None = None) -> Tensor:
     """Return the residual maps (N, h, w) of batches (N, C, h, w): 1 - SSIM or squared difference.
 
+    1 - SSIM is the mean over `residual_scales` sizes of the images, each half the one before.
+
     With `variances`, those of a VAE's reconstructions, the squared difference is divided by them, or by the setting
     `variance_floor` where they are less (Bergmann et al. 2019, sec. 4.1).
     """
@@ -201,19 +204,30 @@ def difference(images: Tensor, reconstructions: Tensor, settings: Settings, vari
         if variances is not None:
             squares = squares / variances.clamp(min=settings.variance_floor)
         return squares.mean(dim=1)
-    maps: Tensor = ssim_loss(
-        images,
-        reconstructions,
-        data_range=1.0,
-        window=settings.residual_window,
-        window_size=settings.residual_window_size,
-        sigma=settings.sigma,
-        border=settings.border,
-        reduction="none",
-        c1=settings.c1,
-        c2=settings.c2,
-    )
-    return maps.mean(dim=1)
+    height, width = images.shape[-2:]
+    total = torch.zeros(len(images), height, width, device=images.device)
+    for scale in range(settings.n_scales):
+        if scale:
+            images, reconstructions = (
+                avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False) for planes in (images, reconstructions)
+            )
+        maps: Tensor = ssim_loss(
+            images,
+            reconstructions,
+            data_range=1.0,
+            window=settings.residual_window,
+            window_size=settings.residual_window_size,
+            sigma=settings.sigma,
+            border=settings.border,
+            reduction="none",
+            c1=settings.c1,
+            c2=settings.c2,
+        )
+        mean = maps.mean(dim=1, keepdim=True)
+        if scale:  # a pixel there stands for 2^scale x 2^scale, of which the last may lie outside the image
+            mean = interpolate(mean, scale_factor=2**scale, mode="bilinear", align_corners=False)
+        total += mean[:, 0, :height, :width]
+    return total / settings.n_scales
 
 
 def _as_batch(image: NDArray[np.float32]) -> Tensor:

@@ -155,7 +155,7 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
     if unknown:
         raise ValueError(f"{path}: unknown table or key `{unknown[0]}`; settings belong under [settings]")
     try:
-        return settings_from_dict(tables.get("settings", {})), tables.get("run", {})
+        return settings_from_dict(tables.get("settings", {}), stored="run" in tables), tables.get("run", {})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
