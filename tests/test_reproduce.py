@@ -17,11 +17,13 @@ from ssimae.config import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import cells as cells_module
+from ssimae.reproduce import settings_study
 from ssimae.reproduce.cells import Cell, run_cell, run_cells
 from ssimae.reproduce.examples import crop_around
 from ssimae.reproduce.materials import Material, Plan, find_materials
 from ssimae.reproduce.paper import TABLE_2
 from ssimae.reproduce.results import verify, write_result
+from ssimae.reproduce.settings_study import VARIANTS, variants
 from ssimae.reproduce.tables import Row, Table, spread
 from ssimae.reproduce.targets import target_cells
 
@@ -287,3 +289,40 @@ def test_a_cell_is_pickled_for_other_machines(plan):
     cell = plan.cell(plan.materials[0], "ssim", 0)
     assert pickle.loads(pickle.dumps(cell)) == cell
     assert isinstance(cell, Cell)
+
+
+def test_settings_are_studied_one_at_a_time(plan, data, tmp_path, capsys):
+    changes = [label for label, _ in VARIANTS]
+    found = variants(plan, plan.materials[0])
+    assert found[0].cells[0].settings == SMALL
+    by_label = {variant.label: variant.cells[0] for variant in found}
+    assert by_label["constants as the text reads, 0.01 and 0.03"].settings.constants == "literal"
+    assert by_label["stopped after half"].settings.epochs == 1
+    # What concerns the inspection alone takes the unchanged network; what the base has anyway is no row.
+    assert by_label["no opening"].source if "no opening" in by_label else SMALL.opening == 0
+    assert by_label["patches' residuals averaged"].source == found[0].cells[0].name
+    assert by_label["crops flipped and turned"].source is None
+    assert "Gaussian window in the loss" not in by_label
+    assert set(by_label) < {*changes, found[0].label}
+    for variant in found:
+        changed = [
+            name
+            for name, value in vars(variant.cells[0].settings).items()
+            if value != getattr(SMALL, name) and name != "residual_window"
+        ]
+        assert len(changed) <= 1, variant.label
+
+
+def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Material, "settings", lambda self, budget: SMALL)
+    monkeypatch.setattr(
+        settings_study, "VARIANTS", (("no window", {"residual_window": "gaussian"}), ("too small", {"patch_size": 256}))
+    )
+    folders = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
+    assert main(["reproduce", "settings", "--data", str(data), "--seeds", "0", "1", *folders]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| small, 96 patches | AUROC | AU-PRO | overlap at FPR 5 %, 25/50/75 % |"
+    assert lines[2].startswith("| the paper's letter, quick | 0.")
+    assert "±" in lines[2]
+    assert lines[3].startswith("| no window | 0.")
+    assert lines[4].startswith("| too small | not run (")

@@ -14,15 +14,17 @@ from ssimae.bars import progress_bars
 from ssimae.cli_flags import parse_flags
 from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.materials import Budget, Plan, find_materials, find_pretrained
+from ssimae.reproduce.reproduction import Trained
 from ssimae.reproduce.reproduction import reproduce as make_again
 from ssimae.reproduce.results import verify
 from ssimae.reproduce.runtime import measure_runtime, runtime_dict, runtime_table
-from ssimae.reproduce.targets import Target
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
 OK, BAD_INPUT, SKIPPED = 0, 2, 3
 
-_FIGURES: tuple[Target, ...] = ("fig5", "fig6", "fig7", "table2")
+_Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "runtime", "woven", "all"]
+
+_TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings")
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,23 @@ class _ReproduceFlags:
     goes on. The numbers of each go to --results.
     """
 
-    target: tyro.conf.Positional[Literal["fig5", "fig6", "fig7", "table2", "runtime", "woven", "all"] | None] = None
-    """fig5: reconstructions and segmentations; fig6: ROC curves of the systems; fig7: overlap with the defects; table2:
-    latent dimension, window, patch size; runtime: forward pass, whole image and training step on this machine, beside
-    a plain script; woven: both losses on the embedded textures, drawn anew for each seed."""
+    target: tyro.conf.Positional[_Target | None] = None
+    """What to make again.
+
+    fig5: reconstructions and segmentations.
+
+    fig6: ROC curves of the systems.
+
+    fig7: overlap with the defects.
+
+    table2: latent dimension, window, patch size.
+
+    settings: what the paper leaves open, one change at a time.
+
+    runtime: forward pass, whole image, training step on this machine, beside a plain script.
+
+    woven: both losses on the embedded textures, drawn anew for each seed.
+    """
     data: tuple[Path, ...] = ()
     """Data sets with masks, NanoTWICE or the layout of MVTec AD. Default: the embedded textures."""
     budget: Budget = "quick"
@@ -69,12 +84,14 @@ def reproduce(arguments: list[str]) -> int:
     if flags.verify:
         return _verify(flags)
     if flags.target is None:
-        raise ValueError("`reproduce` needs a target: fig5, fig6, fig7, table2, runtime, woven or all; or --verify")
+        raise ValueError(
+            "`reproduce` needs a target: fig5, fig6, fig7, table2, settings, runtime, woven or all; or --verify"
+        )
     if not flags.seeds:
         raise ValueError("`--seeds` needs at least one")
     if flags.rounds < 1:
         raise ValueError(f"`--rounds` must be at least 1, got {flags.rounds}")
-    wanted = tuple(target for target in _FIGURES if flags.target in (target, "all"))
+    wanted = tuple(target for target in _TRAINED if flags.target in (target, "all"))
     failed = _figures(wanted, flags) if wanted else False
     if flags.target in ("woven", "all"):
         out = flags.out / "woven-seeds"
@@ -87,7 +104,7 @@ def reproduce(arguments: list[str]) -> int:
     return SKIPPED if failed else OK
 
 
-def _figures(targets: tuple[Target, ...], flags: _ReproduceFlags) -> bool:
+def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
     """Make figures and tables and print what came of them; returns whether something could not be run."""
     plan = Plan(
         materials=find_materials(flags.data, flags.out),
@@ -106,7 +123,7 @@ def _figures(targets: tuple[Target, ...], flags: _ReproduceFlags) -> bool:
             ray=flags.ray,
             progress=progress,
         )
-    print("\n\n".join(table.as_text() for table in made.tables))
+    print("\n\n".join(made.tables))
     for name, reason in made.failures.items():
         print(f"not run: {name}: {reason}")
     figures = ", ".join(str(path) for path in made.written)

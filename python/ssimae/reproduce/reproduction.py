@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import run_cells
 from ssimae.reproduce.drawing import draw_target
 from ssimae.reproduce.materials import Plan
 from ssimae.reproduce.results import write_result
-from ssimae.reproduce.tables import Table
+from ssimae.reproduce.settings_study import study_cells, study_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
+
+Trained = Target | Literal["settings"]
+"""What needs trainings."""
 
 
 @dataclass(frozen=True)
 class Reproduction:
     """What came of it."""
 
-    tables: tuple[Table, ...]
+    tables: tuple[str, ...]
+    """As text."""
     written: tuple[Path, ...]
     """Figures."""
     failures: dict[str, str]
@@ -28,7 +32,7 @@ class Reproduction:
 
 
 def reproduce(
-    targets: Sequence[Target],
+    targets: Sequence[Trained],
     plan: Plan,
     *,
     out: Path,
@@ -41,7 +45,7 @@ def reproduce(
 
     Parameters
     ----------
-    targets : sequence of {"fig5", "fig6", "fig7", "table2"}
+    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings"}
     plan : Plan
         Data sets, budget, seeds.
     out : Path
@@ -60,14 +64,21 @@ def reproduce(
     InterruptedRunError
         If Ctrl-C or SIGTERM ended a training; the next call goes on.
     """
-    cells = {cell.name: cell for target in targets for cell in target_cells(target, plan)}
+    cells = {
+        cell.name: cell
+        for target in targets
+        for cell in (study_cells(plan) if target == "settings" else target_cells(target, plan))
+    }
     failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
     stored: dict[str, dict[str, Any]] = {
         name: write_result(cell, out, results) for name, cell in cells.items() if cell.is_done(out)
     }
-    tables: dict[str, Table] = {}
+    tables: list[str] = []
     written: list[Path] = []
     for target in targets:
-        tables |= {table.title: table for table in target_tables(target, plan, stored, failures)}
-        written += draw_target(target, plan, out, stored)
-    return Reproduction(tuple(tables.values()), tuple(written), failures)
+        if target == "settings":
+            tables += [study_table(plan, material, stored, failures) for material in plan.materials]
+        else:
+            tables += [table.as_text() for table in target_tables(target, plan, stored, failures)]
+            written += draw_target(target, plan, out, stored)
+    return Reproduction(tuple(dict.fromkeys(tables)), tuple(written), failures)

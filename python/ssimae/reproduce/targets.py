@@ -93,15 +93,18 @@ def _overlap_table(plan: Plan, material: Material, results: Results, failures: M
         for place, share in ((0, "25 %"), (1, "50 %"), (2, "75 %")):
             known = place == 1 and system == "ssim" and material.has_paper_values
             paper = MEDIAN_OVERLAP if known else None
-            values = tuple(_overlap(results[cell.name])[place] for cell in cells if cell.name in results)
-            note = "" if values else _reason(cells, failures)
+            values = tuple(
+                overlap_at_5_percent(results[cell.name]["metrics"])[place] for cell in cells if cell.name in results
+            )
+            note = "" if values else reason(cells, failures)
             rows.append(Row(f"{TITLES[system]}, {share} quantile", paper, values, note))
     title = f"{material.name}, {_budget(plan, material)}: overlap with the defects at FPR 5 %"
     return Table(title, "overlap", tuple(rows))
 
 
-def _overlap(result: Mapping[str, Any]) -> list[float]:
-    table = result["metrics"]["overlap"]
+def overlap_at_5_percent(metrics: Mapping[str, Any]) -> list[float]:
+    """Return the overlap quantiles at a false positive rate of 5 % of stored metrics."""
+    table = metrics["overlap"]
     column = table["fprs"].index(0.05)
     return [row[column] for row in table["values"]]
 
@@ -123,10 +126,10 @@ def _sweep_table(plan: Plan, material: Material, setting: str, results: Results,
 
 def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results, failures: Mapping[str, str]) -> Row:
     values = tuple(results[cell.name]["metrics"]["auroc"] for cell in cells if cell.name in results)
-    return Row(label, paper, values, "" if values else _reason(cells, failures))
+    return Row(label, paper, values, "" if values else reason(cells, failures))
 
 
-def _reason(cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
+def reason(cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
     """Return why there is no value, in one line."""
     found = next((failures[cell.name] for cell in cells if cell.name in failures), "")
     return found.splitlines()[0] if found else ""
