@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from ssimae.reproduce.materials import Material, Plan, find_materials
 from ssimae.reproduce.paper import TABLE_2
 from ssimae.reproduce.results import verify, write_result
 from ssimae.reproduce.settings_study import VARIANTS, variants
+from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.tables import Row, Table, spread
 from ssimae.reproduce.targets import target_cells
 
@@ -326,3 +328,23 @@ def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):
     assert "±" in lines[2]
     assert lines[3].startswith("| no window | 0.")
     assert lines[4].startswith("| too small | not run (")
+
+
+def test_the_summary_has_a_row_a_system_with_all_seeds(plan, tmp_path, capsys):
+    run(plan.cells(plan.materials[0], "ssim") + plan.cells(plan.materials[0], "l2")[:1], tmp_path)
+    for cell in plan.cells(plan.materials[0], "ssim") + plan.cells(plan.materials[0], "l2")[:1]:
+        write_result(cell, tmp_path / "out", tmp_path / "results")
+    (tmp_path / "results/runtime.json").write_text("{}")
+    assert main(["reproduce", "--summary", "--results", str(tmp_path / "results")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("| small | L2-AE | 96 | 0.")
+    assert lines[3].startswith("| small | SSIM-AE | 96 | 0.")
+    assert "(2)" in lines[3]
+
+
+def test_the_readme_shows_the_stored_results():
+    root = Path(__file__).resolve().parents[1]
+    if not list((root / "results").rglob("*.json")):
+        pytest.skip("no results are stored yet")
+    assert summary_table(read_results(root / "results")) in (root / "README.md").read_text()

@@ -18,6 +18,7 @@ from ssimae.reproduce.reproduction import Trained
 from ssimae.reproduce.reproduction import reproduce as make_again
 from ssimae.reproduce.results import verify
 from ssimae.reproduce.runtime import measure_runtime, runtime_dict, runtime_table
+from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
 OK, BAD_INPUT, SKIPPED = 0, 2, 3
@@ -72,6 +73,8 @@ class _ReproduceFlags:
     """Folder of the numbers."""
     verify: bool = False
     """Compute the metrics of all results again from the residual maps in --out, instead of anything else."""
+    summary: bool = False
+    """Print all results in --results as a Markdown table, instead of anything else."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -83,6 +86,9 @@ def reproduce(arguments: list[str]) -> int:
     flags = parse_flags(_ReproduceFlags, "reproduce", arguments)
     if flags.verify:
         return _verify(flags)
+    if flags.summary:
+        print(summary_table(read_results(flags.results)))
+        return OK
     if flags.target is None:
         raise ValueError(
             "`reproduce` needs a target: fig5, fig6, fig7, table2, settings, runtime, woven or all; or --verify"

@@ -15,6 +15,7 @@ from ssimae.images import read_float_map
 from ssimae.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
+from ssimae.reproduce.summary import read_results
 from ssimae.run import ignore_of, read_facts, test_samples
 from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.scoring import gather
@@ -121,13 +122,10 @@ def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
     OSError, ValueError
         If there is no result, or a file is damaged.
     """
-    paths = sorted(path for path in results.rglob("*.json") if "cell" in json.loads(path.read_text()))
-    if not paths:
-        raise FileNotFoundError(f"{results}: no results of cells")
-    found = []
-    with progress.task("verifying", len(paths)) as task:
-        for count, path in enumerate(paths, 1):
-            found.append(_verify(json.loads(path.read_text()), out))
+    stored, found = read_results(results), []
+    with progress.task("verifying", len(stored)) as task:
+        for count, result in enumerate(stored, 1):
+            found.append(_verify(result, out))
             task.update(count)
     return found
 
