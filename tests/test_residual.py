@@ -117,3 +117,23 @@ def test_settings_of_before_scales_keep_the_residual_they_had(tmp_path) -> None:
     # A file of one's own leaves defaults out.
     folder.config.write_text("[settings]\nlr = 0.5\n")
     assert folder.read_config()[0].residual_scales == Settings().residual_scales
+
+
+@pytest.mark.parametrize("loss", ["ssim", "l2"])
+def test_flips_keep_the_lowest_residual_of_four_mirrored_images(loss: str) -> None:
+    image = np.random.default_rng(0).random((45, 60), dtype=np.float32)
+    model = Autoencoder(8, 32, 1, seed=0).eval()
+
+    def inspect(plane: np.ndarray, *, flips: bool) -> tuple[np.ndarray, np.ndarray]:
+        chosen = settings(loss=loss, residual_flips=flips)
+        return inspect_image(
+            model, np.ascontiguousarray(plane), chosen, device=torch.device("cpu"), precision="float32"
+        )
+
+    reconstruction, found = inspect(image, flips=True)
+    each = [inspect(image[::down, ::right], flips=False)[1][::down, ::right] for down in (1, -1) for right in (1, -1)]
+    np.testing.assert_array_equal(found, np.min(each, axis=0))
+    np.testing.assert_array_equal(reconstruction, inspect(image, flips=False)[0])
+    # An image mirrored gives the map mirrored, which without flips it does not.
+    np.testing.assert_allclose(inspect(image[:, ::-1], flips=True)[1], found[:, ::-1], atol=1e-6)
+    assert (each[0] != each[1]).any()

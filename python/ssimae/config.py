@@ -20,8 +20,8 @@ MAX_WINDOW_SIZE = 31
 INSPECTION = frozenset(
     {
         "stride", "margin", "residual_window", "residual_window_size", "residual_scales", "residual_average",
-        "residual_smoothing", "latent_samples", "variance_floor", "dictionary_stride", "opening", "threshold_rule",
-        "min_area", "threshold_fpr", "review_fpr",
+        "residual_flips", "residual_smoothing", "latent_samples", "variance_floor", "dictionary_stride", "opening",
+        "threshold_rule", "min_area", "threshold_fpr", "review_fpr",
     }
 )  # fmt: skip
 """Settings that can change without training again: how images are inspected and thresholds set."""
@@ -126,6 +126,9 @@ class Settings:
     defects than the window. Those at which a patch is smaller than the window are left out. The paper's is 1."""
     residual_average: bool = False
     """Average the patches' residuals instead of their reconstructions."""
+    residual_flips: bool = False
+    """Rebuild each image mirrored left to right, top to bottom, and both ways too, and keep the lowest residual: a good
+    place is rebuilt well some way, a defect in none. Takes four times as long; for surfaces that may be mirrored."""
     latent_samples: int = 6
     """VAE: latent samples N that a patch is rebuilt from at inspection (sec. 4.1: 6)."""
     variance_floor: float = 1e-4
@@ -216,7 +219,7 @@ class Settings:
             for name in names:
                 if name not in optional:
                     object.__setattr__(self, name, plain(name, getattr(self, name)))
-        for name in ("residual_average", "hold_out"):
+        for name in ("residual_average", "residual_flips", "hold_out"):
             _choice(name, getattr(self, name), (True, False))
 
     @property

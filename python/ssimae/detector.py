@@ -110,6 +110,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         residual_window_size: int = 11,
         residual_scales: int = 3,
         residual_average: bool = False,
+        residual_flips: bool = False,
         latent_samples: int = 6,
         variance_floor: float = 1e-4,
         dictionary_stride: int = 8,
@@ -159,6 +160,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.residual_window_size = residual_window_size
         self.residual_scales = residual_scales
         self.residual_average = residual_average
+        self.residual_flips = residual_flips
         self.latent_samples = latent_samples
         self.variance_floor = variance_floor
         self.dictionary_stride = dictionary_stride

@@ -22,6 +22,9 @@ from ssimae.tiling import Stitcher, extract_patches
 BATCH = 64
 """Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
 
+_FLIPS = ((1, -1), (-1, 1), (-1, -1))
+"""Steps along rows and columns of a mirrored image."""
+
 _SAMPLES = 7  # stream of random numbers under the seed, beside those of training
 
 
@@ -53,7 +56,7 @@ def inspect_image(
     -------
     reconstruction : ndarray of the image's shape, float32, or None
         None for a dictionary, which rebuilds nothing; else the mean of the patches' reconstructions where they overlap
-        (Bergmann et al. 2019, sec. 4.2), and the image itself outside that rectangle.
+        (Bergmann et al. 2019, sec. 4.2), of the image as it lies, and the image itself outside that rectangle.
     residual : ndarray of shape (h, w), float32
         1 - SSIM in [0, 2]; the squared difference; for a VAE that divided by the variance of its reconstructions; the
         mean over channels. For a dictionary the distance of features. 0 where ignored.
@@ -95,6 +98,10 @@ def _inspect_whole(
         )
         return None, restore_size(scores, *shape)
     reconstruction, residual = _rebuild(model, scaled, settings, device=device, precision=precision)
+    for down, right in _FLIPS if settings.residual_flips else ():
+        mirrored = np.ascontiguousarray(scaled[::down, ::right])
+        _, again = _rebuild(model, mirrored, settings, device=device, precision=precision)
+        residual = np.minimum(residual, again[::down, ::right])
     return restore_size(reconstruction, *shape), restore_size(residual, *shape)
 
 

@@ -38,6 +38,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("residual at 2 scales", {"residual_scales": 2}),
     ("residual at 3 scales", {"residual_scales": 3}),
     ("residual at 4 scales", {"residual_scales": 4}),
+    ("lowest residual of four mirrored images", {"residual_flips": True}),
     ("residual smoothed by 5 pixels", {"residual_smoothing": 5.0}),
     ("residual smoothed by 10 pixels", {"residual_smoothing": 10.0}),
 )
