@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -12,11 +13,13 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 from small_data import write_small_dataset
+from ssimae import run as runs
 from ssimae import stages
 from ssimae.cli import main
 from ssimae.config import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.progress import SilentProgress
+from ssimae.provenance import source_commit
 from ssimae.reproduce import cells as cells_module
 from ssimae.reproduce import settings_study
 from ssimae.reproduce.cells import Cell, run_cell, run_cells
@@ -171,14 +174,12 @@ def test_a_changed_residual_or_number_does_not_verify(plan, tmp_path):
     assert found.agrees is None
 
 
-def test_a_result_keeps_its_commit_while_nothing_else_changes(plan, tmp_path):
+def test_a_result_has_the_commit_that_its_run_came_from(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "source_commit", lambda: "of then")
     cell = plan.cell(plan.materials[0], "ssim", 0)
     run([cell], tmp_path)
-    results = tmp_path / "results"
-    write_result(cell, tmp_path / "out", results)
-    path = results / "small/quick/ssim-seed0.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "commit": "of then"}))
-    assert write_result(cell, tmp_path / "out", results)["commit"] == "of then"
+    monkeypatch.setattr(runs, "source_commit", lambda: "of now")
+    assert write_result(cell, tmp_path / "out", tmp_path / "results")["commit"] == "of then"
 
 
 def test_the_command_makes_all_figures_and_says_what_is_missing(plan, data, tmp_path, capsys, monkeypatch):
@@ -238,14 +239,13 @@ def test_table_2_sweeps_the_paper_s_values_on_real_data(tmp_path):
 
 
 def test_rows_show_mean_spread_and_difference():
-    table = Table("T", "AUROC", (Row("a", 0.9, (0.8, 0.9)), Row("b", None, (0.5,)), Row("c", 0.7, (), "no file")))
+    table = Table("T", "AUROC", (Row("a", 0.9, (0.8, 0.9)), Row("b", None, (0.5,)), Row("c", 0.7, ())))
     lines = table.as_text().splitlines()
     assert "0.900" in lines[2]
     assert "0.850 ± 0.071 (2)" in lines[2]
     assert "-0.050" in lines[2]
     assert lines[3].split() == ["b", "0.500"]
-    assert lines[4].split() == ["c", "0.700", "not", "run", "no", "file"]
-    assert "| c | 0.700 | not run (no file) |  |" in table.as_markdown()
+    assert lines[4].split() == ["c", "0.700", "not", "run"]
     assert spread([]) == "not run"
 
 
@@ -327,7 +327,8 @@ def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):
     assert lines[2].startswith("| the paper's letter, quick | 0.")
     assert "±" in lines[2]
     assert lines[3].startswith("| no window | 0.")
-    assert lines[4].startswith("| too small | not run (")
+    assert lines[4] == "| too small | not run | | |"
+    assert any(line.startswith("not run: small/quick/ssim-patch_size=256-seed0, ") for line in lines)
 
 
 def test_the_summary_has_a_row_a_system_with_all_seeds(plan, tmp_path, capsys):
@@ -348,3 +349,10 @@ def test_the_readme_shows_the_stored_results():
     if not list((root / "results").rglob("*.json")):
         pytest.skip("no results are stored yet")
     assert summary_table(read_results(root / "results")) in (root / "README.md").read_text()
+
+
+def test_the_commit_of_a_checkout_is_known():
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("needs a checkout")
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", source_commit() or "")

@@ -130,8 +130,9 @@ def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
             progress=progress,
         )
     print("\n\n".join(made.tables))
-    for name, reason in made.failures.items():
-        print(f"not run: {name}: {reason}")
+    for reason in dict.fromkeys(made.failures.values()):
+        names = [name for name, other in made.failures.items() if other == reason]
+        print(f"not run: {', '.join(names)}: {reason}")
     figures = ", ".join(str(path) for path in made.written)
     print(f"{figures or 'no figure'}: written; runs in {flags.out}, numbers in {flags.results}")
     return bool(made.failures)

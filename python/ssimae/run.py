@@ -22,6 +22,7 @@ from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress
+from ssimae.provenance import source_commit
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder
 from ssimae.scoring import has_masks
@@ -346,5 +347,6 @@ def _facts(job: Job, dataset: Dataset, device: torch.device) -> dict[str, Any]:
         **({"ignore": os.path.abspath(job.ignore)} if job.ignore is not None else {}),
         **({"weights": str(job.weights.resolve())} if job.weights is not None else {}),
         **({"pretrained": str(job.pretrained.resolve())} if job.pretrained is not None else {}),
+        **({"commit": commit} if (commit := source_commit()) is not None else {}),
         **({"compare": job.compare} if job.compare is not None else {}),
     }

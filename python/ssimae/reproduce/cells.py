@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from ssimae.errors import SafeguardError
 from ssimae.progress import Progress, SilentProgress
 from ssimae.run import Job, resume, start
 from ssimae.runfolder import RunFolder
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,6 @@ def run_cells(
                 failures[cell.name] = f"{cell.source} failed"
         waiting = [cell for cell in wave if not cell.is_done(out) and cell.name not in failures]
         failures |= _spread(waiting, out, device, ray) if ray is not None else _in_turn(waiting, out, device, progress)
-    for name, reason in failures.items():
-        logger.warning("%s: not run: %s", name, reason)
     return failures
 
 

@@ -77,8 +77,8 @@ def reproduce(
     written: list[Path] = []
     for target in targets:
         if target == "settings":
-            tables += [study_table(plan, material, stored, failures) for material in plan.materials]
+            tables += [study_table(plan, material, stored) for material in plan.materials]
         else:
-            tables += [table.as_text() for table in target_tables(target, plan, stored, failures)]
+            tables += [table.as_text() for table in target_tables(target, plan, stored)]
             written += draw_target(target, plan, out, stored)
     return Reproduction(tuple(dict.fromkeys(tables)), tuple(written), failures)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,9 @@ _FACTS = (
 
 
 def write_result(cell: Cell, out: Path, results: Path) -> dict[str, Any]:
-    """Write the result of a finished cell as ``<results>/<name>.json`` and return it.
-
-    A result that holds the same model and residuals already is left alone, so that it keeps the commit it came from.
-    """
+    """Write the result of a finished cell as ``<results>/<name>.json`` and return it."""
     result = _result_of(cell.folder(out), cell.name)
     path = results / f"{cell.name}.json"
-    if path.exists():
-        before: dict[str, Any] = json.loads(path.read_text())
-        if all(before.get(name) == result[name] for name in result if name != "commit"):
-            return before
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(result, indent=1) + "\n")
     return result
@@ -54,7 +46,7 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         "system": settings.system,
         "settings": dataclasses.asdict(settings),
         "facts": {fact: facts[fact] for fact in _FACTS if fact in facts},
-        "commit": _commit(),
+        "commit": facts.get("commit"),
         "training": {
             "patches": log[-1]["patches"],
             "elapsed_s": log[-1]["elapsed_s"],
@@ -79,21 +71,6 @@ def _digest(paths: Iterable[Path], root: Path | None = None) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def _commit() -> str | None:
-    """Return the commit of the source that runs, marked where files differ from it; None for an installed package."""
-    here = Path(__file__)
-    try:
-        # An installed copy may lie inside a repository of something else.
-        _git(here.parent, "ls-files", "--error-unmatch", here.name)
-        return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @dataclasses.dataclass(frozen=True)

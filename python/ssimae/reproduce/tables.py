@@ -16,8 +16,6 @@ class Row:
     """None where the paper gives no number for it."""
     ours: tuple[float, ...]
     """One for each seed that was run; empty where none was."""
-    note: str = ""
-    """What a reader must know, such as why it was not run."""
 
     @property
     def difference(self) -> float | None:
@@ -39,20 +37,9 @@ class Table:
         lines = [self.title, f"{'':<{width}}  {'paper':>7}  {self.measure:>18}  {'difference':>10}"]
         lines += [
             f"{row.label:<{width}}  {_number(row.paper):>7}  {spread(row.ours):>18}  {_signed(row.difference):>10}"
-            f"{'  ' + row.note if row.note else ''}"
             for row in self.rows
         ]
-        return "\n".join(lines)
-
-    def as_markdown(self) -> str:
-        """Return the table for a README."""
-        lines = [f"| {self.title} | paper | {self.measure} | difference |", "|---|---|---|---|"]
-        lines += [
-            f"| {row.label} | {_number(row.paper)} | {spread(row.ours)}{f' ({row.note})' if row.note else ''} "
-            f"| {_signed(row.difference)} |"
-            for row in self.rows
-        ]
-        return "\n".join(lines)
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -60,11 +60,11 @@ def sweep_cells(plan: Plan, material: Material, setting: str, value: int) -> lis
     return plan.cells(material, "ssim", **changes)
 
 
-def target_tables(target: Target, plan: Plan, results: Results, failures: Mapping[str, str]) -> list[Table]:
+def target_tables(target: Target, plan: Plan, results: Results) -> list[Table]:
     """Return what a figure or table says in numbers, beside the paper's."""
     if target == "table2":
         return [
-            _sweep_table(plan, material, setting, results, failures)
+            _sweep_table(plan, material, setting, results)
             for material in plan.materials
             for setting in sweeps(material)
         ]
@@ -76,17 +76,16 @@ def target_tables(target: Target, plan: Plan, results: Results, failures: Mappin
                 AUROC.get(system) if material.has_paper_values else None,
                 plan.cells(material, system),
                 results,
-                failures,
             )
             for system in SYSTEMS[target]
         ]
         tables.append(Table(f"{material.name}, {_budget(plan, material)}: pixel AUROC", "AUROC", tuple(rows)))
         if target == "fig7":
-            tables.append(_overlap_table(plan, material, results, failures))
+            tables.append(_overlap_table(plan, material, results))
     return tables
 
 
-def _overlap_table(plan: Plan, material: Material, results: Results, failures: Mapping[str, str]) -> Table:
+def _overlap_table(plan: Plan, material: Material, results: Results) -> Table:
     rows = []
     for system in SYSTEMS["fig7"]:
         cells = plan.cells(material, system)
@@ -96,8 +95,7 @@ def _overlap_table(plan: Plan, material: Material, results: Results, failures: M
             values = tuple(
                 overlap_at_5_percent(results[cell.name]["metrics"])[place] for cell in cells if cell.name in results
             )
-            note = "" if values else reason(cells, failures)
-            rows.append(Row(f"{TITLES[system]}, {share} quantile", paper, values, note))
+            rows.append(Row(f"{TITLES[system]}, {share} quantile", paper, values))
     title = f"{material.name}, {_budget(plan, material)}: overlap with the defects at FPR 5 %"
     return Table(title, "overlap", tuple(rows))
 
@@ -109,14 +107,13 @@ def overlap_at_5_percent(metrics: Mapping[str, Any]) -> list[float]:
     return [row[column] for row in table["values"]]
 
 
-def _sweep_table(plan: Plan, material: Material, setting: str, results: Results, failures: Mapping[str, str]) -> Table:
+def _sweep_table(plan: Plan, material: Material, setting: str, results: Results) -> Table:
     rows = [
         _row(
             str(value),
             TABLE_2[setting].get(value) if material.has_paper_values else None,
             sweep_cells(plan, material, setting, value),
             results,
-            failures,
         )
         for value in sweeps(material)[setting]
     ]
@@ -124,15 +121,9 @@ def _sweep_table(plan: Plan, material: Material, setting: str, results: Results,
     return Table(title, "AUROC", tuple(rows))
 
 
-def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results, failures: Mapping[str, str]) -> Row:
+def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results) -> Row:
     values = tuple(results[cell.name]["metrics"]["auroc"] for cell in cells if cell.name in results)
-    return Row(label, paper, values, "" if values else reason(cells, failures))
-
-
-def reason(cells: Sequence[Cell], failures: Mapping[str, str]) -> str:
-    """Return why there is no value, in one line."""
-    found = next((failures[cell.name] for cell in cells if cell.name in failures), "")
-    return found.splitlines()[0] if found else ""
+    return Row(label, paper, values)
 
 
 def _budget(plan: Plan, material: Material) -> str:
