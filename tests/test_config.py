@@ -7,7 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from ssimae.config import PATCH_SIZES, PRESETS, Settings, preset
+from ssimae.config import PATCH_SIZES, Settings
+from ssimae.presets import PRESETS, preset
 
 # Bergmann et al. 2019, sec. 4.2.
 PAPER = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ssimae.loss import ssim, ssim_loss
 
 if TYPE_CHECKING:
-    from ssimae.config import Settings, preset
+    from ssimae.config import Settings
     from ssimae.datasets import Dataset, Sample, open_dataset
     from ssimae.detector import Detector, Prediction
     from ssimae.evaluation import evaluate_maps
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssimae.images import read_image
     from ssimae.metrics import Evaluation
     from ssimae.model import Autoencoder, VariationalAutoencoder
+    from ssimae.presets import preset
     from ssimae.regions import RegionStatistics, label_regions, region_statistics
     from ssimae.tiling import Stitcher, extract_patches, patch_grid, stitch_patches
 
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "config": ("Settings", "preset"),
+    "config": ("Settings",),
     "datasets": ("Dataset", "Sample", "open_dataset"),
     "detector": ("Detector", "Prediction"),
     "evaluation": ("evaluate_maps",),
@@ -54,6 +55,7 @@ _MODULES = {
     "images": ("read_image",),
     "metrics": ("Evaluation",),
     "model": ("Autoencoder", "VariationalAutoencoder"),
+    "presets": ("preset",),
     "regions": ("RegionStatistics", "label_regions", "region_statistics"),
     "tiling": ("Stitcher", "extract_patches", "patch_grid", "stitch_patches"),
 }

@@ -6,11 +6,10 @@ The fields are the single source of the command line's flags, of ``config.toml``
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Literal
 
 PATCH_SIZES = (32, 64, 128, 256)
 """Patch sizes the network is defined for; the last encoder kernel is a sixteenth of them."""
@@ -269,77 +268,6 @@ class Settings:
     def c2(self) -> float:
         """C2 of SSIM for images in [0, 1]."""
         return 0.03 if self.constants == "literal" else 0.03**2
-
-
-_PAPER_COMMON: dict[str, Any] = {
-    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. The window of text and figures is
-    # 11 x 11; that it is Gaussian, as in Wang et al. 2004, is our reading.
-    "hold_out": False,
-    "residual_window": "gaussian",
-    "residual_scales": 1,
-    "residual_smoothing": 0.0,
-    "opening": 4,
-}
-
-_PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    # The embedded textures: small patches and a budget that two cores finish in a few minutes, for both losses.
-    "woven": {
-        "latent_dim": 100,
-        "patch_size": 64,
-        "patches": 2000,
-        "epochs": 20,
-        "batch_size": 32,
-        "crops": "fresh",
-        "lr": 1e-3,
-        "schedule": "one-cycle",
-        "window": "uniform",
-        "stride": 16,
-    },
-    # The margin lowers what good images reach on NanoTWICE and on AITEX's fabric; on the woven textures, whose weave it
-    # breaks, it raises that. The smoothing was chosen on NanoTWICE's test images (pixel AUROC .90 to .97); on AITEX's
-    # fabric it lowers AU-PRO.
-    "nanofibre": {"latent_dim": 500, "margin": 30, "residual_smoothing": 10.0},
-    # The zoom was chosen on AITEX's test images (pixel AUROC .84 to .86): other lots are woven more or less densely.
-    "texture": {"latent_dim": 100, "zoom": 0.15, "margin": 30},
-    "paper-nanofibre": {"latent_dim": 500, **_PAPER_COMMON},
-    "paper-texture": {"latent_dim": 100, "scale": 0.5, **_PAPER_COMMON},
-}
-
-PRESETS = tuple(_PRESETS)
-"""Names understood by :func:`preset`."""
-
-
-def preset(name: str, *, quick: bool = False) -> Settings:
-    """Return the settings of a preset.
-
-    Parameters
-    ----------
-    name : str
-        One of :data:`PRESETS`.
-    quick : bool
-        For a first look: 20 epochs, a tenth of the paper's, with small batches and five times its learning rate.
-
-    Raises
-    ------
-    ValueError
-        If `name` is not a preset.
-    """
-    _choice("preset", name, PRESETS)
-    settings = Settings(**_PRESETS[name])
-    return dataclasses.replace(settings, **_QUICK) if quick else settings
-
-
-# Constant and not one-cycle: for the same budget and peak, seed 0, it reached the better pixel AUROC and AU-PRO on
-# NanoTWICE (.976/.863 against .971/.842). On the woven textures one-cycle is better over three seeds (.9959 against
-# .9953) and calls fewer good images defective.
-_QUICK: dict[str, Any] = {
-    "epochs": 20,
-    "batch_size": 64,
-    "crops": "fresh",
-    "lr": 1e-3,
-    "window": "uniform",
-}
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ssimae.config import Settings, preset
+from ssimae.config import Settings
 from ssimae.features import pretrained_name
 from ssimae.layouts import open_dataset
+from ssimae.presets import preset
 from ssimae.reproduce.cells import Cell
 from ssimae.synthetic import write_woven_dataset
 from ssimae.systems import PRETRAINED, as_system

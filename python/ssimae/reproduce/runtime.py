@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssimae.config import Settings, preset
+from ssimae.config import Settings
 from ssimae.dictionary import FeatureDictionary
 from ssimae.features import AlexNetFeatures, ResNet18Features
 from ssimae.hardware import describe, prepare_cpu, resolve_precision
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.networks import new_autoencoder
+from ssimae.presets import preset
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
