@@ -90,6 +90,13 @@ def test_a_folder_with_other_settings_is_refused(plan, tmp_path):
     assert "holds a run whose `lr` is 0.0002, not 0.5" in run([other], tmp_path)[cell.name]
 
 
+def test_a_folder_of_other_images_is_refused(plan, data, tmp_path):
+    cell = plan.cell(plan.materials[0], "ssim", 0)
+    assert run([cell], tmp_path) == {}
+    (data / "train/good/a.png").write_bytes((data / "train/good/b.png").read_bytes())
+    assert "other images" in run([cell], tmp_path)[cell.name]
+
+
 def test_what_cannot_be_run_is_said_and_the_rest_runs(plan, tmp_path):
     fine = plan.cell(plan.materials[0], "l2", 0)
     bad = dataclasses.replace(fine, name="small/bad", settings=dataclasses.replace(SMALL, patch_size=128))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ssimae.config import Settings
-from ssimae.errors import SafeguardError
+from ssimae.datasets import dataset_fingerprint, open_dataset
+from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.progress import Progress, SilentProgress
 from ssimae.run import Job, resume, start
 from ssimae.runfolder import RunFolder
@@ -37,35 +39,37 @@ class Cell:
         """Return whether its run is finished: the report is written last."""
         return self.folder(out).report.exists()
 
-    def check(self, out: Path) -> None:
-        """Refuse a folder that holds a run with other settings, with a ValueError."""
+    def check(self, out: Path, fingerprint: str) -> None:
+        """Refuse, with a ValueError, a folder that holds a run with other settings, or on other images than now."""
         folder = self.folder(out)
         if not folder.config.exists():
             return
-        stored, _ = folder.read_config()
+        stored, facts = folder.read_config()
         for name, value in vars(self.settings).items():
             if getattr(stored, name) != value:
                 raise ValueError(
                     f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, not {value}; "
                     "choose another --out"
                 )
+        if facts.get("fingerprint") != fingerprint:
+            raise ValueError(
+                f"{folder.root}: holds a run on other images than {self.data} has now; choose another --out"
+            )
 
 
 def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
-    """Run a cell to its end, from wherever an earlier attempt stopped; nothing is done for a finished one.
+    """Run a cell to its end, from wherever an earlier attempt stopped.
 
     Raises
     ------
     OSError, ValueError
-        If the cell cannot be run, or its folder holds a run with other settings.
+        If the cell cannot be run.
     InterruptedRunError
         If Ctrl-C or SIGTERM ended the training; the next call goes on.
     """
     folder = cell.folder(out)
     if folder.config.exists():
-        cell.check(out)
-        if not cell.is_done(out):
-            resume(folder.root, device=device, progress=progress)
+        resume(folder.root, device=device, progress=progress)
         return
     job = Job(
         data=cell.data,
@@ -84,7 +88,8 @@ def run_cells(
 ) -> dict[str, str]:
     """Run all cells and return, by name, why some could not be.
 
-    Those that take another cell's network come after it. With `ray`, the address of a Ray cluster (``auto``, or
+    Finished ones are left as they are, once their settings and images are found to be those of now. Those that take
+    another cell's network come after it. With `ray`, the address of a Ray cluster (``auto``, or
     ``local`` for one on this machine), each cell is a task of its own; all machines must see the same folders.
 
     Raises
@@ -94,10 +99,11 @@ def run_cells(
     """
     cells = list({cell.name: cell for cell in cells}.values())
     failures: dict[str, str] = {}
+    fingerprints = {data: dataset_fingerprint(open_dataset(data)) for data in {cell.data for cell in cells}}
     for wave in ([cell for cell in cells if cell.source is None], [cell for cell in cells if cell.source is not None]):
         for cell in wave:
             try:
-                cell.check(out)
+                cell.check(out, fingerprints[cell.data])
             except (OSError, ValueError) as error:
                 failures[cell.name] = str(error)
             if cell.source in failures:
@@ -122,13 +128,15 @@ def _in_turn(cells: Sequence[Cell], out: Path, device: str, progress: Progress) 
 def _spread(cells: Sequence[Cell], out: Path, device: str, address: str) -> dict[str, str]:
     """Run cells as tasks of a Ray cluster."""
     try:
-        import ray  # noqa: PLC0415 - an extra
+        ray: Any = importlib.import_module("ray")  # an extra, and slow to import
     except ImportError as error:
         raise ValueError("`--ray` needs Ray: pip install 'ssimae[ray]'") from error
     ray.init(address=None if address == "local" else address, log_to_driver=False)
     try:
-        # A training keeps about two cores busy; Ray places by what a task asks for.
-        task: Any = ray.remote(num_cpus=2 if device in ("auto", "cpu") else 1, max_retries=3)(_run_quietly)
+        # A training keeps about two cores busy, where there are two; Ray places by what a task asks for.
+        cores = min(2, int(ray.cluster_resources().get("CPU", 1)))
+        needs = {"num_cpus": cores, "num_gpus": 1 if device.startswith("cuda") else 0}
+        task = ray.remote(**needs, max_retries=3)(_run_quietly)
         pending = {task.remote(cell, out.absolute(), device): cell for cell in cells}
         failures: dict[str, str] = {}
         while pending:
@@ -145,6 +153,6 @@ def _run_quietly(cell: Cell, out: Path, device: str) -> str | None:
     """Run a cell where nobody looks on; returns why it failed, or None."""
     try:
         run_cell(cell, out, device=device, progress=SilentProgress())
-    except (OSError, ValueError, SafeguardError) as error:
+    except (OSError, ValueError, SafeguardError, InterruptedRunError) as error:
         return str(error)
     return None
