@@ -90,6 +90,17 @@ def test_missing_weights_are_named_before_any_work(data, tmp_path, capsys, syste
     assert not out.exists()
 
 
+def test_missing_torchvision_is_said_before_any_work(data, tmp_path, capsys, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torchvision" else found(name))
+    out = tmp_path / "out"
+    assert main(["run", "--data", str(data), "--out", str(out), *SETTINGS, *FLAGS["fm"]]) == 2
+    assert "FM-AE needs torchvision: pip install 'ssimae[features]'" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_weights_that_nobody_needs_are_refused(data, tmp_path, capsys):
     file = tmp_path / "alexnet-owt-7be5be79.pth"
     file.write_bytes(b"x")

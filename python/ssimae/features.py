@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import math
 import pickle
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -149,12 +150,16 @@ class ResNet18Features(nn.Module):
         return super().train(False)
 
 
+def check_torchvision(name: str) -> None:
+    """Refuse, with a ValueError, what needs torchvision where it is not installed."""
+    if importlib.util.find_spec("torchvision") is None:
+        raise ValueError(f"{name} needs torchvision: pip install 'ssimae[features]'")
+
+
 def _torchvision_network(name: Name, state: dict[str, Tensor] | None, seed: int) -> nn.Module:
     """Return a network of torchvision with given weights, or with random ones."""
-    try:
-        from torchvision import models  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise ValueError(f"{name} needs torchvision: pip install 'ssimae[features]'") from error
+    check_torchvision(name)
+    models: Any = importlib.import_module("torchvision.models")  # an extra, and slow to import
     with torch.random.fork_rng(devices=[]):  # torchvision draws initial weights, which nobody needs
         network: nn.Module = getattr(models, name)(weights=None)
     if state is not None:

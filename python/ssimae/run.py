@@ -17,7 +17,7 @@ import torch
 
 from ssimae.config import INSPECTION, Settings
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
-from ssimae.features import pretrained_state
+from ssimae.features import check_torchvision, pretrained_state
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
 from ssimae.metrics import Evaluation
@@ -294,6 +294,8 @@ def _check_weights(weights: Path, job: Job, dataset: Dataset | None, device: tor
 def _check_pretrained(job: Job) -> None:
     """Refuse pretrained weights that are missing, not torchvision's, or needed by two systems at once."""
     systems = [name for name in (job.settings.system, job.compare) if name in PRETRAINED]
+    for name in systems:
+        check_torchvision(TITLES[name])
     if job.settings.features == "random" or job.weights is not None:
         systems = []
     if job.pretrained is not None and len(systems) != 1:
