@@ -23,7 +23,9 @@ PAPER = {
     "weight_decay": 1e-5,
     "window_size": 11,
     "stride": 30,
-    "residual_window": "gaussian",
+    "window": "uniform",
+    "residual_window": "uniform",
+    "residual_scales": 1,
     "residual_window_size": 11,
     "residual_smoothing": 0,
     "residual_average": False,
@@ -36,7 +38,7 @@ PAPER = {
 
 @pytest.mark.parametrize(
     ("name", "own"),
-    [("paper-nanofibre", {"latent_dim": 500, "scale": 1.0}), ("paper-texture", {"latent_dim": 100, "scale": 0.5})],
+    [("paper", {"latent_dim": 500, "scale": 1.0}), ("paper-texture", {"latent_dim": 100, "scale": 0.5})],
 )
 def test_paper_presets_are_the_letter_of_the_paper(name: str, own: dict[str, object]) -> None:
     settings = preset(name)
@@ -53,7 +55,7 @@ def test_other_presets_are_the_defaults_but_for_what_they_name(name: str, latent
     assert preset(name) == dataclasses.replace(Settings(), latent_dim=latent_dim, **own)
 
 
-@pytest.mark.parametrize("name", ["default", "nanofibre", "texture", "paper-nanofibre", "paper-texture"])
+@pytest.mark.parametrize("name", ["default", "nanofibre", "texture", "paper", "paper-texture"])
 def test_quick_takes_a_tenth_of_the_patches(name: str) -> None:
     quick, whole = preset(name, quick=True), preset(name)
     assert quick.patches_total * 10 == whole.patches_total
@@ -67,8 +69,8 @@ def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
 
 
 def test_unknown_presets_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"`preset` must be one of .*paper-nanofibre.*, got 'paper'"):
-        preset("paper")
+    with pytest.raises(ValueError, match=r"`preset` must be one of .*paper-texture.*, got 'letter'"):
+        preset("letter")
 
 
 def test_patches_total_counts_every_epoch() -> None:

@@ -231,7 +231,7 @@ def test_figures_are_the_same_bytes_again(plan, data, tmp_path, capsys):
 
 
 def test_table_2_sweeps_the_paper_s_values_on_real_data(tmp_path):
-    material = Material("fibres", tmp_path, "paper-nanofibre", True)
+    material = Material("fibres", tmp_path, "paper", True)
     plan = Plan((material,), "paper", (0,))
     cells = target_cells("table2", plan)
     names = {cell.name for cell in cells}

@@ -41,8 +41,8 @@ _NUMBERS = (
 class Settings:
     """Everything that decides what a run computes.
 
-    The defaults are the tool's own; ``preset("paper-nanofibre")`` and ``preset("paper-texture")`` are the letter of
-    Bergmann et al. 2019.
+    The defaults are the tool's own; ``preset("paper")`` and ``preset("paper-texture")`` are the letter of Bergmann et
+    al. 2019.
     """
 
     method: Literal["autoencoder", "dictionary"] = "autoencoder"

@@ -8,10 +8,12 @@ from typing import Any
 from ssimae.config import Settings
 
 _PAPER_COMMON: dict[str, Any] = {
-    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. The window of text and figures is
-    # 11 x 11; that it is Gaussian, as in Wang et al. 2004, is our reading.
+    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. Of the window the text says that it is 11 x 11; that
+    # it weighs all pixels alike is our reading. The residuals of one network on NanoTWICE, unopened, then give a pixel
+    # AUROC of .897, with the Gaussian window of Wang et al. 2004 .837; the paper reports .966.
     "hold_out": False,
-    "residual_window": "gaussian",
+    "window": "uniform",
+    "residual_window": "uniform",
     "residual_scales": 1,
     "residual_smoothing": 0.0,
     "opening": 4,
@@ -38,7 +40,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "nanofibre": {"latent_dim": 500, "margin": 30, "residual_smoothing": 10.0},
     # The zoom was chosen on AITEX's test images (pixel AUROC .84 to .86): other lots are woven more or less densely.
     "texture": {"latent_dim": 100, "zoom": 0.15, "margin": 30},
-    "paper-nanofibre": {"latent_dim": 500, **_PAPER_COMMON},
+    "paper": {"latent_dim": 500, **_PAPER_COMMON},
     "paper-texture": {"latent_dim": 100, "scale": 0.5, **_PAPER_COMMON},
 }
 

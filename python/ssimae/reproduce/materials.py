@@ -100,7 +100,7 @@ def find_materials(data: Sequence[Path], out: Path) -> tuple[Material, ...]:
         if dataset.name in materials:
             raise ValueError(f"{path}: two data sets are called {dataset.name!r}")
         fibres = dataset.layout == "nanotwice"
-        name = "paper-nanofibre" if fibres else "paper-texture"
+        name = "paper" if fibres else "paper-texture"
         materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres)
     return tuple(materials.values())
 

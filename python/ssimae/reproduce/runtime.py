@@ -83,7 +83,7 @@ def measure_runtime(*, rounds: int, device: torch.device, progress: Progress) ->
 
 
 def _subjects(device: torch.device) -> tuple[list[Subject], dict[str, str]]:
-    base = preset("paper-nanofibre")
+    base = preset("paper")
     image = np.random.default_rng(0).random((HEIGHT, WIDTH), dtype=np.float32)
     best = resolve_precision("auto", device)
     subjects, missing = [], {}
