@@ -8,9 +8,9 @@ from typing import Any
 from ssimae.config import Settings
 
 _PAPER_COMMON: dict[str, Any] = {
-    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. Of the window the text says that it is 11 x 11; that
-    # it weighs all pixels alike is our reading. The residuals of one network on NanoTWICE, unopened, then give a pixel
-    # AUROC of .897, with the Gaussian window of Wang et al. 2004 .837; the paper reports .966.
+    # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. Of the window the text says that it is 11 x 11;
+    # that all its pixels weigh alike is our reading. The residuals of one network on NanoTWICE, unopened, then
+    # give a pixel AUROC of .897, with the Gaussian window of Wang et al. 2004 .837; the paper reports .966.
     "hold_out": False,
     "window": "uniform",
     "residual_window": "uniform",
