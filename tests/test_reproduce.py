@@ -230,6 +230,20 @@ def test_figures_are_the_same_bytes_again(plan, data, tmp_path, capsys):
     assert len(contents[0]) == 2
 
 
+def test_what_is_ignored_is_ignored_in_cells_too(plan, data, tmp_path):
+    ignore = tmp_path / "ignore.png"
+    marked = np.zeros((70, 96), np.uint8)
+    marked[:20] = 255
+    Image.fromarray(marked).save(ignore)
+    masked = dataclasses.replace(plan, materials=find_materials([data], tmp_path, ignore=ignore))
+    cell = masked.cell(masked.materials[0], "ssim", 0)
+    assert run([cell], tmp_path) == {}
+    assert json.loads(cell.folder(tmp_path / "out").metrics.read_text())["n_pixels"] == 3 * 50 * 96
+    assert "other images" in run([plan.cell(plan.materials[0], "ssim", 0)], tmp_path)[cell.name]
+    with pytest.raises(ValueError, match="`--ignore` is for one data set, got 0"):
+        find_materials([], tmp_path, ignore=ignore)
+
+
 def test_table_2_sweeps_the_paper_s_values_on_real_data(tmp_path):
     material = Material("fibres", tmp_path, "paper", True)
     plan = Plan((material,), "paper", (0,))

@@ -55,6 +55,8 @@ class _ReproduceFlags:
     """
     data: tuple[Path, ...] = ()
     """Data sets with masks, NanoTWICE or the layout of MVTec AD. Default: the embedded textures."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white) in the one data set: one image for all, or a folder of one each."""
     budget: Budget = "quick"
     """quick: a tenth of the paper's patches; paper: all 2,000,000."""
     epochs: int | None = None
@@ -113,7 +115,7 @@ def reproduce(arguments: list[str]) -> int:
 def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
     """Make figures and tables and print what came of them; returns whether something could not be run."""
     plan = Plan(
-        materials=find_materials(flags.data, flags.out),
+        materials=find_materials(flags.data, flags.out, ignore=flags.ignore),
         budget=flags.budget,
         seeds=flags.seeds,
         epochs=flags.epochs,

@@ -26,6 +26,8 @@ class Cell:
     settings: Settings
     preset: str
     quick: bool = False
+    ignore: Path | None = None
+    """Mask of what is not inspected, or a folder of them."""
     pretrained: Path | None = None
     """File of the pretrained weights of its system, where torchvision's cache does not hold them."""
     source: str | None = None
@@ -73,6 +75,7 @@ def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
         return
     job = Job(
         data=cell.data,
+        ignore=cell.ignore,
         settings=cell.settings,
         weights=None if cell.source is None else out / cell.source,
         pretrained=cell.pretrained,
@@ -99,11 +102,14 @@ def run_cells(
     """
     cells = list({cell.name: cell for cell in cells}.values())
     failures: dict[str, str] = {}
-    fingerprints = {data: dataset_fingerprint(open_dataset(data)) for data in {cell.data for cell in cells}}
+    fingerprints = {
+        source: dataset_fingerprint(open_dataset(source[0], ignore=source[1]))
+        for source in {(cell.data, cell.ignore) for cell in cells}
+    }
     for wave in ([cell for cell in cells if cell.source is None], [cell for cell in cells if cell.source is not None]):
         for cell in wave:
             try:
-                cell.check(out, fingerprints[cell.data])
+                cell.check(out, fingerprints[cell.data, cell.ignore])
             except (OSError, ValueError) as error:
                 failures[cell.name] = str(error)
             if cell.source in failures:

@@ -32,6 +32,8 @@ class Material:
     preset: str
     has_paper_values: bool
     """Whether the paper's numbers are of this data set."""
+    ignore: Path | None = None
+    """Mask of what is not inspected, or a folder of them."""
 
     def settings(self, budget: Budget) -> Settings:
         """Return the settings of SSIM-AE at a budget."""
@@ -65,6 +67,7 @@ class Plan:
         return Cell(
             name="/".join([material.name, budget, "-".join([system, *changed, f"seed{seed}"])]),
             data=material.data,
+            ignore=material.ignore,
             settings=settings,
             preset=material.preset,
             quick=self.budget == "quick",
@@ -76,14 +79,17 @@ class Plan:
         return [self.cell(material, system, seed, **changes) for seed in self.seeds]
 
 
-def find_materials(data: Sequence[Path], out: Path) -> tuple[Material, ...]:
+def find_materials(data: Sequence[Path], out: Path, *, ignore: Path | None = None) -> tuple[Material, ...]:
     """Return the data sets at hand; without any, the embedded textures, written below `out`.
 
     Raises
     ------
     OSError, ValueError
-        If a folder is no data set with test images and masks, or two are called alike.
+        If a folder is no data set with test images and masks, two are called alike, or there is an ignore mask for
+        other than one.
     """
+    if ignore is not None and len(data) != 1:
+        raise ValueError(f"`--ignore` is for one data set, got {len(data)} with --data")
     if not data:
         root = out / "data" / "woven"
         if not root.exists():
@@ -94,14 +100,14 @@ def find_materials(data: Sequence[Path], out: Path) -> tuple[Material, ...]:
         return (Material("woven", root, "woven", False),)
     materials: dict[str, Material] = {}
     for path in data:
-        dataset = open_dataset(path)
+        dataset = open_dataset(path, ignore=ignore)
         if not any(sample.mask is not None for sample in dataset.test):
             raise ValueError(f"{path}: no test images with masks, so nothing can be measured on it")
         if dataset.name in materials:
             raise ValueError(f"{path}: two data sets are called {dataset.name!r}")
         fibres = dataset.layout == "nanotwice"
         name = "paper" if fibres else "paper-texture"
-        materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres)
+        materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres, ignore)
     return tuple(materials.values())
 
 
