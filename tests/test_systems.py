@@ -15,6 +15,7 @@ from ssimae.cli import main
 from ssimae.config import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.features import AlexNetFeatures
+from ssimae.learn import learn
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.modelfile import load_model
 from ssimae.objective import batch_loss, constant_loss, reconstruction_loss
@@ -189,6 +190,15 @@ def test_an_interrupted_vae_ends_with_the_same_weights(tmp_path):
     resumed = train([image], settings, device=CPU, state=state)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_a_dictionary_stops_when_interrupted():
+    image = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    settings = dataclasses.replace(SMALL, method="dictionary", features="random", patches=600, dictionary_size=5)
+    signals = iter([None, None, 2])
+    with pytest.raises(InterruptedRunError, match="interrupted at step") as error:
+        learn([image], settings, device=CPU, interrupted=lambda: next(signals))
+    assert error.value.signal == 2
 
 
 def test_constant_output_has_the_variance_of_patches_as_loss():

@@ -18,8 +18,8 @@ class DivergedError(SafeguardError):
 
 
 class InterruptedRunError(RuntimeError):
-    """A signal ended the training after its state was saved."""
+    """A signal ended the training; its state, if it has one, was saved."""
 
     def __init__(self, signal: int, step: int, steps: int) -> None:
-        super().__init__(f"interrupted at step {step} of {steps}; the state is saved")
+        super().__init__(f"interrupted at step {step} of {steps}")
         self.signal = signal

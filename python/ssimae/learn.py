@@ -15,6 +15,7 @@ from torch import Tensor
 from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.dictionary import fit_dictionary
+from ssimae.errors import InterruptedRunError
 from ssimae.features import AlexNetFeatures, ResNet18Features
 from ssimae.hardware import prepare_cpu
 from ssimae.train import Training, train
@@ -39,7 +40,7 @@ def learn(
     Parameters
     ----------
     images, settings, ignored, device, state, on_resume, on_log, on_step, interrupted
-        As for :func:`ssimae.train.train`; a dictionary has no state, since it takes minutes.
+        As for :func:`ssimae.train.train`; a dictionary has no state, since it takes minutes: it starts again.
     pretrained : Path or None
         File of the pretrained weights of FM-AE or the dictionary; None for torchvision's cache.
 
@@ -59,6 +60,7 @@ def learn(
             device=device,
             on_log=on_log,
             on_step=on_step,
+            interrupted=interrupted,
         )
     features = None
     if settings.loss == "fm":
@@ -88,6 +90,7 @@ def _learn_dictionary(
     device: torch.device,
     on_log: Callable[[LogLine], None] | None,
     on_step: Callable[[int, float], None] | None,
+    interrupted: Callable[[], int | None] | None,
 ) -> Training:
     """Collect the features of `patches` random crops, each once."""
     prepare_cpu()
@@ -103,6 +106,8 @@ def _learn_dictionary(
     def report(count: int) -> None:
         if on_step is not None:
             on_step(min(count, settings.patches_total), 0.0)
+        if interrupted is not None and (signal := interrupted()) is not None:
+            raise InterruptedRunError(signal, count // settings.batch_size, crops.steps_per_epoch)
 
     dictionary = fit_dictionary(
         batches,
