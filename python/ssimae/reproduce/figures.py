@@ -139,6 +139,9 @@ def figure_table_2(panels: Sequence[SweepPanel]) -> Figure:
         note = f"\nnot run: {', '.join(missing)}" if missing else ""
         axis.set(xlabel=panel.label + note)
         _ticks_at(axis, sorted({*panel.paper, *panel.ours}))
+    lowest = min(axis.get_ylim()[0] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(lowest, max(axis.get_ylim()[1] for axis in axes))
     axes[0].set_ylabel("Pixel AUROC of SSIM-AE")
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -10,7 +11,7 @@ from typing import Any
 
 from ssimae.reproduce.paper import AUROC
 from ssimae.reproduce.tables import spread
-from ssimae.reproduce.targets import overlap_at_5_percent
+from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
 from ssimae.systems import TITLES
 
 
@@ -25,7 +26,7 @@ def read_results(results: Path) -> list[dict[str, Any]]:
         If a file is damaged.
     """
     found = []
-    for path in sorted(results.rglob("*.json")):
+    for path in sorted(results.rglob("*.json"), key=_natural):
         try:
             content = json.loads(path.read_text())
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -50,7 +51,8 @@ def summary_table(results: Sequence[dict[str, Any]]) -> str:
     for name, group in groups.items():
         first = group[0]
         system, *changes = name.rsplit("/", 1)[1].split("-")
-        title = TITLES[system] + (f", {', '.join(changes)}" if changes else "")
+        changed = [_label(change) for change in changes if not change.startswith("residual_window_size=")]
+        title = ", ".join([TITLES[system], *changed])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
         paper = AUROC.get(system) if first["facts"]["layout"] == "nanotwice" else None
@@ -65,3 +67,13 @@ def summary_table(results: Sequence[dict[str, Any]]) -> str:
         ]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
+
+
+def _label(change: str) -> str:
+    setting, value = change.split("=", 1)
+    return f"{LABELS.get(setting, setting)} {value}"
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Return what sorts numbers in names by their value."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.as_posix())]
