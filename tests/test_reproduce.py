@@ -21,7 +21,7 @@ from ssimae.errors import InterruptedRunError
 from ssimae.progress import SilentProgress
 from ssimae.provenance import source_commit
 from ssimae.reproduce import cells as cells_module
-from ssimae.reproduce import settings_study
+from ssimae.reproduce import reproduction, settings_study
 from ssimae.reproduce.cells import Cell, run_cell, run_cells
 from ssimae.reproduce.examples import crop_around
 from ssimae.reproduce.materials import Material, Plan, find_materials
@@ -81,6 +81,24 @@ def test_an_interrupted_cell_goes_on_to_the_same_weights(plan, tmp_path, monkeyp
     first, second = (load_file(cell.folder(tmp_path / name).model) for name in ("whole", "out"))
     for name, weights in first.items():
         np.testing.assert_array_equal(weights, second[name])
+
+
+def test_an_interrupted_sweep_keeps_the_numbers_of_what_it_finished(plan, tmp_path, monkeypatch):
+    first, second = plan.cells(plan.materials[0], "ssim")
+    start = cells_module.start
+
+    def interrupted(job, *arguments, **options):
+        if job.settings.seed == second.settings.seed:
+            raise InterruptedRunError(2, 1, 6)
+        start(job, *arguments, **options)
+
+    monkeypatch.setattr(cells_module, "start", interrupted)
+    monkeypatch.setattr(reproduction, "target_cells", lambda target, plan: [first, second])
+    with pytest.raises(InterruptedRunError):
+        reproduction.reproduce(
+            ["fig6"], plan, out=tmp_path / "out", results=tmp_path / "results", device="cpu", progress=SilentProgress()
+        )
+    assert [result["cell"] for result in read_results(tmp_path / "results")] == [first.name]
 
 
 def test_a_folder_with_other_settings_is_refused(plan, tmp_path):

@@ -26,8 +26,8 @@ INSPECTION = frozenset(
 """Settings that can change without training again: how images are inspected and thresholds set."""
 
 _WHOLE_NUMBERS = (
-    "latent_dim", "patch_size", "channels", "patches", "epochs", "batch_size", "checkpoint_every", "window_size",
-    "stride", "margin", "residual_window_size", "residual_scales", "latent_samples", "dictionary_size",
+    "latent_dim", "patch_size", "channels", "patches", "epochs", "batch_size", "stains", "checkpoint_every",
+    "window_size", "stride", "margin", "residual_window_size", "residual_scales", "latent_samples", "dictionary_size",
     "dictionary_patch", "dictionary_stride", "opening", "min_area", "seed",
 )  # fmt: skip
 
@@ -76,6 +76,9 @@ class Settings:
     turns: Literal["none", "flips", "all"] = "none"
     """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
     turns them by quarters. For surfaces that look alike in those directions."""
+    stains: int = 0
+    """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
+    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect."""
     lr: float = 2e-4
     """Learning rate of Adam; the peak when the schedule is one-cycle (sec. 4.2)."""
     schedule: Literal["constant", "one-cycle"] = "constant"
@@ -184,7 +187,7 @@ class Settings:
         _at_least("min_area", 1 if self.min_area is None else self.min_area, 1)
         for name in ("kl_weight", "feature_weight", "weight_decay", "residual_smoothing"):
             _at_least(name, getattr(self, name), 0)
-        for name in ("opening", "seed", "checkpoint_every"):
+        for name in ("opening", "seed", "stains", "checkpoint_every"):
             _at_least(name, getattr(self, name), 0)
         _within("zoom", self.zoom, 0, 1)
         for name in ("scale", "lr", "sigma", "variance_floor", "dictionary_variance"):

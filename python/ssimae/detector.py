@@ -88,6 +88,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         crops: Literal["pool", "fresh"] = "pool",
         zoom: float = 0.0,
         turns: Literal["none", "flips", "all"] = "none",
+        stains: int = 0,
         lr: float = 2e-4,
         schedule: Literal["constant", "one-cycle"] = "constant",
         weight_decay: float = 1e-5,
@@ -138,6 +139,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.crops = crops
         self.zoom = zoom
         self.turns = turns
+        self.stains = stains
         self.lr = lr
         self.schedule = schedule
         self.weight_decay = weight_decay

@@ -21,6 +21,7 @@ def batch_loss(
     *,
     step: int,
     precision: str,
+    painted: Tensor | None = None,
     features: nn.Module | None = None,
 ) -> Tensor:
     """Return the loss of a batch of patches (N, C, h, w), rebuilt by the network.
@@ -34,6 +35,8 @@ def batch_loss(
         Number of the step: the noise of a VAE follows from it and the seed, so that a resumed run draws the same.
     precision : {"float32", "bfloat16"}
         Arithmetic of the network; losses are float32.
+    painted : Tensor of shape (N, C, h, w), float32 in [0, 1], optional
+        What the network sees instead of the patches it is asked for: those with stains.
     features : Module, optional
         Fixed network of FM-AE.
 
@@ -43,15 +46,16 @@ def batch_loss(
     standard normal ones, summed over them, averaged over the batch, and divided by the number of values of a patch:
     both terms are means over values then, and the weight does not depend on the size of the patch.
     """
+    seen = patches if painted is None else painted
     with torch.autocast(patches.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         if isinstance(model, VariationalAutoencoder):
-            mean, log_variance = (part.float() for part in model.encode(patches))
+            mean, log_variance = (part.float() for part in model.encode(seen))
             log_variance = log_variance.clamp(max=20.0)  # far beyond sense, and short of exp() overflowing
             drawn = np.random.default_rng([settings.seed, _NOISE, step]).standard_normal(mean.shape, dtype=np.float32)
             latents = mean + (log_variance / 2).exp() * torch.from_numpy(drawn).to(mean.device)
             reconstruction = model.decode(latents)
         else:
-            reconstruction = model(patches)
+            reconstruction = model(seen)
     loss = reconstruction_loss(patches, reconstruction.float(), settings, features=features)
     if isinstance(model, VariationalAutoencoder):
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean() / 2

@@ -19,6 +19,7 @@ from ssimae.hardware import prepare_cpu, resolve_precision
 from ssimae.networks import Network, new_autoencoder
 from ssimae.objective import batch_loss, constant_loss
 from ssimae.schedule import learning_rate
+from ssimae.stains import paint_stains
 from ssimae.state import Progress, load_state, save_state
 from ssimae.training_log import LogLine, TrainingLog
 
@@ -113,8 +114,13 @@ def train(
         lr = learning_rate(step, steps=steps, peak=settings.lr, schedule=settings.schedule)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        batch = crops.batch(step).to(device).contiguous(memory_format=torch.channels_last)
-        loss = batch_loss(model, batch, settings, step=step, precision=precision, features=fixed)
+        crop = crops.batch(step)
+        batch = crop.to(device).contiguous(memory_format=torch.channels_last)
+        painted = None
+        if settings.stains:
+            painted = paint_stains(crop, settings.stains, seed=settings.seed, step=step)
+            painted = painted.to(device).contiguous(memory_format=torch.channels_last)
+        loss = batch_loss(model, batch, settings, step=step, precision=precision, painted=painted, features=fixed)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())

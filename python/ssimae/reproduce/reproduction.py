@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import run_cells
@@ -62,17 +62,17 @@ def reproduce(
     OSError, ValueError
         If a folder cannot be worked with.
     InterruptedRunError
-        If Ctrl-C or SIGTERM ended a training; the next call goes on.
+        If Ctrl-C or SIGTERM ended a training; the numbers of finished ones are kept, and the next call goes on.
     """
     cells = {
         cell.name: cell
         for target in targets
         for cell in (study_cells(plan) if target == "settings" else target_cells(target, plan))
     }
-    failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
-    stored: dict[str, dict[str, Any]] = {
-        name: write_result(cell, out, results) for name, cell in cells.items() if cell.is_done(out)
-    }
+    try:
+        failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
+    finally:  # a sweep takes days: what is finished is kept when the rest is interrupted
+        stored = {name: write_result(cell, out, results) for name, cell in cells.items() if cell.is_done(out)}
     tables: list[str] = []
     written: list[Path] = []
     for target in targets:

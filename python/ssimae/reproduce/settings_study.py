@@ -21,6 +21,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("new positions each epoch", {"crops": "fresh"}),
     ("crops flipped and turned", {"turns": "all"}),
     ("crops zoomed by up to 15 %", {"zoom": 0.15}),
+    ("three stains on each crop", {"stains": 3}),
     ("one-cycle learning rate", {"schedule": "one-cycle"}),
     ("learning rate 1e-3", {"lr": 1e-3}),
     ("learning rate 2e-4", {"lr": 2e-4}),

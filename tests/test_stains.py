@@ -1,0 +1,111 @@
+"""Stains cover what they should, follow from seed and step alone, and teach a network to rebuild the surface below."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from ssimae.config import Settings
+from ssimae.networks import new_autoencoder
+from ssimae.objective import batch_loss
+from ssimae.stains import paint_stains
+from ssimae.train import train
+
+GRAY = torch.full((40, 1, 64, 64), 0.5)
+
+
+def test_stains_follow_from_seed_and_step_and_leave_the_patches_as_they_are() -> None:
+    patches = GRAY.clone()
+    painted = paint_stains(patches, 3, seed=4, step=7)
+    assert torch.equal(patches, GRAY)
+    assert torch.equal(painted, paint_stains(patches, 3, seed=4, step=7))
+    assert not torch.equal(painted, paint_stains(patches, 3, seed=4, step=8))
+    assert not torch.equal(painted, paint_stains(patches, 3, seed=5, step=7))
+    assert painted.dtype == torch.float32
+    assert 0 <= painted.min() < 0.1
+    assert 0.9 < painted.max() <= 1
+
+
+def test_the_first_patches_of_a_batch_are_painted_alike_however_many_follow() -> None:
+    """The last batch of an epoch is short; that must not matter more than that patches are missing."""
+    short = paint_stains(GRAY[:5].clone(), 2, seed=0, step=0)
+    assert short.shape == (5, 1, 64, 64)
+    assert (short != 0.5).flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_a_stain_is_an_ellipse_of_one_value_within_the_promised_sizes(side: int) -> None:
+    patches = torch.full((400, 1, side, side), 0.5)
+    painted = paint_stains(patches, 1, seed=1, step=0)[:, 0].numpy()
+    areas = []
+    for patch in painted:
+        changed = np.abs(patch - 0.5) > 1e-3
+        border = changed[0].any() or changed[-1].any() or changed[:, 0].any() or changed[:, -1].any()
+        if border or not changed.any():
+            continue
+        peak = patch.flat[np.abs(patch - 0.5).argmax()]  # the farthest from gray, which the middle has
+        cover = (patch - 0.5) / (peak - 0.5)
+        area = cover.sum()
+        y, x = np.mgrid[:side, :side]
+        cy, cx = (cover * y).sum() / area, (cover * x).sum() / area
+        moments = np.array(
+            [
+                [(cover * (y - cy) ** 2).sum(), (cover * (y - cy) * (x - cx)).sum()],
+                [(cover * (y - cy) * (x - cx)).sum(), (cover * (x - cx) ** 2).sum()],
+            ]
+        )
+        if area > 300:  # of smaller ones the soft edge is too large a part
+            # Semi-axes a and b give second moments a^2 / 4 and b^2 / 4, so that the area is 4 pi sqrt(determinant).
+            expected = 4 * np.pi * np.sqrt(np.linalg.det(moments / area))
+            assert patch[round(cy), round(cx)] == pytest.approx(peak, abs=1e-6)
+            assert area == pytest.approx(expected, rel=0.12)
+        areas.append(area)
+    assert len(areas) > 100
+    assert max(areas) < 1.1 * np.pi * (0.3 * side + 2) ** 2
+    assert min(areas) > 0.3 * np.pi * (side / 32) ** 2
+
+
+def test_colours_are_painted_on_all_channels() -> None:
+    painted = paint_stains(torch.full((30, 3, 64, 64), 0.5), 2, seed=0, step=0)
+    changed = (painted - 0.5).abs() > 1e-6
+    assert (changed[:, 0] == changed[:, 1]).float().mean() > 0.99
+    assert not torch.equal(painted[:, 0], painted[:, 1])
+
+
+def test_no_stains_paint_nothing() -> None:
+    assert torch.equal(paint_stains(GRAY.clone(), 0, seed=0, step=0), GRAY)
+
+
+def test_the_loss_asks_for_the_patches_without_stains() -> None:
+    settings = Settings(loss="l2", patch_size=64, latent_dim=8, stains=2)
+    model = new_autoencoder(settings, seed=0)
+    patches = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    painted = paint_stains(patches, 2, seed=0, step=0)
+    loss = batch_loss(model, patches, settings, step=0, precision="float32", painted=painted)
+    assert float(loss.detach()) == pytest.approx(float((model(painted) - patches).detach().square().mean()), rel=1e-6)
+
+
+def test_a_trained_network_rebuilds_the_surface_under_a_stain() -> None:
+    """On stripes; without stains in training the same network rebuilds a blot far more faithfully."""
+    rng = np.random.default_rng(0)
+    stripes = np.tile(0.5 + 0.3 * np.sin(np.arange(160) * 2 * np.pi / 16), (160, 1)).astype(np.float32)
+    image = (stripes + 0.02 * rng.standard_normal(stripes.shape)).clip(0, 1).astype(np.float32)
+    settings = Settings(
+        loss="l2", patch_size=32, latent_dim=32, patches=800, epochs=8, batch_size=16, lr=2e-3, crops="fresh",
+        precision="float32",
+    )  # fmt: skip
+    clean = torch.from_numpy(image[40:72, 40:72].copy())[None, None]
+    blot = clean.clone()
+    blot[..., 10:20, 8:22] = 0.9
+    errors = {}
+    for stains in (0, 3):
+        model = train([image], dataclasses.replace(settings, stains=stains), device=torch.device("cpu")).model
+        with torch.inference_mode():
+            errors[stains] = float((model(blot) - clean)[..., 10:20, 8:22].square().mean())
+    assert errors[3] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize(("stains", "said"), [(-1, "at least 0"), (1.5, "whole number"), (True, "whole number")])
+def test_settings_refuse_what_is_no_number_of_stains(stains: object, said: str) -> None:
+    with pytest.raises(ValueError, match=f"`stains` must be.*{said}"):
+        Settings(stains=stains)
