@@ -48,7 +48,7 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         "facts": {fact: facts[fact] for fact in _FACTS if fact in facts},
         "commit": facts.get("commit"),
         "training": {
-            "patches": log[-1]["patches"],
+            "patches": settings.patches_total,  # the log ends a few steps before
             "elapsed_s": log[-1]["elapsed_s"],
             "trace": [[line["patches"], line["loss"]] for line in trace],
         },
