@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 DISK = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]], dtype=np.bool_)
 
+_WINDOW = torch.full((1, 1, 1, 11), 1 / 11)  # uniform as the preset's; pytorch-msssim applies it along both axes
+
 
 class PlainAutoencoder(nn.Module):
     """Table 1 of Bergmann et al. 2019 for patches of 128 x 128 pixels; gray."""
@@ -64,7 +66,7 @@ def plain_step(model: PlainAutoencoder, optimizer: torch.optim.Optimizer, patche
     from pytorch_msssim import ssim  # noqa: PLC0415 - wanted for this comparison only
 
     optimizer.zero_grad()
-    loss = 1 - ssim(model(patches), patches, data_range=1, win_size=11, win_sigma=1.5, nonnegative_ssim=False)
+    loss = 1 - ssim(model(patches), patches, data_range=1, win=_WINDOW, nonnegative_ssim=False)
     loss.backward()
     optimizer.step()
     return float(loss.item())
@@ -89,6 +91,6 @@ def plain_inspect(
             total[row : row + 128, column : column + 128] += patch
             count[row : row + 128, column : column + 128] += 1
     reconstruction = total / count
-    options = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
+    options = {"data_range": 1, "win_size": 11, "use_sample_covariance": False, "full": True}
     _, similarity = structural_similarity(image, reconstruction, **options)  # type: ignore[no-untyped-call]
     return reconstruction, grey_opening(1 - similarity, footprint=DISK).astype(np.float32)
