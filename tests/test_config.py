@@ -27,6 +27,7 @@ PAPER = {
     "residual_window": "uniform",
     "residual_scales": 1,
     "residual_window_size": 11,
+    "stains": 0,
     "residual_smoothing": 0,
     "residual_average": False,
     "opening": 4,
@@ -66,6 +67,13 @@ def test_quick_takes_a_tenth_of_the_patches(name: str) -> None:
 def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
     for settings in (preset(name), preset(name, quick=True)):
         assert dataclasses.replace(settings) == settings
+
+
+@pytest.mark.parametrize("name", ["best", "best-texture"])
+def test_the_best_presets_need_less_than_a_third_of_the_papers_patches(name: str) -> None:
+    settings = preset(name)
+    assert settings.patches_total < preset("paper").patches_total / 3
+    assert (settings.stains, settings.residual_scales) == (3, 3)
 
 
 def test_unknown_presets_are_refused_with_the_known_ones() -> None:

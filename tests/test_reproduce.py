@@ -18,6 +18,7 @@ from ssimae import stages
 from ssimae.cli import main
 from ssimae.config import Settings
 from ssimae.errors import InterruptedRunError
+from ssimae.presets import preset
 from ssimae.progress import SilentProgress
 from ssimae.provenance import source_commit
 from ssimae.reproduce import cells as cells_module
@@ -352,6 +353,32 @@ def test_settings_are_studied_one_at_a_time(plan, data, tmp_path, capsys):
             if value != getattr(SMALL, name) and name != "residual_window"
         ]
         assert len(changed) <= 1, variant.label
+
+
+def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def small(material, budget):
+        asked.append(budget)
+        return dataclasses.replace(SMALL, residual_smoothing=2.0)
+
+    monkeypatch.setattr(Material, "settings", small)
+    folders = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
+    assert main(["reproduce", "best", "--data", str(data), *folders]) == 0
+    assert set(asked) == {"best"}
+    rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:6]]
+    assert rows[0] == "| the tool's best"
+    assert rows[1:] == [f"| {label}" for label, _ in settings_study.BEST_VARIANTS]
+    results = {result["cell"]: result for result in read_results(tmp_path / "results")}
+    assert len(results) == 4
+    assert len({json.dumps(result["training"]) for result in results.values()}) == 1
+    assert len({result["metrics"]["auroc"] for result in results.values()}) == 4
+    assert "| small | SSIM-AE, best settings, residual_flips True | 96 |" in summary_table(list(results.values()))
+
+
+def test_best_settings_are_the_best_preset_for_the_surface():
+    for name, wanted in (("paper", "best"), ("paper-texture", "best-texture"), ("woven", "woven")):
+        assert Material("m", Path("m"), name, False).settings("best") == preset(wanted)
 
 
 def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):

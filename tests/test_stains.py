@@ -1,11 +1,13 @@
-"""Stains cover what they should, follow from seed and step alone, and teach a network to rebuild the surface below."""
+"""Stains cover what they should, follow from seed and step alone, and the network is asked for what lies below."""
 
-import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from ssimae.config import Settings
+from ssimae.crops import CropSampler
+from ssimae.errors import InterruptedRunError
 from ssimae.networks import new_autoencoder
 from ssimae.objective import batch_loss
 from ssimae.stains import paint_stains
@@ -85,24 +87,41 @@ def test_the_loss_asks_for_the_patches_without_stains() -> None:
     assert float(loss.detach()) == pytest.approx(float((model(painted) - patches).detach().square().mean()), rel=1e-6)
 
 
-def test_a_trained_network_rebuilds_the_surface_under_a_stain() -> None:
-    """On stripes; without stains in training the same network rebuilds a blot far more faithfully."""
-    rng = np.random.default_rng(0)
-    stripes = np.tile(0.5 + 0.3 * np.sin(np.arange(160) * 2 * np.pi / 16), (160, 1)).astype(np.float32)
-    image = (stripes + 0.02 * rng.standard_normal(stripes.shape)).clip(0, 1).astype(np.float32)
-    settings = Settings(
-        loss="l2", patch_size=32, latent_dim=32, patches=800, epochs=8, batch_size=16, lr=2e-3, crops="fresh",
-        precision="float32",
-    )  # fmt: skip
-    clean = torch.from_numpy(image[40:72, 40:72].copy())[None, None]
-    blot = clean.clone()
-    blot[..., 10:20, 8:22] = 0.9
-    errors = {}
-    for stains in (0, 3):
-        model = train([image], dataclasses.replace(settings, stains=stains), device=torch.device("cpu")).model
-        with torch.inference_mode():
-            errors[stains] = float((model(blot) - clean)[..., 10:20, 8:22].square().mean())
-    assert errors[3] < 0.5 * errors[0]
+def few(**changes: object) -> Settings:
+    return Settings(
+        loss="l2", patch_size=32, latent_dim=8, patches=24, epochs=2, batch_size=16, precision="float32", **changes
+    )
+
+
+def test_training_shows_stains_and_asks_for_the_crops_below() -> None:
+    """The weights after training are those of the same steps taken by hand."""
+    settings, image = few(stains=3, seed=5), np.random.default_rng(0).random((50, 60), dtype=np.float32)
+    found = train([image], settings, device=torch.device("cpu")).model
+    model = new_autoencoder(settings, seed=5).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    crops = CropSampler([image], settings)
+    for step in range(4):
+        crop = crops.batch(step)
+        painted = paint_stains(crop, 3, seed=5, step=step)
+        loss = (model(painted.contiguous(memory_format=torch.channels_last)) - crop).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    plain = train([image], few(stains=0, seed=5), device=torch.device("cpu")).model
+    for name, weights in model.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], weights, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(found.state_dict()[name], weights) for name, weights in plain.state_dict().items())
+
+
+def test_an_interrupted_training_with_stains_ends_with_the_same_weights(tmp_path: Path) -> None:
+    settings, image = few(stains=2), np.random.default_rng(0).random((50, 60), dtype=np.float32)
+    whole = train([image], settings, device=torch.device("cpu")).model
+    signals = iter([None, 15])
+    with pytest.raises(InterruptedRunError):
+        train([image], settings, device=torch.device("cpu"), state=tmp_path / "s", interrupted=lambda: next(signals))
+    resumed = train([image], settings, device=torch.device("cpu"), state=tmp_path / "s").model
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], weights)
 
 
 @pytest.mark.parametrize(("stains", "said"), [(-1, "at least 0"), (1.5, "whole number"), (True, "whole number")])

@@ -56,7 +56,9 @@ class _RunFlags:
     """Folder of images: MVTec AD layout, NanoTWICE layout, or simply good images. Default: embedded woven textures."""
     ignore: Path | None = None
     """Mask of what is not inspected (white), such as selvedge or clamp: one image for all, or a folder of one each."""
-    preset: Literal["default", "woven", "nanofibre", "texture", "paper", "paper-texture"] = "default"
+    preset: Literal["default", "woven", "nanofibre", "texture", "best", "best-texture", "paper", "paper-texture"] = (
+        "default"
+    )
     """Named settings; the flags below change single ones."""
     quick: bool = False
     """20 epochs, a tenth of the paper's patches, with small batches and a higher learning rate: for a first look."""

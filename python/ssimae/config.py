@@ -76,9 +76,10 @@ class Settings:
     turns: Literal["none", "flips", "all"] = "none"
     """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
     turns them by quarters. For surfaces that look alike in those directions."""
-    stains: int = 0
+    stains: int = 3
     """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
-    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect."""
+    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
+    paper's is 0."""
     lr: float = 2e-4
     """Learning rate of Adam; the peak when the schedule is one-cycle (sec. 4.2)."""
     schedule: Literal["constant", "one-cycle"] = "constant"

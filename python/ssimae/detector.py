@@ -88,7 +88,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         crops: Literal["pool", "fresh"] = "pool",
         zoom: float = 0.0,
         turns: Literal["none", "flips", "all"] = "none",
-        stains: int = 0,
+        stains: int = 3,
         lr: float = 2e-4,
         schedule: Literal["constant", "one-cycle"] = "constant",
         weight_decay: float = 1e-5,

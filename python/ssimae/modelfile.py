@@ -91,7 +91,7 @@ def load_model(path: Path) -> SavedModel:
     )
 
 
-_EARLIER: dict[str, Any] = {"residual_scales": 1}
+_EARLIER: dict[str, Any] = {"residual_scales": 1, "stains": 0}
 """What settings were before they had a name, where that is not their default: older files lack them."""
 
 

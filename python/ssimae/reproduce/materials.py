@@ -17,7 +17,8 @@ from ssimae.reproduce.cells import Cell
 from ssimae.synthetic import write_woven_dataset
 from ssimae.systems import PRETRAINED, as_system
 
-Budget = Literal["quick", "paper"]
+Budget = Literal["quick", "paper", "best"]
+"""A share of the paper's patches for its letter; `best` stands for the tool's own best settings, and their patches."""
 
 WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
 """Passes over 2,000 small patches of the embedded textures."""
@@ -37,9 +38,11 @@ class Material:
 
     def settings(self, budget: Budget) -> Settings:
         """Return the settings of SSIM-AE at a budget."""
+        if budget == "best":
+            return preset({"paper": "best", "paper-texture": "best-texture"}.get(self.preset, self.preset))
         if self.preset == "woven":
-            # The residual as the paper takes it, as in its own presets.
-            return dataclasses.replace(preset("woven"), epochs=WOVEN_EPOCHS[budget], residual_scales=1)
+            # Crops and residual as the paper takes them, as in its own presets.
+            return dataclasses.replace(preset("woven"), epochs=WOVEN_EPOCHS[budget], stains=0, residual_scales=1)
         return preset(self.preset, quick=budget == "quick")
 
 
@@ -63,7 +66,9 @@ class Plan:
             settings = dataclasses.replace(settings, epochs=self.epochs)
         # A change to what the preset has anyway is the preset's own cell.
         changed = [f"{name}={value}" for name, value in changes.items() if getattr(base, name) != value]
-        budget = self.budget if self.epochs is None else f"epochs={self.epochs}"
+        budget: str = self.budget
+        if self.epochs is not None:
+            budget = f"{'best,' if budget == 'best' else ''}epochs={self.epochs}"
         return Cell(
             name="/".join([material.name, budget, "-".join([system, *changed, f"seed{seed}"])]),
             data=material.data,

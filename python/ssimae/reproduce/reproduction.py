@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ssimae.progress import Progress
-from ssimae.reproduce.cells import run_cells
+from ssimae.reproduce.cells import Cell, run_cells
 from ssimae.reproduce.drawing import draw_target
 from ssimae.reproduce.materials import Plan
 from ssimae.reproduce.results import write_result
 from ssimae.reproduce.settings_study import study_cells, study_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
 
-Trained = Target | Literal["settings"]
+Trained = Target | Literal["settings", "best"]
 """What needs trainings."""
 
 
@@ -45,7 +46,7 @@ def reproduce(
 
     Parameters
     ----------
-    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings"}
+    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best"}
     plan : Plan
         Data sets, budget, seeds.
     out : Path
@@ -64,11 +65,14 @@ def reproduce(
     InterruptedRunError
         If Ctrl-C or SIGTERM ended a training; the numbers of finished ones are kept, and the next call goes on.
     """
-    cells = {
-        cell.name: cell
-        for target in targets
-        for cell in (study_cells(plan) if target == "settings" else target_cells(target, plan))
-    }
+    best = dataclasses.replace(plan, budget="best")
+    cells: dict[str, Cell] = {}
+    for target in targets:
+        if target == "settings" or target == "best":  # noqa: PLR1714 - mypy does not narrow by `in`
+            wanted = study_cells(best if target == "best" else plan)
+        else:
+            wanted = target_cells(target, plan)
+        cells |= {cell.name: cell for cell in wanted}
     try:
         failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
     finally:  # a sweep takes days: what is finished is kept when the rest is interrupted
@@ -76,8 +80,9 @@ def reproduce(
     tables: list[str] = []
     written: list[Path] = []
     for target in targets:
-        if target == "settings":
-            tables += [study_table(plan, material, stored) for material in plan.materials]
+        if target == "settings" or target == "best":  # noqa: PLR1714
+            study = best if target == "best" else plan
+            tables += [study_table(study, material, stored) for material in plan.materials]
         else:
             tables += [table.as_text() for table in target_tables(target, plan, stored)]
             written += draw_target(target, plan, out, stored)

@@ -1,4 +1,4 @@
-"""Settings that the paper leaves open, one changed at a time: what each does to the metrics."""
+"""Settings changed one at a time: what each that the paper leaves open, or of the tool's best, does to the metrics."""
 
 from __future__ import annotations
 
@@ -45,6 +45,16 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """What is changed; a share as `epochs` is one of the budget's. Those that a budget has anyway are left out there."""
 
+BEST_VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("not smoothed", {"residual_smoothing": 0.0}),
+    ("not smoothed, at one size: the paper's residual", {"residual_smoothing": 0.0, "residual_scales": 1}),
+    ("lowest residual of four mirrored images", {"residual_flips": True}),
+)
+"""What is changed of the tool's best settings: the inspection alone."""
+
+
+_UNCHANGED = {"quick": "the paper's letter, quick", "paper": "the paper's letter", "best": "the tool's best"}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -58,8 +68,8 @@ def variants(plan: Plan, material: Material) -> list[Variant]:
     """Return the unchanged settings and every change to them; inspection alone takes the unchanged network."""
     base = plan.cells(material, "ssim")
     settings = base[0].settings
-    found = [Variant("the paper's letter" if plan.budget == "paper" else "the paper's letter, quick", tuple(base))]
-    for label, changes in VARIANTS:
+    found = [Variant(_UNCHANGED[plan.budget], tuple(base))]
+    for label, changes in BEST_VARIANTS if plan.budget == "best" else VARIANTS:
         if isinstance(share := changes.get("epochs"), float):
             changes = {"epochs": max(1, round(share * settings.epochs))}  # noqa: PLW2901 - the same change, in numbers
         if all(getattr(settings, name) == value for name, value in changes.items()):

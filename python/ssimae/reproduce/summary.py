@@ -52,7 +52,8 @@ def summary_table(results: Sequence[dict[str, Any]]) -> str:
         first = group[0]
         system, *changes = name.rsplit("/", 1)[1].split("-")
         changed = [_label(change) for change in changes if not change.startswith("residual_window_size=")]
-        title = ", ".join([TITLES[system], *changed])
+        best = ["best settings"] if name.split("/")[1].startswith("best") else []
+        title = ", ".join([TITLES[system], *best, *changed])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
         paper = AUROC.get(system) if first["facts"]["layout"] == "nanotwice" else None
