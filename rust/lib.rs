@@ -8,6 +8,7 @@ pub mod levels;
 mod python;
 pub mod regions;
 pub mod ssim;
+pub mod stains;
 pub mod stitching;
 pub mod tiling;
 

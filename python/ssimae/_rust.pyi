@@ -17,6 +17,7 @@ __all__ = [
     "gather_crops",
     "label_regions",
     "measure_regions",
+    "paint_stains",
     "patch_grid",
     "ssim_loss_map",
     "ssim_loss_sums",
@@ -58,6 +59,7 @@ def label_regions(mask: NDArray[np.uint8], eight: bool, labels: NDArray[np.int32
 def measure_regions(
     labels: NDArray[np.int32], count: int, scores: _Real | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def paint_stains(ellipses: NDArray[np.float32], values: NDArray[np.float32], patches: NDArray[np.float32]) -> None: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def ssim_loss_map(x: _Real, y: _Real, window: _Window, mask: _Real | None, out: _Real) -> None: ...
 def ssim_loss_sums(

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from torch import Tensor
 
+from ssimae import _rust
+
 _STAINS = 8  # stream of random numbers under the seed, beside those of crops and noise
 
 # Each drawn anew for every stain. Lengths are shares of a patch's side, at 128 pixels 4 to 38; edges are in pixels.
@@ -38,32 +40,15 @@ def paint_stains(patches: Tensor, stains: int, *, seed: int, step: int) -> Tenso
     """
     rng = np.random.default_rng([seed, _STAINS, step])
     painted = patches.clone()
-    pixels = painted.numpy()
     count, channels, side = len(patches), patches.shape[1], patches.shape[-1]
     shape = count, stains
-    centres = rng.uniform(0, side, (*shape, 2)).astype(np.float32)
-    semi_axes = (side * np.exp(rng.uniform(*_LOG_SEMI_AXES, (*shape, 2)))).astype(np.float32)
-    angles = rng.uniform(0, np.pi, shape).astype(np.float32)
-    edges = rng.uniform(*_EDGES, shape).astype(np.float32)
-    opacities = rng.uniform(*_OPACITIES, shape).astype(np.float32)
+    columns = {
+        "centre": rng.uniform(0, side, (*shape, 2)),
+        "semi-axes": side * np.exp(rng.uniform(*_LOG_SEMI_AXES, (*shape, 2))),
+        "angle": rng.uniform(0, np.pi, (*shape, 1)),
+        "edge": rng.uniform(*_EDGES, (*shape, 1)),
+        "opacity": rng.uniform(*_OPACITIES, (*shape, 1)),
+    }
     values = rng.random((*shape, channels), dtype=np.float32)
-    # Only the square around a stain is computed: most are small.
-    reach = semi_axes.max(axis=2) + edges
-    first = np.maximum(np.floor(centres - reach[..., None]), 0).astype(int)
-    last = np.minimum(np.ceil(centres + reach[..., None]) + 1, side).astype(int)
-    for patch, stain in np.ndindex(shape):
-        (top, left), (bottom, right) = first[patch, stain], last[patch, stain]
-        down = np.arange(top, bottom, dtype=np.float32)[:, None] - centres[patch, stain, 0]
-        across = np.arange(left, right, dtype=np.float32) - centres[patch, stain, 1]
-        cosine, sine = np.cos(angles[patch, stain]), np.sin(angles[patch, stain])
-        long, wide = semi_axes[patch, stain]
-        radius = np.sqrt(
-            np.square(across * (cosine / long) + down * (sine / long))
-            + np.square(down * (cosine / wide) - across * (sine / wide))
-        )
-        # About how far inside the ellipse a pixel lies, in edges; half covered on the ellipse itself.
-        softness = np.sqrt(long * wide) / edges[patch, stain]
-        cover = np.clip(radius * -softness + (softness + np.float32(0.5)), 0, 1) * opacities[patch, stain]
-        square = pixels[patch, :, top:bottom, left:right]
-        square += cover * (values[patch, stain, :, None, None] - square)
+    _rust.paint_stains(np.concatenate(list(columns.values()), axis=2).astype(np.float32), values, painted.numpy())
     return painted

@@ -29,6 +29,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tiling::gather_crops, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
+    module.add_function(wrap_pyfunction!(tiling::paint_stains, module)?)?;
     module.add_function(wrap_pyfunction!(tiling::patch_grid, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_map, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;

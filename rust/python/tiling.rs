@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::Error;
 use crate::crops::{self, CropBox, Pixels, Source};
+use crate::stains::{self, Stain};
 use crate::stitching;
 use crate::tiling::{self, Grid, ImageShape};
 
@@ -188,5 +189,40 @@ pub fn stitch_patches(
     let (grid, range) = laid(shape_of(image.shape()), patches.shape(), stride, first)?;
     let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
     py.detach(|| stitching::stitch(patches, grid, range, image))?;
+    Ok(())
+}
+
+/// Paints stains (N, K, 7) of `values` (N, K, C) over `patches` (N, C, h, h); the seven numbers are row, column, two
+/// semi-axes, angle, edge and opacity.
+#[pyfunction]
+pub fn paint_stains(
+    py: Python<'_>,
+    ellipses: PyReadonlyArray3<'_, f32>,
+    values: PyReadonlyArray3<'_, f32>,
+    patches: &Bound<'_, PyArray4<f32>>,
+) -> PyResult<()> {
+    let mut patches = writable(patches)?;
+    let [count, channels, side] = patches_of(patches.shape())?;
+    let (per_patch, numbers) = (ellipses.shape()[1], ellipses.shape()[2]);
+    if ellipses.shape()[0] != count || numbers != 7 || values.shape() != [count, per_patch, channels] {
+        let (ellipses, values) = (ellipses.shape(), values.shape());
+        return Err(Error::Value(format!(
+            "stains (N, K, 7) and values (N, K, C) of {count} patches expected, got {ellipses:?} and {values:?}"
+        ))
+        .into());
+    }
+    let painted: Vec<Stain> = ellipses
+        .as_slice()?
+        .chunks_exact(7)
+        .map(|n| Stain {
+            centre: [n[0], n[1]],
+            semi_axes: [n[2], n[3]],
+            angle: n[4],
+            edge: n[5],
+            opacity: n[6],
+        })
+        .collect();
+    let (values, patches) = (values.as_slice()?, patches.as_slice_mut()?);
+    py.detach(|| stains::paint(patches, channels, side, &painted, values))?;
     Ok(())
 }
