@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ssimae.batches import Batch
 from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
@@ -83,7 +84,7 @@ def test_the_loss_asks_for_the_patches_without_stains() -> None:
     model = new_autoencoder(settings, seed=0)
     patches = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     painted = paint_stains(patches, 2, seed=0, step=0)
-    loss = batch_loss(model, patches, settings, step=0, precision="float32", painted=painted)
+    loss = batch_loss(model, Batch(patches, painted), settings, precision="float32")
     assert float(loss.detach()) == pytest.approx(float((model(painted) - patches).detach().square().mean()), rel=1e-6)
 
 

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from ssimae.batches import Batch
 from ssimae.config import Settings
 from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder, VariationalAutoencoder
 
-_NOISE = 6  # stream of random numbers under the seed, beside those of the crops
-
 
 def batch_loss(
     model: Autoencoder | VariationalAutoencoder,
-    patches: Tensor,
+    batch: Batch,
     settings: Settings,
     *,
-    step: int,
     precision: str,
-    painted: Tensor | None = None,
     features: nn.Module | None = None,
 ) -> Tensor:
-    """Return the loss of a batch of patches (N, C, h, w), rebuilt by the network.
+    """Return the loss of a batch, rebuilt by the network.
 
     Parameters
     ----------
     model : Autoencoder or VariationalAutoencoder
-    patches : Tensor of shape (N, C, h, w), float32 in [0, 1]
+    batch : Batch
+        On the network's device; a VAE needs its noise.
     settings : Settings
-    step : int
-        Number of the step: the noise of a VAE follows from it and the seed, so that a resumed run draws the same.
     precision : {"float32", "bfloat16"}
         Arithmetic of the network; losses are float32.
-    painted : Tensor of shape (N, C, h, w), float32 in [0, 1], optional
-        What the network sees instead of the patches it is asked for: those with stains.
     features : Module, optional
         Fixed network of FM-AE.
 
@@ -46,14 +39,15 @@ def batch_loss(
     standard normal ones, summed over them, averaged over the batch, and divided by the number of values of a patch:
     both terms are means over values then, and the weight does not depend on the size of the patch.
     """
-    seen = patches if painted is None else painted
+    patches = batch.crops
+    seen = patches if batch.painted is None else batch.painted
     with torch.autocast(patches.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         if isinstance(model, VariationalAutoencoder):
+            if batch.noise is None:
+                raise ValueError("a VAE needs the noise of its latent values")
             mean, log_variance = (part.float() for part in model.encode(seen))
             log_variance = log_variance.clamp(max=20.0)  # far beyond sense, and short of exp() overflowing
-            drawn = np.random.default_rng([settings.seed, _NOISE, step]).standard_normal(mean.shape, dtype=np.float32)
-            latents = mean + (log_variance / 2).exp() * torch.from_numpy(drawn).to(mean.device)
-            reconstruction = model.decode(latents)
+            reconstruction = model.decode(mean + (log_variance / 2).exp() * batch.noise)
         else:
             reconstruction = model(seen)
     loss = reconstruction_loss(patches, reconstruction.float(), settings, features=features)

@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ssimae.batches import batches
 from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
+from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare_cpu, resolve_precision
 from ssimae.networks import Network, new_autoencoder
-from ssimae.objective import batch_loss, constant_loss
+from ssimae.objective import constant_loss
 from ssimae.schedule import learning_rate
-from ssimae.stains import paint_stains
 from ssimae.state import Progress, load_state, save_state
 from ssimae.training_log import LogLine, TrainingLog
 
@@ -110,26 +111,19 @@ def train(
     if on_resume is not None:
         on_resume(resumed.step)
 
-    for step in range(resumed.step, steps):
+    gradients = gradients_of(model, settings, precision=precision, features=fixed, device=device)
+    for step, batch in enumerate(batches(crops, settings, resumed.step, steps, device=device), resumed.step):
         lr = learning_rate(step, steps=steps, peak=settings.lr, schedule=settings.schedule)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        crop = crops.batch(step)
-        batch = crop.to(device).contiguous(memory_format=torch.channels_last)
-        painted = None
-        if settings.stains:
-            painted = paint_stains(crop, settings.stains, seed=settings.seed, step=step)
-            painted = painted.to(device).contiguous(memory_format=torch.channels_last)
-        loss = batch_loss(model, batch, settings, step=step, precision=precision, painted=painted, features=fixed)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = float(loss.detach())
+        loss = gradients(batch)
+        optimizer.step()
+        value = float(loss)  # waits for a GPU, hence after all that it has to do
         if not np.isfinite(value):
             raise DivergedError(step, value, settings.lr)
-        optimizer.step()
 
         seen = crops.patches_seen(step + 1)
-        log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch), seen=seen, loss=value, lr=lr)
+        log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch.crops), seen=seen, loss=value, lr=lr)
         if on_step is not None:
             on_step(seen, value)
         signal = interrupted() if interrupted is not None else None
