@@ -68,7 +68,7 @@ def test_an_error_in_the_thread_reaches_who_asks_and_the_thread_ends(
 
     monkeypatch.setattr(module, "make_batch", broken)
     ahead = batches(CropSampler([IMAGE], SETTINGS), SETTINGS, 0, 6, device=CUDA)
-    assert [len(next(ahead).crops) for _ in range(3)] == [16, 8, 16]
+    assert [len(next(ahead).crops) for _ in range(3)] == [16, 16, 8]
     with pytest.raises(MemoryError, match="no room"):
         next(ahead)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
