@@ -17,7 +17,7 @@ from ssimae.crops import CropSampler
 from ssimae.dictionary import fit_dictionary
 from ssimae.errors import InterruptedRunError
 from ssimae.features import AlexNetFeatures, ResNet18Features
-from ssimae.hardware import prepare_cpu
+from ssimae.hardware import prepare
 from ssimae.train import Training, train
 from ssimae.training_log import LogLine
 
@@ -93,7 +93,7 @@ def _learn_dictionary(
     interrupted: Callable[[], int | None] | None,
 ) -> Training:
     """Collect the features of `patches` random crops, each once."""
-    prepare_cpu()
+    prepare(device)
     random = settings.features == "random"
     features = ResNet18Features.random(settings.seed) if random else ResNet18Features.pretrained(pretrained)
     crops = CropSampler(images, settings, ignored, side=settings.dictionary_patch)

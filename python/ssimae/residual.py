@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from ssimae.cleaning import clean
 from ssimae.config import Settings
 from ssimae.dictionary import FeatureDictionary, score_map
-from ssimae.hardware import prepare_cpu
+from ssimae.hardware import prepare
 from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder, VariationalAutoencoder
@@ -85,7 +85,7 @@ def inspect_image(
 def _inspect_whole(
     model: Network, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    prepare_cpu()
+    prepare(device)
     scaled = scale_image(image, settings.scale)
     shape = image.shape[:2]
     if isinstance(model, FeatureDictionary):

@@ -17,7 +17,7 @@ from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.gradients import gradients_of
-from ssimae.hardware import prepare_cpu, resolve_precision
+from ssimae.hardware import prepare, resolve_precision
 from ssimae.networks import Network, new_autoencoder
 from ssimae.objective import constant_loss
 from ssimae.schedule import learning_rate
@@ -96,7 +96,7 @@ def train(
     -----
     A resumed run takes the same steps as an uninterrupted one and ends with the same weights on the same device.
     """
-    prepare_cpu()
+    prepare(device)
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs

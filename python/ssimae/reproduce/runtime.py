@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssimae.config import Settings
 from ssimae.dictionary import FeatureDictionary
 from ssimae.features import AlexNetFeatures, ResNet18Features
-from ssimae.hardware import describe, prepare_cpu, resolve_precision
+from ssimae.hardware import describe, prepare, resolve_precision
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.networks import new_autoencoder
 from ssimae.presets import preset
@@ -68,7 +68,7 @@ def measure_runtime(*, rounds: int, device: torch.device, progress: Progress) ->
     Weights are random and the image is noise: neither changes what is computed. d = 500, patches of 128 x 128, batches
     of 128 in training.
     """
-    prepare_cpu()
+    prepare(device)
     subjects, missing = _subjects(device)
     seconds: dict[tuple[str, str], list[float]] = {}
     with progress.task("timing", (rounds + 1) * len(subjects)) as task:
