@@ -14,6 +14,7 @@ from ssimae.config import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.gradients import gradients_of
+from ssimae.hardware import prepare
 from ssimae.networks import new_autoencoder
 from ssimae.residual import inspect_image
 from ssimae.train import train
@@ -37,6 +38,7 @@ def of(loss: str) -> Settings:
 @pytest.mark.parametrize("loss", ["ssim", "l2", "vae"])
 def test_losses_and_gradients_are_those_of_the_cpu(loss: str) -> None:
     """Of several batches, also short ones, in turn: a captured graph must take each one's own values."""
+    prepare(CUDA)  # without which float32 is TF32
     found = {}
     for device in (CPU, CUDA):
         model = new_autoencoder(of(loss), seed=0).to(device=device, memory_format=torch.channels_last)
