@@ -355,6 +355,14 @@ def test_settings_are_studied_one_at_a_time(plan, data, tmp_path, capsys):
         assert len(changed) <= 1, variant.label
 
 
+def test_shares_of_a_training_are_of_the_epochs_asked_for(plan):
+    longer = dataclasses.replace(plan, epochs=8)
+    by_label = {variant.label: variant.cells[0] for variant in variants(longer, plan.materials[0])}
+    epochs = {label: by_label[label].settings.epochs for label in ("stopped after a quarter", "stopped after half")}
+    assert epochs == {"stopped after a quarter": 2, "stopped after half": 4}
+    assert by_label["crops flipped and turned"].settings.epochs == 8
+
+
 def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, tmp_path, capsys, monkeypatch):
     asked = []
 

@@ -61,9 +61,9 @@ class Plan:
     def cell(self, material: Material, system: str, seed: int, **changes: Any) -> Cell:
         """Return the cell of a system on a data set, single settings changed."""
         base = material.settings(self.budget)
-        settings = dataclasses.replace(as_system(base, system), seed=seed, **changes)
         if self.epochs is not None:
-            settings = dataclasses.replace(settings, epochs=self.epochs)
+            base = dataclasses.replace(base, epochs=self.epochs)
+        settings = dataclasses.replace(as_system(base, system), seed=seed, **changes)
         # A change to what the preset has anyway is the preset's own cell.
         changed = [f"{name}={value}" for name, value in changes.items() if getattr(base, name) != value]
         budget: str = self.budget
