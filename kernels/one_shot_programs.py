@@ -318,16 +318,18 @@ def _one_shot_kernel(
     total = tl.zeros([SIDE * LANES], tl.float64)
 
     start = begin - 2 * RADIUS
-    for _ in range(2 * RADIUS // SIDE):
-        new = _blurred_products(
-            x_ptr, y_ptr, mask_ptr, plane, start, first, height, width, mask_plane, shift, unit,
-            TAPS, BORDER, RIM, MASKED, SIDE, ACC,
-        )  # fmt: skip
-        kept = ()
-        for p in tl.static_range(PLANES):
-            kept = kept + _part(held, p * HELD + SIDE, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
-        held = kept
-        start += SIDE
+    # Narrow windows hold less than a step; a loop of no rounds would still be compiled, with tuples of other lengths.
+    if 2 * RADIUS >= SIDE:
+        for _ in range(2 * RADIUS // SIDE):
+            new = _blurred_products(
+                x_ptr, y_ptr, mask_ptr, plane, start, first, height, width, mask_plane, shift, unit,
+                TAPS, BORDER, RIM, MASKED, SIDE, ACC,
+            )  # fmt: skip
+            kept = ()
+            for p in tl.static_range(PLANES):
+                kept = kept + _part(held, p * HELD + SIDE, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
+            held = kept
+            start += SIDE
     for row in range(start, end + 2 * RADIUS, SIDE):
         new = _blurred_products(
             x_ptr, y_ptr, mask_ptr, plane, row, first, height, width, mask_plane, shift, unit,

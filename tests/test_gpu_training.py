@@ -49,7 +49,7 @@ def test_losses_and_gradients_are_those_of_the_cpu(loss: str) -> None:
         ]
     for (loss_here, here), (loss_there, there) in zip(found["cpu"], found["cuda"]):
         assert loss_there == pytest.approx(loss_here, rel=1e-4)
-        assert (here - there).norm() < 1e-3 * here.norm()
+        assert (here - there).norm() < 5e-3 * here.norm()  # SSIM of noise: 2e-3 on an H200
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -80,6 +80,8 @@ def _main_loop(sass: str) -> collections.Counter[str]:
         pytest.param(90, 11, None, "reflect", ("fp32", "fp32"), 128, 1, False, 245, id="uniform"),
         pytest.param(90, 11, 1.5, "reflect", ("fp32", "u8"), 1920, 0, False, 180, id="forward"),
         pytest.param(90, 11, 1.5, "valid", ("bf16", "fp16"), 130, 2, True, 560, id="every-option"),
+        pytest.param(90, 7, None, "valid", ("fp32", "fp32"), 128, 1, False, 220, id="narrow"),
+        pytest.param(90, 1, None, "reflect", ("fp32", "fp32"), 128, 0, False, 100, id="one-pixel"),
         pytest.param(90, 19, 3.0, "symmetric", ("fp16", "fp16"), 128, 1, False, 540, id="widest-that-fits"),
     ],
 )

@@ -381,7 +381,10 @@ def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, 
     assert len(results) == 4
     assert len({json.dumps(result["training"]) for result in results.values()}) == 1
     assert len({result["metrics"]["auroc"] for result in results.values()}) == 4
-    assert "| small | SSIM-AE, best settings, residual_flips True | 96 |" in summary_table(list(results.values()))
+    assert "| small | SSIM-AE, best settings | 96 |" in summary_table(list(results.values()))
+    assert "residual_flips True" not in summary_table(list(results.values()))
+    studied = summary_table(list(results.values()), settings=True)
+    assert "| small | SSIM-AE, best settings, residual_flips True | 96 |" in studied
 
 
 def test_best_settings_are_the_best_preset_for_the_surface():
@@ -412,17 +415,42 @@ def test_the_summary_has_a_row_a_system_with_all_seeds(plan, tmp_path, capsys):
     (tmp_path / "results/runtime.json").write_text("{}")
     assert main(["reproduce", "--summary", "--results", str(tmp_path / "results")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
+    assert lines[4:] == ["", *lines[:2]]  # of single settings there is none
     assert lines[2].startswith("| small | L2-AE | 96 | 0.")
     assert lines[3].startswith("| small | SSIM-AE | 96 | 0.")
     assert "(2)" in lines[3]
+
+
+def test_the_summary_holds_each_setting_against_its_own_number_in_the_paper():
+    metrics = {"auroc": 0.5, "au_pro": 0.5, "overlap": {"fprs": [0.05], "values": [[0.1], [0.2], [0.3]]}}
+    names = ("ssim", "ssim-latent_dim=50", "ssim-window_size=3-residual_window_size=3", "ssim-schedule=one-cycle", "l2")
+    results = [
+        {
+            "cell": f"n/paper/{name}-seed0",
+            "metrics": metrics,
+            "facts": {"layout": "nanotwice"},
+            "training": {"patches": 1},
+        }
+        for name in names
+    ]
+    rows = [[part.strip() for part in line.split("|")] for line in summary_table(results).splitlines()[2:]]
+    assert {row[2]: row[5] for row in rows} == {
+        "SSIM-AE": "0.966",
+        "SSIM-AE, latent dimension 50": "0.848",
+        "SSIM-AE, SSIM window 3": "0.889",
+        "L2-AE": "0.688",
+    }
+    (studied,) = summary_table(results, settings=True).splitlines()[2:]
+    assert studied.startswith("| n | SSIM-AE, schedule one-cycle | 1 | 0.500 |  |")
 
 
 def test_the_readme_shows_the_stored_results():
     root = Path(__file__).resolve().parents[1]
     if not list((root / "results").rglob("*.json")):
         pytest.skip("no results are stored yet")
-    assert summary_table(read_results(root / "results")) in (root / "README.md").read_text()
+    stored = read_results(root / "results")
+    assert summary_table(stored) in (root / "README.md").read_text()
+    assert summary_table(stored, settings=True) in (root / "results/settings.md").read_text()
 
 
 def test_the_commit_of_a_checkout_is_known():

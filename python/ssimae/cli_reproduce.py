@@ -78,7 +78,8 @@ class _ReproduceFlags:
     verify: bool = False
     """Compute the metrics of all results again from the residual maps in --out, instead of anything else."""
     summary: bool = False
-    """Print all results in --results as a Markdown table, instead of anything else."""
+    """Print all results in --results as Markdown tables, instead of anything else: systems and table 2, then single
+    settings."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -91,7 +92,8 @@ def reproduce(arguments: list[str]) -> int:
     if flags.verify:
         return _verify(flags)
     if flags.summary:
-        print(summary_table(read_results(flags.results)))
+        stored = read_results(flags.results)
+        print(f"{summary_table(stored)}\n\n{summary_table(stored, settings=True)}")
         return OK
     if flags.target is None:
         raise ValueError(

@@ -183,6 +183,8 @@ def _fix(network: nn.Module) -> None:
 
 def _as_imagenet(images: Tensor) -> Tensor:
     """Return images as torchvision's weights expect them: three channels, mean and spread of ImageNet taken off."""
-    mean = torch.tensor(_MEAN, dtype=images.dtype, device=images.device)[:, None, None]
-    std = torch.tensor(_STD, dtype=images.dtype, device=images.device)[:, None, None]
-    return (images.expand(-1, 3, -1, -1) - mean) / std
+    # Numbers and no tensors of them: those would be copied to a GPU each time, which a captured graph cannot hold.
+    channels = images.expand(-1, 3, -1, -1).unbind(dim=1)
+    return torch.stack(
+        [(channel - mean) / std for channel, mean, std in zip(channels, _MEAN, _STD, strict=True)], dim=1
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ssimae.reproduce.paper import AUROC
+from ssimae.reproduce.paper import AUROC, TABLE_2
 from ssimae.reproduce.tables import spread
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
 from ssimae.systems import TITLES
@@ -38,25 +38,30 @@ def read_results(results: Path) -> list[dict[str, Any]]:
     return found
 
 
-def summary_table(results: Sequence[dict[str, Any]]) -> str:
-    """Return a row for each system, data set and budget, seeds together, as Markdown."""
+def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) -> str:
+    """Return a row for each system, data set and budget, seeds together, as Markdown.
+
+    With `settings`, the rows are those of the study of single settings instead.
+    """
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
-        if result["metrics"] is not None:
-            groups.setdefault(result["cell"].rsplit("-seed", 1)[0], []).append(result)
+        name = result["cell"].rsplit("-seed", 1)[0]
+        studied = {change.split("=")[0] for change in _changes(name)} - LABELS.keys()
+        if result["metrics"] is not None and bool(studied) == settings:
+            groups.setdefault(name, []).append(result)
     lines = [
         "| data | system | patches | AUROC | paper | AU-PRO | overlap at FPR 5 %, 25/50/75 % |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, group in groups.items():
         first = group[0]
-        system, *changes = name.rsplit("/", 1)[1].split("-")
-        changed = [_label(change) for change in changes if not change.startswith("residual_window_size=")]
+        system = name.rsplit("/", 1)[1].split("-")[0]
+        changes = _changes(name)
         best = ["best settings"] if name.split("/")[1].startswith("best") else []
-        title = ", ".join([TITLES[system], *best, *changed])
+        title = ", ".join([TITLES[system], *best, *map(_label, changes)])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
-        paper = AUROC.get(system) if first["facts"]["layout"] == "nanotwice" else None
+        paper = _paper(system, changes) if first["facts"]["layout"] == "nanotwice" else None
         columns = [
             name.split("/", 1)[0],
             title,
@@ -68,6 +73,25 @@ def summary_table(results: Sequence[dict[str, Any]]) -> str:
         ]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
+
+
+def _changes(name: str) -> list[str]:
+    """Return the changed settings in the name of a cell without its seed; a value may hold a hyphen, too.
+
+    Table 2 changes the window of the residual with the loss's; that goes without saying.
+    """
+    changes = re.split(r"-(?=[a-z0-9_]+=)", name.rsplit("/", 1)[1])[1:]
+    if any(change.startswith("window_size=") for change in changes):
+        return [change for change in changes if not change.startswith("residual_window_size=")]
+    return changes
+
+
+def _paper(system: str, changes: Sequence[str]) -> float | None:
+    """Return the AUROC that the paper gives a system on NanoTWICE, or table 2 the one with a changed setting."""
+    if not changes:
+        return AUROC.get(system)
+    setting, value = changes[0].split("=", 1)
+    return TABLE_2[setting].get(int(value)) if setting in TABLE_2 else None
 
 
 def _label(change: str) -> str:
