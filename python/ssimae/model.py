@@ -12,6 +12,11 @@ from ssimae.config import PATCH_SIZES
 NEGATIVE_SLOPE = 0.2
 """Slope of every LeakyReLU (Bergmann et al. 2019, sec. 4.2)."""
 
+OUTPUT_GAIN = 0.1
+"""What the weights of the output layer start times. At 1 the first reconstructions are as lively as the patches and
+have nothing to do with them; with some seeds SSIM is below 0 then, and the quickest way up, to a black output, is where
+the training stays."""
+
 
 class Autoencoder(nn.Module):
     """Convolutional autoencoder of Bergmann et al. 2019, table 1.
@@ -39,8 +44,9 @@ class Autoencoder(nn.Module):
     Weights start as Kaiming normal for LeakyReLU 0.2, where the fan of a transposed layer is
     ``in_channels * kernel**2 / stride**2``, the number of products that meet in one output inside the image. (In the
     first decoder layer, whose input is one pixel, only ``in_channels`` do: its outputs start smaller than elsewhere by
-    the kernel's side, which did no harm.) With PyTorch's default the output stays constant for tens of thousands of
-    patches; the paper does not state its initialisation.
+    the kernel's side, which did no harm.) The output layer starts at a tenth of that, see :data:`OUTPUT_GAIN`. With
+    PyTorch's default the output stays constant for tens of thousands of patches; the paper does not state its
+    initialisation.
 
     References
     ----------
@@ -92,7 +98,7 @@ class VariationalAutoencoder(nn.Module):
         self.decoder = _decoder(latent_dim, channels, patch_size)
         _initialise(self, seed)
         with torch.no_grad():
-            self.encoder.get_parameter(f"{len(self.encoder) - 1}.weight")[latent_dim:].zero_()
+            _last_weight(self.encoder)[latent_dim:].zero_()
 
     def encode(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the latent values of patches (N, C, H, W), each (N, d)."""
@@ -154,11 +160,17 @@ def _deconv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -
     return nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
 
 
-def _initialise(network: nn.Module, seed: int | None) -> None:
+def _initialise(network: Autoencoder | VariationalAutoencoder, seed: int | None) -> None:
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             _kaiming_normal(layer, generator)
+    with torch.no_grad():
+        _last_weight(network.decoder).mul_(OUTPUT_GAIN)
+
+
+def _last_weight(layers: nn.Sequential) -> nn.Parameter:
+    return layers.get_parameter(f"{len(layers) - 1}.weight")
 
 
 def _kaiming_normal(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator | None) -> None:
