@@ -73,7 +73,8 @@ def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
 def test_the_best_presets_need_a_tenth_of_the_papers_patches(name: str) -> None:
     settings = preset(name)
     assert settings.patches_total == preset("paper").patches_total // 10
-    assert (settings.stains, settings.residual_scales) == (3, 3)
+    assert settings.stains == 3
+    assert settings.residual_scales > 1
 
 
 def test_unknown_presets_are_refused_with_the_known_ones() -> None:

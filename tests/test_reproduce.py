@@ -368,18 +368,20 @@ def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, 
 
     def small(material, budget):
         asked.append(budget)
-        return dataclasses.replace(SMALL, residual_smoothing=2.0)
+        return dataclasses.replace(SMALL, residual_smoothing=2.0, residual_scales=2)
 
     monkeypatch.setattr(Material, "settings", small)
     folders = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
     assert main(["reproduce", "best", "--data", str(data), *folders]) == 0
     assert set(asked) == {"best"}
-    rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:6]]
+    wanted = [label for label, changes in settings_study.BEST_VARIANTS if changes != {"residual_scales": 2}]
+    rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:-1]]
     assert rows[0] == "| the tool's best"
-    assert rows[1:] == [f"| {label}" for label, _ in settings_study.BEST_VARIANTS]
+    assert rows[1:] == [f"| {label}" for label in wanted]
     results = {result["cell"]: result for result in read_results(tmp_path / "results")}
-    assert len(results) == 4
+    assert len(results) == 5
     assert len({json.dumps(result["training"]) for result in results.values()}) == 1
+    # Five rows, but these small patches have no room for a third scale: it is the base once more.
     assert len({result["metrics"]["auroc"] for result in results.values()}) == 4
     assert "| small | SSIM-AE, best settings | 96 |" in summary_table(list(results.values()))
     assert "residual_flips True" not in summary_table(list(results.values()))
@@ -428,8 +430,8 @@ def test_the_summary_holds_each_setting_against_its_own_number_in_the_paper():
         {
             "cell": f"n/paper/{name}-seed0",
             "metrics": metrics,
-            "facts": {"layout": "nanotwice"},
-            "training": {"patches": 1},
+            "facts": {"layout": "nanotwice", "device": "CPU, 2 threads, AVX2"},
+            "training": {"patches": 1, "elapsed_s": 5.0},
         }
         for name in names
     ]
@@ -442,6 +444,27 @@ def test_the_summary_holds_each_setting_against_its_own_number_in_the_paper():
     }
     (studied,) = summary_table(results, settings=True).splitlines()[2:]
     assert studied.startswith("| n | SSIM-AE, schedule one-cycle | 1 | 0.500 |  |")
+
+
+def test_the_summary_says_how_long_trainings_took_and_on_what():
+    devices = {"0": "CPU, 1 threads, AVX2", "1": "CPU, 1 threads, DEFAULT", "2": "NVIDIA H200 (CUDA 13.0)"}
+    metrics = {"auroc": 0.5, "au_pro": 0.5, "overlap": {"fprs": [0.05], "values": [[0.1], [0.2], [0.3]]}}
+    results = [
+        {
+            "cell": f"n/quick/ssim-seed{seed}",
+            "metrics": metrics,
+            "facts": {"layout": "mvtec", "device": device},
+            "training": {"patches": 1, "elapsed_s": 60.0 * int(seed)},
+        }
+        for seed, device in devices.items()
+    ]
+    for count, said in (
+        (1, "0 s, CPU, 1 thread"),
+        (2, "30 s, CPU, 1 thread"),
+        (3, "60 s, CPU, 1 thread and NVIDIA H200"),
+    ):
+        assert summary_table(results[:count]).endswith(f"| {said} |")
+    assert summary_table([results[2]]).endswith("| 2 min, NVIDIA H200 |")
 
 
 def test_the_readme_shows_the_stored_results():

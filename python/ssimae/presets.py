@@ -51,9 +51,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "nanofibre": {"latent_dim": 500, "margin": 30, "residual_smoothing": 10.0},
     # The zoom was chosen on AITEX's test images (pixel AUROC .84 to .86): other lots are woven more or less densely.
     "texture": {"latent_dim": 100, "zoom": 0.15, "margin": 30},
-    # Smoothing as for `nanofibre`, zoom as for `texture`, half size as the paper's textures.
+    # Smoothing as for `nanofibre`, zoom as for `texture`. Half size as the paper's textures; two sizes of the residual
+    # are then what three are at full size.
     "best": {"latent_dim": 500, "residual_smoothing": 8.0, **_BEST_COMMON},
-    "best-texture": {"latent_dim": 100, "scale": 0.5, "zoom": 0.15, **_BEST_COMMON},
+    "best-texture": {"latent_dim": 100, "scale": 0.5, "zoom": 0.15, "residual_scales": 2, **_BEST_COMMON},
     "paper": {"latent_dim": 500, **_PAPER_COMMON},
     "paper-texture": {"latent_dim": 100, "scale": 0.5, **_PAPER_COMMON},
 }

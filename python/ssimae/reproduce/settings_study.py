@@ -48,6 +48,8 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
 BEST_VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("not smoothed", {"residual_smoothing": 0.0}),
     ("not smoothed, at one size: the paper's residual", {"residual_smoothing": 0.0, "residual_scales": 1}),
+    ("residual at 2 scales", {"residual_scales": 2}),
+    ("residual at 3 scales", {"residual_scales": 3}),
     ("lowest residual of four mirrored images", {"residual_flips": True}),
 )
 """What is changed of the tool's best settings: the inspection alone."""

@@ -50,8 +50,8 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
         if result["metrics"] is not None and bool(studied) == settings:
             groups.setdefault(name, []).append(result)
     lines = [
-        "| data | system | patches | AUROC | paper | AU-PRO | overlap at FPR 5 %, 25/50/75 % |",
-        "|---|---|---|---|---|---|---|",
+        "| data | system | patches | AUROC | paper | AU-PRO | overlap at FPR 5 %, 25/50/75 % | trained in |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, group in groups.items():
         first = group[0]
@@ -70,9 +70,22 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
             "" if paper is None else f"{paper:.3f}",
             spread([metrics["au_pro"] for metrics in stored]),
             "/".join(f"{mean(values):.2f}" for values in overlaps),
+            _time(group),
         ]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
+
+
+def _time(group: Sequence[dict[str, Any]]) -> str:
+    """Return how long the trainings of a row took, seeds averaged, and on what."""
+    seconds = mean(result["training"]["elapsed_s"] for result in group)
+    taken = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    # Of "AMD EPYC, 2 threads, AVX512" and "NVIDIA H200 (CUDA 13.0)" what decides the time.
+    devices = dict.fromkeys(
+        ", ".join(result["facts"]["device"].split(" (")[0].split(", ")[:2]).replace("1 threads", "1 thread")
+        for result in group
+    )
+    return f"{taken}, {' and '.join(devices)}"
 
 
 def _changes(name: str) -> list[str]:
