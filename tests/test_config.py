@@ -63,6 +63,11 @@ def test_quick_takes_a_tenth_of_the_patches(name: str) -> None:
     assert (quick.lr, quick.latent_dim, quick.stride) == (1e-3, whole.latent_dim, whole.stride)
 
 
+@pytest.mark.parametrize("name", ["best", "best-texture"])
+def test_the_best_presets_are_quick(name: str) -> None:
+    assert preset(name, quick=True) == preset(name)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
     for settings in (preset(name), preset(name, quick=True)):

@@ -139,6 +139,16 @@ def test_one_cycle_is_that_of_torch(steps: int) -> None:
             scheduler.step()
 
 
+def test_cooldown_is_constant_and_falls_to_nothing_over_the_last_fifth() -> None:
+    rates = [learning_rate(step, steps=1000, peak=2.0, schedule="cooldown") for step in range(1000)]
+    assert rates[:801] == [2.0] * 801
+    assert rates[900] == 1.0
+    assert rates[999] == pytest.approx(2 / 200)
+    assert np.ptp(np.diff(rates[800:])) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(0, steps=1, peak=2.0, schedule="cooldown") == 2.0
+    assert all(learning_rate(step, steps=4, peak=2.0, schedule="cooldown") == 2.0 for step in range(4))
+
+
 def test_one_cycle_starts_low_and_ends_lower() -> None:
     rates = [learning_rate(step, steps=1000, peak=1.0, schedule="one-cycle") for step in range(1000)]
     assert rates[0] == pytest.approx(1 / 25)

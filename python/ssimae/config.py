@@ -81,9 +81,10 @@ class Settings:
     for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
     paper's is 0."""
     lr: float = 2e-4
-    """Learning rate of Adam; the peak when the schedule is one-cycle (sec. 4.2)."""
-    schedule: Literal["constant", "one-cycle"] = "constant"
-    """Learning rate over the run: constant (sec. 4.2) or one-cycle."""
+    """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
+    schedule: Literal["constant", "cooldown", "one-cycle"] = "constant"
+    """Learning rate over the run: `constant` (sec. 4.2); `cooldown`, constant and falling to 0 over the last fifth;
+    `one-cycle`, rising over the first 30 % and falling to 0 over the rest."""
     weight_decay: float = 1e-5
     """L2 penalty of Adam (sec. 4.2)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -171,7 +172,7 @@ class Settings:
         _choice("features", self.features, ("imagenet", "random"))
         _choice("crops", self.crops, ("pool", "fresh"))
         _choice("turns", self.turns, ("none", "flips", "all"))
-        _choice("schedule", self.schedule, ("constant", "one-cycle"))
+        _choice("schedule", self.schedule, ("constant", "cooldown", "one-cycle"))
         _choice("precision", self.precision, ("auto", "float32", "bfloat16"))
         _choice("window", self.window, ("gaussian", "uniform"))
         _choice("residual_window", self.residual_window, ("gaussian", "uniform"))

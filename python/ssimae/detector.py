@@ -90,7 +90,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         turns: Literal["none", "flips", "all"] = "none",
         stains: int = 3,
         lr: float = 2e-4,
-        schedule: Literal["constant", "one-cycle"] = "constant",
+        schedule: Literal["constant", "cooldown", "one-cycle"] = "constant",
         weight_decay: float = 1e-5,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         checkpoint_every: int = 60,

@@ -23,6 +23,7 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("crops zoomed by up to 15 %", {"zoom": 0.15}),
     ("three stains on each crop", {"stains": 3}),
     ("one-cycle learning rate", {"schedule": "one-cycle"}),
+    ("learning rate falling over the last fifth", {"schedule": "cooldown"}),
     ("learning rate 1e-3", {"lr": 1e-3}),
     ("learning rate 2e-4", {"lr": 2e-4}),
     ("windows mirrored with the border pixel", {"border": "symmetric"}),
