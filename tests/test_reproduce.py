@@ -225,7 +225,7 @@ def test_the_command_makes_all_figures_and_says_what_is_missing(plan, data, tmp_
         assert ("alexnet-owt-7be5be79.pth" in text) == (target == "fig6")
         assert ("resnet18-f37072fd.pth" in text) == (target == "fig7")
         for suffix in ("pdf", "png"):
-            assert (out / "figures" / f"{target}-small-epochs=1.{suffix}").stat().st_size > 5000
+            assert (out / "figures" / f"{target}-small-quick,epochs=1.{suffix}").stat().st_size > 5000
     assert main(["reproduce", "--verify", "--out", str(out), "--results", str(results)]) == 0
     assert capsys.readouterr().out.count("agrees") == 3
 
@@ -355,6 +355,12 @@ def test_settings_are_studied_one_at_a_time(plan, data, tmp_path, capsys):
         assert len(changed) <= 1, variant.label
 
 
+def test_budgets_with_as_many_epochs_are_other_cells(plan):
+    budgets = [dataclasses.replace(plan, budget=budget, epochs=3) for budget in ("quick", "paper", "best")]
+    names = [budget.cell(plan.materials[0], "ssim", 0).name for budget in budgets]
+    assert names == ["small/quick,epochs=3/ssim-seed0", "small/epochs=3/ssim-seed0", "small/best,epochs=3/ssim-seed0"]
+
+
 def test_shares_of_a_training_are_of_the_epochs_asked_for(plan):
     longer = dataclasses.replace(plan, epochs=8)
     by_label = {variant.label: variant.cells[0] for variant in variants(longer, plan.materials[0])}
@@ -418,8 +424,8 @@ def test_the_summary_has_a_row_a_system_with_all_seeds(plan, tmp_path, capsys):
     assert main(["reproduce", "--summary", "--results", str(tmp_path / "results")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[4:] == ["", *lines[:2]]  # of single settings there is none
-    assert lines[2].startswith("| small | L2-AE | 96 | 0.")
-    assert lines[3].startswith("| small | SSIM-AE | 96 | 0.")
+    assert lines[2].startswith("| small | L2-AE, quick | 96 | 0.")
+    assert lines[3].startswith("| small | SSIM-AE, quick | 96 | 0.")
     assert "(2)" in lines[3]
 
 

@@ -43,7 +43,7 @@ def draw_target(target: Target, plan: Plan, out: Path, results: Results) -> list
     """Write a figure for the cells that have results, as PDF and PNG below ``<out>/figures``; returns the files."""
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    budget = plan.budget if plan.epochs is None else f"epochs={plan.epochs}"
+    budget = plan.budget_name
     if target == "fig5":
         written = []
         for material in plan.materials:

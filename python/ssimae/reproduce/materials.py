@@ -58,6 +58,13 @@ class Plan:
     pretrained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     """Files of pretrained weights by network, where torchvision's cache does not hold them."""
 
+    @property
+    def budget_name(self) -> str:
+        """Name of the budget in those of cells and figures; `epochs=25` alone is the paper's letter."""
+        if self.epochs is None:
+            return self.budget
+        return f"{'' if self.budget == 'paper' else f'{self.budget},'}epochs={self.epochs}"
+
     def cell(self, material: Material, system: str, seed: int, **changes: Any) -> Cell:
         """Return the cell of a system on a data set, single settings changed."""
         base = material.settings(self.budget)
@@ -66,11 +73,8 @@ class Plan:
         settings = dataclasses.replace(as_system(base, system), seed=seed, **changes)
         # A change to what the preset has anyway is the preset's own cell.
         changed = [f"{name}={value}" for name, value in changes.items() if getattr(base, name) != value]
-        budget: str = self.budget
-        if self.epochs is not None:
-            budget = f"{'best,' if budget == 'best' else ''}epochs={self.epochs}"
         return Cell(
-            name="/".join([material.name, budget, "-".join([system, *changed, f"seed{seed}"])]),
+            name="/".join([material.name, self.budget_name, "-".join([system, *changed, f"seed{seed}"])]),
             data=material.data,
             ignore=material.ignore,
             settings=settings,

@@ -14,6 +14,9 @@ from ssimae.reproduce.tables import spread
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
 from ssimae.systems import TITLES
 
+_BUDGETS = {"best": "best settings", "quick": "quick"}
+"""What a row says of the budget; the paper's letter goes without saying."""
+
 
 def read_results(results: Path) -> list[dict[str, Any]]:
     """Return the stored results of all cells, in the order of their names.
@@ -57,8 +60,8 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
         first = group[0]
         system = name.rsplit("/", 1)[1].split("-")[0]
         changes = _changes(name)
-        best = ["best settings"] if name.split("/")[1].startswith("best") else []
-        title = ", ".join([TITLES[system], *best, *map(_label, changes)])
+        budget = _BUDGETS.get(name.split("/")[1].split(",")[0])
+        title = ", ".join([TITLES[system], *filter(None, [budget]), *map(_label, changes)])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
         paper = _paper(system, changes) if first["facts"]["layout"] == "nanotwice" else None
