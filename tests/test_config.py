@@ -64,8 +64,8 @@ def test_quick_takes_a_tenth_of_the_patches(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["best", "best-texture"])
-def test_the_best_presets_are_quick(name: str) -> None:
-    assert preset(name, quick=True) == preset(name)
+def test_the_best_presets_are_nearly_as_short_as_quick(name: str) -> None:
+    assert preset(name, quick=True) == dataclasses.replace(preset(name), epochs=20)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -75,9 +75,9 @@ def test_every_preset_and_its_quick_form_obey_the_rules(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["best", "best-texture"])
-def test_the_best_presets_need_a_tenth_of_the_papers_patches(name: str) -> None:
+def test_the_best_presets_need_an_eighth_of_the_papers_patches(name: str) -> None:
     settings = preset(name)
-    assert settings.patches_total == preset("paper").patches_total // 10
+    assert settings.patches_total == preset("paper").patches_total // 8
     assert settings.stains == 3
     assert settings.residual_scales > 1
 
