@@ -397,7 +397,11 @@ def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, 
 
 def test_best_settings_are_the_best_preset_for_the_surface():
     for name, wanted in (("paper", "best"), ("paper-texture", "best-texture"), ("woven", "woven")):
-        assert Material("m", Path("m"), name, False).settings("best") == preset(wanted)
+        material = Material("m", Path("m"), name, False)
+        assert material.settings("best") == preset(wanted)
+        # The report names it.
+        assert Plan((material,), "best", (0,)).cell(material, "ssim", 0).preset == wanted
+        assert Plan((material,), "quick", (0,)).cell(material, "ssim", 0).preset == name
 
 
 def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):

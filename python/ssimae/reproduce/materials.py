@@ -36,10 +36,16 @@ class Material:
     ignore: Path | None = None
     """Mask of what is not inspected, or a folder of them."""
 
+    def preset_for(self, budget: Budget) -> str:
+        """Return the name of the preset that a budget stands for."""
+        if budget == "best":
+            return {"paper": "best", "paper-texture": "best-texture"}.get(self.preset, self.preset)
+        return self.preset
+
     def settings(self, budget: Budget) -> Settings:
         """Return the settings of SSIM-AE at a budget."""
         if budget == "best":
-            return preset({"paper": "best", "paper-texture": "best-texture"}.get(self.preset, self.preset))
+            return preset(self.preset_for(budget))
         if self.preset == "woven":
             # Crops and residual as the paper takes them, as in its own presets.
             return dataclasses.replace(preset("woven"), epochs=WOVEN_EPOCHS[budget], stains=0, residual_scales=1)
@@ -78,7 +84,7 @@ class Plan:
             data=material.data,
             ignore=material.ignore,
             settings=settings,
-            preset=material.preset,
+            preset=material.preset_for(self.budget),
             quick=self.budget == "quick",
             pretrained=self.pretrained.get(PRETRAINED.get(system, "")),
         )
