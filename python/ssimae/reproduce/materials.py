@@ -44,12 +44,10 @@ class Material:
 
     def settings(self, budget: Budget) -> Settings:
         """Return the settings of SSIM-AE at a budget."""
-        if budget == "best":
-            return preset(self.preset_for(budget))
-        if self.preset == "woven":
+        if self.preset == "woven" and budget != "best":
             # Crops and residual as the paper takes them, as in its own presets.
             return dataclasses.replace(preset("woven"), epochs=WOVEN_EPOCHS[budget], stains=0, residual_scales=1)
-        return preset(self.preset, quick=budget == "quick")
+        return preset(self.preset_for(budget), quick=budget == "quick")
 
 
 @dataclass(frozen=True)
