@@ -10,7 +10,7 @@ import pytest
 import torch
 from ssimae.kernels import one_shot
 from ssimae.kernels.one_shot import cut, ssim_loss_sums
-from ssimae.ssim import BORDERS, Window, loss_map, make_window
+from ssimae.similarity.reference import BORDERS, Window, loss_map, make_window
 from torch import Tensor
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"

@@ -19,7 +19,7 @@ import ssimae
 import torch
 from gpu_floors import CASES, H200, SIZES, Rates, floor_us, rates_of, slots
 from gpu_timing import Times
-from ssimae.operators import decline
+from ssimae.similarity.operators import decline
 
 CPU = torch.device("cpu")
 SCRIPT = Path(gpu.__file__)

@@ -8,8 +8,8 @@ from torch.nn.functional import mse_loss
 
 from ssimae.batches import Batch
 from ssimae.config import Settings
-from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder, VariationalAutoencoder
+from ssimae.similarity.loss import ssim_loss
 
 
 def batch_loss(

@@ -13,10 +13,10 @@ from ssimae.config import Settings
 from ssimae.dictionary import FeatureDictionary, score_map
 from ssimae.hardware import prepare
 from ssimae.ignore import inside_frame, inspected_frame
-from ssimae.loss import ssim_loss
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.networks import Network
 from ssimae.scaling import restore_size, scale_image
+from ssimae.similarity.loss import ssim_loss
 from ssimae.tiling import Stitcher, extract_patches
 
 BATCH = 64

@@ -84,7 +84,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     device = torch.device(arguments.device)
     sizes = {name: shape for name, shape in SIZES.items() if not (arguments.quick and name == "N3")}
     if device.type == "cpu":
-        from ssimae.operators import decline
+        from ssimae.similarity.operators import decline
 
         backend = "torch" if decline("rust", *[torch.zeros(1)] * 2) else "rust"
         sizes = TINY

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ssimae import operators
-from ssimae.ssim import Border, Window, WindowKind, loss_map, make_window
+from ssimae.similarity import operators
+from ssimae.similarity.reference import Border, Window, WindowKind, loss_map, make_window
 
 Reduction = Literal["mean", "none", "image"]
 MaskMode = Literal["weight", "window"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae import kernels
-from ssimae.ssim import Window
+from ssimae.similarity.reference import Window
 
 try:
     from ssimae import _rust

@@ -1,0 +1,1 @@
+"""SSIM and the loss 1 - SSIM; needs torch alone."""
