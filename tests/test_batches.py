@@ -8,7 +8,7 @@ import pytest
 import torch
 from ssimae import batches as module
 from ssimae.batches import Batch, batches, make_batch
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

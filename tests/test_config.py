@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from ssimae.config import PATCH_SIZES, Settings
-from ssimae.presets import PRESETS, preset
+from ssimae.config.presets import PRESETS, preset
+from ssimae.config.settings import PATCH_SIZES, Settings
 
 # Bergmann et al. 2019, sec. 4.2.
 PAPER = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.schedule import learning_rate
 

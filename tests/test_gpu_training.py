@@ -10,7 +10,7 @@ import torch
 from small_data import SETTINGS, write_small_dataset
 from ssimae.batches import batches
 from ssimae.cli import main
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.gradients import gradients_of

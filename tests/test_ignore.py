@@ -13,11 +13,11 @@ from PIL import Image
 from ssimae import Detector, evaluate_maps
 from ssimae.cleaning import clean
 from ssimae.cli import main
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import LARGEST_IGNORED, CropSampler
 from ssimae.datasets import open_dataset
 from ssimae.ignore import inside_frame, inspected_frame, pair_ignore_masks
-from ssimae.images import read_float_map
+from ssimae.images.read import read_float_map
 from ssimae.model import Autoencoder
 from ssimae.residual import inspect_image
 from ssimae.threshold import set_thresholds

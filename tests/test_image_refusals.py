@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from ssimae.images import image_size, read_image
+from ssimae.images.read import image_size, read_image
 
 rng = np.random.default_rng(0)
 GRAY8 = np.arange(256, dtype=np.uint8).reshape(8, 32)

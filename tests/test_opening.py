@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ssimae.cleaning import clean, disk_footprint, open_map
-from ssimae.config import Settings
-from ssimae.scaling import restore_size, scale_image, scaled_shape
+from ssimae.config.settings import Settings
+from ssimae.images.resize import restore_size, scale_image, scaled_shape
 
 # Bilinear weights sum to one within a few float32 roundings.
 SCALE_ATOL = 1e-6

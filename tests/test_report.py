@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 from ssimae.assessment import Maps, assess
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.layouts import Sample
 from ssimae.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.progress import SilentProgress

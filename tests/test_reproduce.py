@@ -16,9 +16,9 @@ from small_data import write_small_dataset
 from ssimae import run as runs
 from ssimae import stages
 from ssimae.cli import main
-from ssimae.config import Settings
+from ssimae.config.presets import preset
+from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
-from ssimae.presets import preset
 from ssimae.progress import SilentProgress
 from ssimae.provenance import source_commit
 from ssimae.reproduce import cells as cells_module
@@ -145,7 +145,7 @@ def test_cells_are_spread_by_ray(data, tmp_path):
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from ssimae.config import Settings\n"
+        "from ssimae.config.settings import Settings\n"
         "from ssimae.progress import SilentProgress\n"
         "from ssimae.reproduce.cells import Cell, run_cells\n"
         "data, out = map(Path, sys.argv[1:])\n"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.interpolate import RegularGridInterpolator
 from ssimae import evaluate_maps, ssim_loss
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.model import Autoencoder
 from ssimae.residual import difference, inspect_image, reconstruct
 from ssimae.runfolder import RunFolder

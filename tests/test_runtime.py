@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ssimae import ssim_loss
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.model import Autoencoder
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import runtime

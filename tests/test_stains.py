@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ssimae.batches import Batch
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.networks import new_autoencoder

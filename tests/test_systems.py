@@ -13,7 +13,8 @@ from small_data import SETTINGS, write_small_dataset
 from ssimae import Detector
 from ssimae.batches import Batch, make_batch
 from ssimae.cli import main
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
+from ssimae.config.systems import TITLES, as_system, title
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.features import AlexNetFeatures
@@ -22,7 +23,6 @@ from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.modelfile import load_model
 from ssimae.objective import batch_loss, constant_loss, reconstruction_loss
 from ssimae.residual import difference, inspect_image, sample_reconstructions
-from ssimae.systems import TITLES, as_system, title
 from ssimae.train import train
 from torch.distributions import Normal, kl_divergence
 

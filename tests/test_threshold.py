@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.holdout import Split, split_good, take
 from ssimae.threshold import Thresholds, area_level, outlier_note, segment, set_thresholds
 

@@ -1,4 +1,5 @@
-from .config import Settings as Settings
+from .config.presets import preset as preset
+from .config.settings import Settings as Settings
 from .datasets import Dataset as Dataset
 from .datasets import Sample as Sample
 from .datasets import open_dataset as open_dataset
@@ -6,11 +7,10 @@ from .detector import Detector as Detector
 from .detector import Prediction as Prediction
 from .evaluation import evaluate_maps as evaluate_maps
 from .evaluator import Evaluator as Evaluator
-from .images import read_image as read_image
+from .images.read import read_image as read_image
 from .metrics import Evaluation as Evaluation
 from .model import Autoencoder as Autoencoder
 from .model import VariationalAutoencoder as VariationalAutoencoder
-from .presets import preset as preset
 from .regions import RegionStatistics as RegionStatistics
 from .regions import label_regions as label_regions
 from .regions import region_statistics as region_statistics

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.images import read_float_map
+from ssimae.images.read import read_float_map
 from ssimae.layouts import Sample
 from ssimae.masks import read_ignored, read_mask
 from ssimae.records import Inspection, ModelResults

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 
 
 def clean(

@@ -20,15 +20,15 @@ from ssimae.bars import progress_bars
 from ssimae.cli_evaluate import evaluate
 from ssimae.cli_flags import parse_flags
 from ssimae.cli_reproduce import reproduce
-from ssimae.config import Settings
+from ssimae.config.presets import PRESETS, preset
+from ssimae.config.settings import Settings
+from ssimae.config.systems import TITLES
 from ssimae.datasets import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.metrics import Evaluation
 from ssimae.predict import predict
-from ssimae.presets import PRESETS, preset
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder, read_config
-from ssimae.systems import TITLES
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
 """Exit codes; 128 + signal when interrupted."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.tiling import gather_crops
 
 _POSITIONS, _ORDER, _ZOOM, _TURNS = 1, 2, 4, 5  # streams of random numbers under one seed; 3 chooses what is held out

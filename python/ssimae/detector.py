@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.hardware import describe, resolve_device
 from ssimae.holdout import arrange_good, held_out_residuals
-from ssimae.images import read_image
+from ssimae.images.read import read_image
 from ssimae.learn import learn
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.residual import inspect_image

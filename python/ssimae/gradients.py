@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ssimae.batches import Batch
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.objective import batch_loss
 

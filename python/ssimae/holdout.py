@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.ignore import inside_frame, inspected_frame
+from ssimae.images.resize import scale_image, scale_mask, scaled_shape
 from ssimae.networks import Network
 from ssimae.residual import inspect_image
-from ssimae.scaling import scale_image, scale_mask, scaled_shape
 
 FEWEST_IMAGES = 20
 """From this number of good images on, whole images are held out."""

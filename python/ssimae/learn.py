@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.dictionary import fit_dictionary
 from ssimae.errors import InterruptedRunError

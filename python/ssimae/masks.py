@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.decoding import decode
-from ssimae.images import MAX_PIXELS
+from ssimae.images.decoding import decode
+from ssimae.images.read import MAX_PIXELS
 from ssimae.layouts import GOOD, Sample
 
 logger = logging.getLogger(__name__)

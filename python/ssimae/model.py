@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ssimae.config import PATCH_SIZES
+from ssimae.config.settings import PATCH_SIZES
 
 NEGATIVE_SLOPE = 0.2
 """Slope of every LeakyReLU (Bergmann et al. 2019, sec. 4.2)."""

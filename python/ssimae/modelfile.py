@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ssimae.atomic import write_bytes
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.networks import Network, stored_network
 from ssimae.threshold import Thresholds
 

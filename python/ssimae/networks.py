@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.dictionary import FeatureDictionary
 from ssimae.model import Autoencoder, VariationalAutoencoder
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ssimae.batches import Batch
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.similarity.loss import ssim_loss
 

@@ -13,7 +13,7 @@ import torch
 from ssimae.checking import check_dataset
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.ignore import is_ignore_mask, pair_ignore_masks
-from ssimae.images import IMAGE_SUFFIXES
+from ssimae.images.read import IMAGE_SUFFIXES
 from ssimae.layouts import Dataset, Sample
 from ssimae.modelfile import load_model
 from ssimae.progress import Progress

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ssimae.assessment import Maps, read_maps
-from ssimae.images import read_float_map, read_image
+from ssimae.images.read import read_float_map, read_image
 from ssimae.records import Inspection, ModelResults
 
 PREVIEW_SIDE = 512

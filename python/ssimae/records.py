@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
+from ssimae.config.systems import title
 from ssimae.layouts import GOOD, UNLABELLED
 from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.stages import SKIPPED
-from ssimae.systems import title
 from ssimae.threshold import Thresholds
 
 TRAINING = "training"

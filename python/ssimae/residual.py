@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from ssimae.cleaning import clean
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.dictionary import FeatureDictionary, score_map
 from ssimae.hardware import prepare
 from ssimae.ignore import inside_frame, inspected_frame
+from ssimae.images.resize import restore_size, scale_image
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.networks import Network
-from ssimae.scaling import restore_size, scale_image
 from ssimae.similarity.loss import ssim_loss
 from ssimae.tiling import Stitcher, extract_patches
 

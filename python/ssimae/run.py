@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from ssimae.config import INSPECTION, Settings
+from ssimae.config.settings import INSPECTION, Settings
+from ssimae.config.systems import PRETRAINED, TITLES, as_system
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.features import check_torchvision, pretrained_state
 from ssimae.hardware import describe, resolve_device, resolve_precision
@@ -36,7 +37,6 @@ from ssimae.stages import (
     train_stage,
 )
 from ssimae.synthetic import write_woven_dataset
-from ssimae.systems import PRETRAINED, TITLES, as_system
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 import tomli_w
 
 from ssimae.atomic import write_text
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.modelfile import settings_from_dict
 
 LOCK = ".lock"

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 
 from ssimae.atomic import write_bytes, write_csv, write_text
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
+from ssimae.config.systems import title
 from ssimae.datasets import Dataset, Sample, good_samples, read_ignored
 from ssimae.hardware import describe
 from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
-from ssimae.images import read_float_map, read_image, write_float_tiff
+from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.interrupt import noted_signals
 from ssimae.learn import learn
 from ssimae.metrics import Evaluation
@@ -24,7 +25,6 @@ from ssimae.progress import Progress
 from ssimae.residual import inspect_image
 from ssimae.runfolder import RunFolder
 from ssimae.scoring import gather, has_masks, write_scores
-from ssimae.systems import title
 from ssimae.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
 from ssimae.train import Training
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.images import image_size, read_array, stored_head
+from ssimae.images.read import image_size, read_array, stored_head
 from ssimae.layouts import Sample, shortened
 from ssimae.score_arrays import SCORE_TYPES
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.regions import label_regions, region_statistics
 
 Verdict = Literal["good", "review", "defective"]

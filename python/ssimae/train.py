@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ssimae.batches import batches
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.gradients import gradients_of

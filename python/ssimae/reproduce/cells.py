@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 from ssimae.datasets import dataset_fingerprint, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.progress import Progress, SilentProgress

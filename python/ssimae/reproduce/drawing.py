@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ssimae.images import read_float_map, read_image
+from ssimae.config.systems import TITLES
+from ssimae.images.read import read_float_map, read_image
 from ssimae.layouts import GOOD, Sample, open_dataset
 from ssimae.masks import read_mask
 from ssimae.reproduce.cells import Cell
@@ -25,7 +26,6 @@ from ssimae.reproduce.figures import (
 from ssimae.reproduce.materials import Material, Plan
 from ssimae.reproduce.paper import TABLE_2
 from ssimae.reproduce.targets import LABELS, SYSTEMS, Results, Target, sweep_cells, sweeps
-from ssimae.systems import TITLES
 
 EXAMPLES = 6
 """Images of a data set that fig. 5 shows."""

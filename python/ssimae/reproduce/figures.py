@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, Scala
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes
+from ssimae.config.systems import TITLES
 from ssimae.curve_figures import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION
 from ssimae.reproduce.tables import spread
-from ssimae.systems import TITLES
 
 COLUMN_CM, PAGE_CM = 8.5, 17.0
 """Widths of a column and of a page in print."""

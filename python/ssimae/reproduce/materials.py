@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ssimae.config import Settings
+from ssimae.config.presets import preset
+from ssimae.config.settings import Settings
+from ssimae.config.systems import PRETRAINED, as_system
 from ssimae.features import pretrained_name
 from ssimae.layouts import open_dataset
-from ssimae.presets import preset
 from ssimae.reproduce.cells import Cell
 from ssimae.synthetic import write_woven_dataset
-from ssimae.systems import PRETRAINED, as_system
 
 Budget = Literal["quick", "paper", "best"]
 """A share of the paper's patches for its letter; `best` stands for the tool's own best settings, and their patches."""

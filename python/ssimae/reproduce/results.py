@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.atomic import write_text
-from ssimae.images import read_float_map
+from ssimae.images.read import read_float_map
 from ssimae.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell

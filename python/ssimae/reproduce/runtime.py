@@ -15,18 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssimae.config import Settings
+from ssimae.config.presets import preset
+from ssimae.config.settings import Settings
+from ssimae.config.systems import TITLES, as_system
 from ssimae.dictionary import FeatureDictionary
 from ssimae.features import AlexNetFeatures, ResNet18Features
 from ssimae.hardware import describe, prepare, resolve_precision
 from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.networks import new_autoencoder
-from ssimae.presets import preset
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
 from ssimae.residual import inspect_image, reconstruct
-from ssimae.systems import TITLES, as_system
 from ssimae.train import train
 
 HEIGHT, WIDTH = 700, 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from ssimae.config import INSPECTION
+from ssimae.config.settings import INSPECTION
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.materials import Material, Plan
 from ssimae.reproduce.targets import Results, overlap_at_5_percent

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from ssimae.config.systems import TITLES
 from ssimae.reproduce.paper import AUROC, TABLE_2
 from ssimae.reproduce.tables import spread
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
-from ssimae.systems import TITLES
 
 _BUDGETS = {"best": "best settings", "quick": "quick"}
 """What a row says of the budget; the paper's letter goes without saying."""

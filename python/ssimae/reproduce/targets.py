@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ssimae.config.systems import TITLES, System
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.materials import Material, Plan
 from ssimae.reproduce.paper import AUROC, MEDIAN_OVERLAP, TABLE_2
 from ssimae.reproduce.tables import Row, Table
-from ssimae.systems import TITLES, System
 
 Target = Literal["fig5", "fig6", "fig7", "table2"]
 

@@ -11,9 +11,9 @@ from statistics import mean
 from typing import Any
 
 from ssimae.atomic import write_text
-from ssimae.images import read_float_map
+from ssimae.config.presets import preset
+from ssimae.images.read import read_float_map
 from ssimae.layouts import open_dataset
-from ssimae.presets import preset
 from ssimae.progress import Progress
 from ssimae.run import Job, start
 from ssimae.runfolder import RunFolder

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ssimae.config import MAX_WINDOW_SIZE
+from ssimae.config.settings import MAX_WINDOW_SIZE
 
 Border = Literal["valid", "reflect", "symmetric", "zero"]
 WindowKind = Literal["gaussian", "uniform"]

@@ -8,7 +8,16 @@ import numpy as np
 import tifffile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ssimae.pixels import ORIENTATION, Decoded, RefusedError, Stored, from_pillow, pillow_quiet, select_page, upright
+from ssimae.images.pixels import (
+    ORIENTATION,
+    Decoded,
+    RefusedError,
+    Stored,
+    from_pillow,
+    pillow_quiet,
+    select_page,
+    upright,
+)
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF, of either byte order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 
 _PAPER_COMMON: dict[str, Any] = {
     # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. Of the window the text says that it is 11 x 11;

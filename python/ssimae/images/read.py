@@ -12,8 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes
-from ssimae.decoding import IMAGE_SUFFIXES, decode, measure
-from ssimae.pixels import Decoded
+from ssimae.images.decoding import IMAGE_SUFFIXES, decode, measure
+from ssimae.images.pixels import Decoded
 
 __all__ = [
     "IMAGE_SUFFIXES",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from ssimae.config import Settings
+from ssimae.config.settings import Settings
 
 System = Literal["ssim", "l2", "vae", "fm", "dictionary"]
 

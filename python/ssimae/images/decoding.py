@@ -21,8 +21,17 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from ssimae.pixels import ORIENTATION, Decoded, RefusedError, Stored, from_pillow, pillow_quiet, select_page, upright
-from ssimae.tiff import TIFF_SIGNATURES, open_tiff
+from ssimae.images.pixels import (
+    ORIENTATION,
+    Decoded,
+    RefusedError,
+    Stored,
+    from_pillow,
+    pillow_quiet,
+    select_page,
+    upright,
+)
+from ssimae.images.tiff import TIFF_SIGNATURES, open_tiff
 
 logger = logging.getLogger(__name__)
 

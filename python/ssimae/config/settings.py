@@ -228,7 +228,7 @@ class Settings:
 
     @property
     def system(self) -> str:
-        """Which of the paper's systems this is: a name in :data:`ssimae.systems.TITLES`."""
+        """Which of the paper's systems this is: a name in :data:`ssimae.config.systems.TITLES`."""
         return "dictionary" if self.method == "dictionary" else self.loss
 
     @property
