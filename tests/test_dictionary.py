@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
-from ssimae import dictionary as module
-from ssimae.dictionary import FeatureDictionary, fit_dictionary, normalised, score_map
-from ssimae.features import ResNet18Features
+from ssimae.models import dictionary as module
+from ssimae.models.dictionary import FeatureDictionary, fit_dictionary, normalised, score_map
+from ssimae.models.features import ResNet18Features
 
 CPU = torch.device("cpu")
 ROUNDING = 2e-3

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 import torch
-from ssimae import features
-from ssimae.features import AlexNetFeatures, ResNet18Features, pretrained_name, pretrained_state
+from ssimae.models import features
+from ssimae.models.features import AlexNetFeatures, ResNet18Features, pretrained_name, pretrained_state
 
 NETWORKS = {"alexnet": AlexNetFeatures, "resnet18": ResNet18Features}
 

@@ -15,7 +15,7 @@ from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare
-from ssimae.networks import new_autoencoder
+from ssimae.models.build import new_autoencoder
 from ssimae.residual import inspect_image
 from ssimae.train import train
 

@@ -18,7 +18,7 @@ from ssimae.crops import LARGEST_IGNORED, CropSampler
 from ssimae.datasets import open_dataset
 from ssimae.ignore import inside_frame, inspected_frame, pair_ignore_masks
 from ssimae.images.read import read_float_map
-from ssimae.model import Autoencoder
+from ssimae.models.autoencoder import Autoencoder
 from ssimae.residual import inspect_image
 from ssimae.threshold import set_thresholds
 

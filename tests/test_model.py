@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from ssimae.model import NEGATIVE_SLOPE, OUTPUT_GAIN, Autoencoder
+from ssimae.models.autoencoder import NEGATIVE_SLOPE, OUTPUT_GAIN, Autoencoder
 from torch import nn
 
 # Bergmann et al. 2019, table 1: output channels, kernel, stride, padding; the decoder is the encoder reversed.

@@ -6,7 +6,7 @@ import torch
 from scipy.interpolate import RegularGridInterpolator
 from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
-from ssimae.model import Autoencoder
+from ssimae.models.autoencoder import Autoencoder
 from ssimae.residual import difference, inspect_image, reconstruct
 from ssimae.runfolder import RunFolder
 from ssimae.tiling import extract_patches, stitch_patches

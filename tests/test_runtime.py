@@ -7,7 +7,7 @@ import pytest
 import torch
 from ssimae import ssim_loss
 from ssimae.config.settings import Settings
-from ssimae.model import Autoencoder
+from ssimae.models.autoencoder import Autoencoder
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import runtime
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step

@@ -9,7 +9,7 @@ from ssimae.batches import Batch
 from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
-from ssimae.networks import new_autoencoder
+from ssimae.models.build import new_autoencoder
 from ssimae.objective import batch_loss
 from ssimae.stains import paint_stains
 from ssimae.train import train

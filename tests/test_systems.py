@@ -17,10 +17,10 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system, title
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
-from ssimae.features import AlexNetFeatures
 from ssimae.learn import learn
-from ssimae.model import Autoencoder, VariationalAutoencoder
 from ssimae.modelfile import load_model
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
+from ssimae.models.features import AlexNetFeatures
 from ssimae.objective import batch_loss, constant_loss, reconstruction_loss
 from ssimae.residual import difference, inspect_image, sample_reconstructions
 from ssimae.train import train

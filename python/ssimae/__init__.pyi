@@ -9,8 +9,8 @@ from .evaluation import evaluate_maps as evaluate_maps
 from .evaluator import Evaluator as Evaluator
 from .images.read import read_image as read_image
 from .metrics import Evaluation as Evaluation
-from .model import Autoencoder as Autoencoder
-from .model import VariationalAutoencoder as VariationalAutoencoder
+from .models.autoencoder import Autoencoder as Autoencoder
+from .models.autoencoder import VariationalAutoencoder as VariationalAutoencoder
 from .regions import RegionStatistics as RegionStatistics
 from .regions import label_regions as label_regions
 from .regions import region_statistics as region_statistics

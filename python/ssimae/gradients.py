@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ssimae.batches import Batch
 from ssimae.config.settings import Settings
-from ssimae.model import Autoencoder, VariationalAutoencoder
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.objective import batch_loss
 
 Gradients = Callable[[Batch], Tensor]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ssimae.config.settings import Settings
 from ssimae.crops import CropSampler
-from ssimae.dictionary import fit_dictionary
 from ssimae.errors import InterruptedRunError
-from ssimae.features import AlexNetFeatures, ResNet18Features
 from ssimae.hardware import prepare
+from ssimae.models.dictionary import fit_dictionary
+from ssimae.models.features import AlexNetFeatures, ResNet18Features
 from ssimae.train import Training, train
 from ssimae.training_log import LogLine
 

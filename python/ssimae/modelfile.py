@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from ssimae.atomic import write_bytes
 from ssimae.config.settings import Settings
-from ssimae.networks import Network, stored_network
+from ssimae.models.build import Network, stored_network
 from ssimae.threshold import Thresholds
 
 FORMAT = "ssimae-model-1"

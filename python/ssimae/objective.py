@@ -8,7 +8,7 @@ from torch.nn.functional import mse_loss
 
 from ssimae.batches import Batch
 from ssimae.config.settings import Settings
-from ssimae.model import Autoencoder, VariationalAutoencoder
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.similarity.loss import ssim_loss
 
 

@@ -10,12 +10,12 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from ssimae.cleaning import clean
 from ssimae.config.settings import Settings
-from ssimae.dictionary import FeatureDictionary, score_map
 from ssimae.hardware import prepare
 from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.images.resize import restore_size, scale_image
-from ssimae.model import Autoencoder, VariationalAutoencoder
-from ssimae.networks import Network
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
+from ssimae.models.build import Network
+from ssimae.models.dictionary import FeatureDictionary, score_map
 from ssimae.similarity.loss import ssim_loss
 from ssimae.tiling import Stitcher, extract_patches
 

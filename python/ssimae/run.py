@@ -18,10 +18,10 @@ import torch
 from ssimae.config.settings import INSPECTION, Settings
 from ssimae.config.systems import PRETRAINED, TITLES, as_system
 from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
-from ssimae.features import check_torchvision, pretrained_state
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
 from ssimae.metrics import Evaluation
+from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
 from ssimae.provenance import source_commit
 from ssimae.report import write_report

@@ -18,7 +18,7 @@ from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare, resolve_precision
-from ssimae.networks import Network, new_autoencoder
+from ssimae.models.build import Network, new_autoencoder
 from ssimae.objective import constant_loss
 from ssimae.schedule import learning_rate
 from ssimae.state import Progress, load_state, save_state

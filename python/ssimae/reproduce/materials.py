@@ -12,8 +12,8 @@ from typing import Any, Literal
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import PRETRAINED, as_system
-from ssimae.features import pretrained_name
 from ssimae.layouts import open_dataset
+from ssimae.models.features import pretrained_name
 from ssimae.reproduce.cells import Cell
 from ssimae.synthetic import write_woven_dataset
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system
-from ssimae.dictionary import FeatureDictionary
-from ssimae.features import AlexNetFeatures, ResNet18Features
 from ssimae.hardware import describe, prepare, resolve_precision
-from ssimae.model import Autoencoder, VariationalAutoencoder
-from ssimae.networks import new_autoencoder
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
+from ssimae.models.build import new_autoencoder
+from ssimae.models.dictionary import FeatureDictionary
+from ssimae.models.features import AlexNetFeatures, ResNet18Features
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step

@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import IncrementalPCA
 from torch import Tensor, nn
 
-from ssimae.features import ResNet18Features
+from ssimae.models.features import ResNet18Features
 from ssimae.tiling import extract_patches, patch_grid
 
 BATCH = 256

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
-from ssimae.dictionary import FeatureDictionary
-from ssimae.model import Autoencoder, VariationalAutoencoder
+from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
+from ssimae.models.dictionary import FeatureDictionary
 
 Network = Autoencoder | VariationalAutoencoder | FeatureDictionary
 """What a model file holds."""
