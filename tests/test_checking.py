@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from ssimae.datasets import Dataset, Problem, Sample, check_dataset, open_dataset
+from ssimae.data.dataset import Dataset, Problem, Sample, check_dataset, open_dataset
 
 GRAY = np.full((16, 20), 90, np.uint8)
 MARK = np.zeros((16, 20), np.uint8)

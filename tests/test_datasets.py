@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from ssimae.datasets import Dataset, Sample, dataset_fingerprint, good_samples, open_dataset, read_mask
+from ssimae.data.dataset import Dataset, Sample, dataset_fingerprint, good_samples, open_dataset, read_mask
+from ssimae.data.layouts import _natural
 from ssimae.images.read import image_size
-from ssimae.layouts import _natural
 
 ODD_NAMES = ["a b", "it's", 'say "x"', "größe", "日本", "<b>&amp;", "100%", "-dash", "x" * 245]
 

@@ -15,8 +15,8 @@ from ssimae.cleaning import clean
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.crops import LARGEST_IGNORED, CropSampler
-from ssimae.datasets import open_dataset
-from ssimae.ignore import inside_frame, inspected_frame, pair_ignore_masks
+from ssimae.data.dataset import open_dataset
+from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
 from ssimae.images.read import read_float_map
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.residual import inspect_image

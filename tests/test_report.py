@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ssimae.assessment import Maps, assess
 from ssimae.config.settings import Settings
-from ssimae.layouts import Sample
+from ssimae.data.layouts import Sample
 from ssimae.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.progress import SilentProgress
 from ssimae.records import read_results

@@ -9,9 +9,9 @@ from PIL import Image
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 from sklearn.metrics import roc_auc_score
-from ssimae.layouts import open_dataset
-from ssimae.synthetic import DEFECTS, TEST_IMAGES, TRAIN_IMAGES, Defect, Planted, plant, write_woven_dataset
-from ssimae.weave import PITCH_PX, SIZE_PX, WEAVES, Weave, draw_cloth, render, woven_image
+from ssimae.data.layouts import open_dataset
+from ssimae.data.synthetic import DEFECTS, TEST_IMAGES, TRAIN_IMAGES, Defect, Planted, plant, write_woven_dataset
+from ssimae.data.weave import PITCH_PX, SIZE_PX, WEAVES, Weave, draw_cloth, render, woven_image
 
 STRUCTURAL = tuple(defect for defect in DEFECTS if defect != "contrast")
 WINDOW_SIZE = 11
@@ -65,8 +65,8 @@ def test_same_seed_gives_same_bytes_and_another_seed_other_images(
     seed: int, dataset_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Images are drawn in the order of their numbers, so a smaller data set is the beginning of a larger one.
-    monkeypatch.setattr("ssimae.synthetic.TRAIN_IMAGES", 2)
-    monkeypatch.setattr("ssimae.synthetic.TEST_IMAGES", 1)
+    monkeypatch.setattr("ssimae.data.synthetic.TRAIN_IMAGES", 2)
+    monkeypatch.setattr("ssimae.data.synthetic.TEST_IMAGES", 1)
     write_woven_dataset(tmp_path, seed=seed)
     full, part = contents(dataset_root), contents(tmp_path)
     assert len(part) == 2 + 1 + 2 * len(DEFECTS)

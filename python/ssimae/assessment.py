@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.data.layouts import Sample
+from ssimae.data.masks import read_ignored, read_mask
 from ssimae.images.read import read_float_map
-from ssimae.layouts import Sample
-from ssimae.masks import read_ignored, read_mask
 from ssimae.records import Inspection, ModelResults
 from ssimae.threshold import segment
 

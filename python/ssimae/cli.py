@@ -23,7 +23,7 @@ from ssimae.cli_reproduce import reproduce
 from ssimae.config.presets import PRESETS, preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES
-from ssimae.datasets import check_dataset, open_dataset
+from ssimae.data.dataset import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.metrics import Evaluation
 from ssimae.predict import predict

@@ -19,7 +19,7 @@ from ssimae.bars import progress_bars
 from ssimae.bootstrap import Interval
 from ssimae.cli_flags import parse_flags
 from ssimae.comparison import Comparison, Difference
-from ssimae.datasets import open_dataset
+from ssimae.data.dataset import open_dataset
 from ssimae.detectors import Options, Scored, score_folders
 from ssimae.metrics_table import overlap_column, part_cells, part_columns
 from ssimae.runfolder import RunFolder

@@ -20,10 +20,10 @@ from ssimae.bootstrap import ImageLevels, grid_fprs
 from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
+from ssimae.data.layouts import Dataset, Sample
+from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluator import check_fpr_limits
-from ssimae.layouts import Dataset, Sample
 from ssimae.levels import Levels, levels_of
-from ssimae.masks import load_mask, read_ignored
 from ssimae.metrics import Evaluation
 from ssimae.progress import Progress, Task
 from ssimae.scoring import gather, has_masks, write_scores

@@ -9,7 +9,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from ssimae.assessment import PixelCounts
 from ssimae.curve_figures import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
-from ssimae.layouts import GOOD, UNLABELLED
+from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.records import TRAINING, ModelResults
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
-from ssimae.ignore import inside_frame, inspected_frame
+from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.images.resize import scale_image, scale_mask, scaled_shape
 from ssimae.models.build import Network
 from ssimae.residual import inspect_image

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from ssimae.checking import check_dataset
+from ssimae.data.check import check_dataset
+from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
+from ssimae.data.layouts import Dataset, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
-from ssimae.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.images.read import IMAGE_SUFFIXES
-from ssimae.layouts import Dataset, Sample
 from ssimae.modelfile import load_model
 from ssimae.progress import Progress
 from ssimae.runfolder import RunFolder

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
-from ssimae.layouts import GOOD, UNLABELLED
+from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.stages import SKIPPED
 from ssimae.threshold import Thresholds

@@ -10,8 +10,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from ssimae.cleaning import clean
 from ssimae.config.settings import Settings
+from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.hardware import prepare
-from ssimae.ignore import inside_frame, inspected_frame
 from ssimae.images.resize import restore_size, scale_image
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.build import Network

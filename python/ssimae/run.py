@@ -17,7 +17,8 @@ import torch
 
 from ssimae.config.settings import INSPECTION, Settings
 from ssimae.config.systems import PRETRAINED, TITLES, as_system
-from ssimae.datasets import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
+from ssimae.data.dataset import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
+from ssimae.data.synthetic import write_woven_dataset
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.holdout import GoodImages
 from ssimae.metrics import Evaluation
@@ -36,7 +37,6 @@ from ssimae.stages import (
     threshold_stage,
     train_stage,
 )
-from ssimae.synthetic import write_woven_dataset
 
 logger = logging.getLogger(__name__)
 

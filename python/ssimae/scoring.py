@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.breakdown import by_defect, by_size
+from ssimae.data.layouts import GOOD, Sample
+from ssimae.data.masks import read_ignored, read_mask
 from ssimae.evaluator import Evaluator
-from ssimae.layouts import GOOD, Sample
-from ssimae.masks import read_ignored, read_mask
 from ssimae.metrics import Evaluation
 
 REGION_COLUMNS = ("image", "defect", "region", "area_px", "top", "left", "bottom", "right", "auroc")

@@ -13,7 +13,7 @@ import torch
 from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
-from ssimae.datasets import Dataset, Sample, good_samples, read_ignored
+from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
 from ssimae.hardware import describe
 from ssimae.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.images.read import read_float_map, read_image, write_float_tiff

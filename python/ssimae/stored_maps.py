@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.data.layouts import Sample, shortened
 from ssimae.images.read import image_size, read_array, stored_head
-from ssimae.layouts import Sample, shortened
 from ssimae.score_arrays import SCORE_TYPES
 
 SUFFIXES = (".tiff", ".tif", ".npy")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssimae.assessment import Assessment
+from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.holdout import FEWEST_IMAGES
 from ssimae.images.read import image_size
-from ssimae.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.records import TRAINING, ModelResults
 from ssimae.threshold import outlier_note
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.config.settings import Settings
-from ssimae.datasets import dataset_fingerprint, open_dataset
+from ssimae.data.dataset import dataset_fingerprint, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.progress import Progress, SilentProgress
 from ssimae.run import Job, resume, start

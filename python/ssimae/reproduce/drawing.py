@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ssimae.config.systems import TITLES
+from ssimae.data.layouts import GOOD, Sample, open_dataset
+from ssimae.data.masks import read_mask
 from ssimae.images.read import read_float_map, read_image
-from ssimae.layouts import GOOD, Sample, open_dataset
-from ssimae.masks import read_mask
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.examples import Example, Segmented, figure_5
 from ssimae.reproduce.figures import (

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import PRETRAINED, as_system
-from ssimae.layouts import open_dataset
+from ssimae.data.layouts import open_dataset
+from ssimae.data.synthetic import write_woven_dataset
 from ssimae.models.features import pretrained_name
 from ssimae.reproduce.cells import Cell
-from ssimae.synthetic import write_woven_dataset
 
 Budget = Literal["quick", "paper", "best"]
 """A share of the paper's patches for its letter; `best` stands for the tool's own best settings, and their patches."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.atomic import write_text
+from ssimae.data.layouts import open_dataset
 from ssimae.images.read import read_float_map
-from ssimae.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results

@@ -12,14 +12,14 @@ from typing import Any
 
 from ssimae.atomic import write_text
 from ssimae.config.presets import preset
+from ssimae.data.layouts import open_dataset
+from ssimae.data.synthetic import DEFECTS
 from ssimae.images.read import read_float_map
-from ssimae.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.run import Job, start
 from ssimae.runfolder import RunFolder
 from ssimae.scoring import gather
 from ssimae.stages import residual_paths
-from ssimae.synthetic import DEFECTS
 
 LOSSES = ("ssim", "l2")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from ssimae.checking import Problem, check_dataset
-from ssimae.layouts import Dataset, Sample, good_samples, open_dataset
-from ssimae.masks import read_ignored, read_mask
+from ssimae.data.check import Problem, check_dataset
+from ssimae.data.layouts import Dataset, Sample, good_samples, open_dataset
+from ssimae.data.masks import read_ignored, read_mask
 
 __all__ = [
     "Dataset",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ssimae.ignore import is_ignore_mask, pair_ignore_masks
+from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.images.read import IMAGE_SUFFIXES
 
 Layout = Literal["mvtec", "nanotwice", "folder"]
@@ -63,14 +63,14 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     """Return the images of a data folder by its layout, from their names alone.
 
     Hidden files and files that are not images by their suffix are left out; images come in natural order (`2` before
-    `10`). :func:`ssimae.datasets.check_dataset` reads them.
+    `10`). :func:`ssimae.data.dataset.check_dataset` reads them.
 
     Parameters
     ----------
     root : path
     ignore : Path, optional
         Mask of the pixels of every image that are not inspected, or a folder of one each (see
-        :func:`ssimae.ignore.pair_ignore_masks`).
+        :func:`ssimae.data.ignore.pair_ignore_masks`).
 
     Raises
     ------

@@ -13,8 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from ssimae.atomic import write_bytes
-from ssimae.layouts import GOOD
-from ssimae.weave import PITCH_PX, SIZE_PX, WEAVES, Cloth, Weave, Yarns, bump, draw_cloth, render, woven_image
+from ssimae.data.layouts import GOOD
+from ssimae.data.weave import PITCH_PX, SIZE_PX, WEAVES, Cloth, Weave, Yarns, bump, draw_cloth, render, woven_image
 
 Defect = Literal["contrast", "missing_thread", "misweave", "slub", "stain"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)

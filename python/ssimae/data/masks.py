@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.data.layouts import GOOD, Sample
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS
-from ssimae.layouts import GOOD, Sample
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.ignore import inspected_frame
+from ssimae.data.ignore import inspected_frame
+from ssimae.data.layouts import GOOD, Dataset, Sample, good_samples
+from ssimae.data.masks import load_mask, read_ignored
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS, white_level
 from ssimae.images.resize import scaled_shape
-from ssimae.layouts import GOOD, Dataset, Sample, good_samples
-from ssimae.masks import load_mask, read_ignored
 
 _TWELVE_BITS = 4096
 _WHITE_16_BIT = 65535

@@ -1,0 +1,1 @@
+"""Which images there are: folders, layouts, masks, checks, and the embedded textures."""
