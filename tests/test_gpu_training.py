@@ -15,8 +15,8 @@ from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare
+from ssimae.inspection.residual import inspect_image
 from ssimae.models.build import new_autoencoder
-from ssimae.residual import inspect_image
 from ssimae.train import train
 
 pytestmark = [

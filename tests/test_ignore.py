@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from ssimae import Detector, evaluate_maps
-from ssimae.cleaning import clean
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.crops import LARGEST_IGNORED, CropSampler
 from ssimae.data.dataset import open_dataset
 from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
 from ssimae.images.read import read_float_map
+from ssimae.inspection.cleaning import clean
+from ssimae.inspection.residual import inspect_image
+from ssimae.inspection.threshold import set_thresholds
 from ssimae.models.autoencoder import Autoencoder
-from ssimae.residual import inspect_image
-from ssimae.threshold import set_thresholds
 
 TINY = {
     "patch_size": 32,

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from ssimae.cleaning import clean, disk_footprint, open_map
 from ssimae.config.settings import Settings
 from ssimae.images.resize import restore_size, scale_image, scaled_shape
+from ssimae.inspection.cleaning import clean, disk_footprint, open_map
 
 # Bilinear weights sum to one within a few float32 roundings.
 SCALE_ATOL = 1e-6

@@ -17,12 +17,12 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system, title
 from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
+from ssimae.inspection.residual import difference, inspect_image, sample_reconstructions
 from ssimae.learn import learn
 from ssimae.modelfile import load_model
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.features import AlexNetFeatures
 from ssimae.objective import batch_loss, constant_loss, reconstruction_loss
-from ssimae.residual import difference, inspect_image, sample_reconstructions
 from ssimae.train import train
 from torch.distributions import Normal, kl_divergence
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from ssimae.config.settings import Settings
-from ssimae.holdout import Split, split_good, take
-from ssimae.threshold import Thresholds, area_level, outlier_note, segment, set_thresholds
+from ssimae.inspection.holdout import Split, split_good, take
+from ssimae.inspection.threshold import Thresholds, area_level, outlier_note, segment, set_thresholds
 
 EIGHT = np.ones((3, 3))
 

@@ -17,12 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ssimae.config.settings import Settings
 from ssimae.hardware import describe, resolve_device
-from ssimae.holdout import arrange_good, held_out_residuals
 from ssimae.images.read import read_image
+from ssimae.inspection.holdout import arrange_good, held_out_residuals
+from ssimae.inspection.residual import inspect_image
+from ssimae.inspection.threshold import Region, Verdict, segment, set_thresholds
 from ssimae.learn import learn
 from ssimae.modelfile import SavedModel, load_model, save_model
-from ssimae.residual import inspect_image
-from ssimae.threshold import Region, Verdict, segment, set_thresholds
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : sequence of images
             Arrays or paths; sizes may differ. From 20 on some are held out for the thresholds, below that a band of
-            each (see :func:`ssimae.holdout.split_good`).
+            each (see :func:`ssimae.inspection.holdout.split_good`).
         y : ignored
         ignore : ndarray of shape (h, w), bool, or a sequence of them or None, optional
             True for pixels that are not inspected: one mask for all images, or one each.

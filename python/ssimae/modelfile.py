@@ -13,8 +13,8 @@ from safetensors.torch import save
 
 from ssimae.atomic import write_bytes
 from ssimae.config.settings import Settings
+from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import Network, stored_network
-from ssimae.threshold import Thresholds
 
 FORMAT = "ssimae-model-1"
 

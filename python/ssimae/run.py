@@ -20,7 +20,7 @@ from ssimae.config.systems import PRETRAINED, TITLES, as_system
 from ssimae.data.dataset import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.hardware import describe, resolve_device, resolve_precision
-from ssimae.holdout import GoodImages
+from ssimae.inspection.holdout import GoodImages
 from ssimae.metrics import Evaluation
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress

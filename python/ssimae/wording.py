@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ssimae.assessment import Assessment
 from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
-from ssimae.holdout import FEWEST_IMAGES
 from ssimae.images.read import image_size
+from ssimae.inspection.holdout import FEWEST_IMAGES
+from ssimae.inspection.threshold import outlier_note
 from ssimae.records import TRAINING, ModelResults
-from ssimae.threshold import outlier_note
 
 _LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
 

@@ -19,6 +19,7 @@ from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system
 from ssimae.hardware import describe, prepare, resolve_precision
+from ssimae.inspection.residual import inspect_image, reconstruct
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.build import new_autoencoder
 from ssimae.models.dictionary import FeatureDictionary
@@ -26,7 +27,6 @@ from ssimae.models.features import AlexNetFeatures, ResNet18Features
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
-from ssimae.residual import inspect_image, reconstruct
 from ssimae.train import train
 
 HEIGHT, WIDTH = 700, 1024

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.images.resize import scale_image, scale_mask, scaled_shape
+from ssimae.inspection.residual import inspect_image
 from ssimae.models.build import Network
-from ssimae.residual import inspect_image
 
 FEWEST_IMAGES = 20
 """From this number of good images on, whole images are held out."""

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from ssimae.cleaning import clean
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.hardware import prepare
 from ssimae.images.resize import restore_size, scale_image
+from ssimae.inspection.cleaning import clean
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.build import Network
 from ssimae.models.dictionary import FeatureDictionary, score_map
