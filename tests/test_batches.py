@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ssimae import batches as module
-from ssimae.batches import Batch, batches, make_batch
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
+from ssimae.training import batches as module
+from ssimae.training.batches import Batch, batches, make_batch
+from ssimae.training.crops import CropSampler
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SETTINGS = Settings(loss="vae", patch_size=32, latent_dim=8, patches=40, epochs=2, batch_size=16, stains=2)

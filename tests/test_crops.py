@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import chi2
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
-from ssimae.schedule import learning_rate
+from ssimae.training.crops import CropSampler
+from ssimae.training.schedule import learning_rate
 
 SIDE = 32
 SHAPES = [(32, 34), (33, 33), (40, 36)]

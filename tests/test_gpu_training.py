@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 from small_data import SETTINGS, write_small_dataset
-from ssimae.batches import batches
 from ssimae.cli import main
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
-from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare
 from ssimae.inspection.residual import inspect_image
 from ssimae.models.build import new_autoencoder
-from ssimae.train import train
+from ssimae.training.batches import batches
+from ssimae.training.crops import CropSampler
+from ssimae.training.gradients import gradients_of
+from ssimae.training.train import train
 
 pytestmark = [
     pytest.mark.gpu,

@@ -13,7 +13,6 @@ from PIL import Image
 from ssimae import Detector, evaluate_maps
 from ssimae.cli import main
 from ssimae.config.settings import Settings
-from ssimae.crops import LARGEST_IGNORED, CropSampler
 from ssimae.data.dataset import open_dataset
 from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
 from ssimae.images.read import read_float_map
@@ -21,6 +20,7 @@ from ssimae.inspection.cleaning import clean
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import set_thresholds
 from ssimae.models.autoencoder import Autoencoder
+from ssimae.training.crops import LARGEST_IGNORED, CropSampler
 
 TINY = {
     "patch_size": 32,

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ssimae.batches import Batch
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.models.build import new_autoencoder
-from ssimae.objective import batch_loss
-from ssimae.stains import paint_stains
-from ssimae.train import train
+from ssimae.training.batches import Batch
+from ssimae.training.crops import CropSampler
+from ssimae.training.objective import batch_loss
+from ssimae.training.stains import paint_stains
+from ssimae.training.train import train
 
 GRAY = torch.full((40, 1, 64, 64), 0.5)
 

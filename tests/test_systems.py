@@ -11,19 +11,19 @@ import torch
 from safetensors.numpy import load_file
 from small_data import SETTINGS, write_small_dataset
 from ssimae import Detector
-from ssimae.batches import Batch, make_batch
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system, title
-from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.inspection.residual import difference, inspect_image, sample_reconstructions
-from ssimae.learn import learn
 from ssimae.modelfile import load_model
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.features import AlexNetFeatures
-from ssimae.objective import batch_loss, constant_loss, reconstruction_loss
-from ssimae.train import train
+from ssimae.training.batches import Batch, make_batch
+from ssimae.training.crops import CropSampler
+from ssimae.training.learn import learn
+from ssimae.training.objective import batch_loss, constant_loss, reconstruction_loss
+from ssimae.training.train import train
 from torch.distributions import Normal, kl_divergence
 
 CPU = torch.device("cpu")

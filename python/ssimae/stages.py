@@ -19,14 +19,14 @@ from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.inspection.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
-from ssimae.interrupt import noted_signals
-from ssimae.learn import learn
 from ssimae.metrics import Evaluation
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.runfolder import RunFolder
 from ssimae.scoring import gather, has_masks, write_scores
-from ssimae.train import Training
+from ssimae.training.interrupt import noted_signals
+from ssimae.training.learn import learn
+from ssimae.training.train import Training
 
 logger = logging.getLogger(__name__)
 

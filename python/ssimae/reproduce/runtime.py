@@ -27,7 +27,7 @@ from ssimae.models.features import AlexNetFeatures, ResNet18Features
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
-from ssimae.train import train
+from ssimae.training.train import train
 
 HEIGHT, WIDTH = 700, 1024
 """Of an image of NanoTWICE."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ssimae.batches import Batch
 from ssimae.config.settings import Settings
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.similarity.loss import ssim_loss
+from ssimae.training.batches import Batch
 
 
 def batch_loss(

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
-from ssimae.stains import paint_stains
+from ssimae.training.crops import CropSampler
+from ssimae.training.stains import paint_stains
 
 _NOISE = 6  # stream of random numbers under the seed, beside those of the crops
 

@@ -12,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ssimae.batches import batches
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
 from ssimae.errors import DivergedError, InterruptedRunError
-from ssimae.gradients import gradients_of
 from ssimae.hardware import prepare, resolve_precision
 from ssimae.models.build import Network, new_autoencoder
-from ssimae.objective import constant_loss
-from ssimae.schedule import learning_rate
-from ssimae.state import Progress, load_state, save_state
-from ssimae.training_log import LogLine, TrainingLog
+from ssimae.training.batches import batches
+from ssimae.training.checkpoint import Progress, load_state, save_state
+from ssimae.training.crops import CropSampler
+from ssimae.training.gradients import gradients_of
+from ssimae.training.log import LogLine, TrainingLog
+from ssimae.training.objective import constant_loss
+from ssimae.training.schedule import learning_rate
 
 PLATEAU = 0.97
 """A final loss above this share of the loss of a constant output counts as collapsed."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ssimae.batches import Batch
 from ssimae.config.settings import Settings
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
-from ssimae.objective import batch_loss
+from ssimae.training.batches import Batch
+from ssimae.training.objective import batch_loss
 
 Gradients = Callable[[Batch], Tensor]
 """Takes a batch, leaves its gradients in the parameters and returns the loss, a scalar without a graph."""

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae.config.settings import Settings
-from ssimae.crops import CropSampler
 from ssimae.errors import InterruptedRunError
 from ssimae.hardware import prepare
 from ssimae.models.dictionary import fit_dictionary
 from ssimae.models.features import AlexNetFeatures, ResNet18Features
-from ssimae.train import Training, train
-from ssimae.training_log import LogLine
+from ssimae.training.crops import CropSampler
+from ssimae.training.log import LogLine
+from ssimae.training.train import Training, train
 
 
 def learn(
@@ -40,7 +40,7 @@ def learn(
     Parameters
     ----------
     images, settings, ignored, device, state, on_resume, on_log, on_step, interrupted
-        As for :func:`ssimae.train.train`; a dictionary has no state, since it takes minutes: it starts again.
+        As for :func:`ssimae.training.train.train`; a dictionary has no state, since it takes minutes: it starts again.
     pretrained : Path or None
         File of the pretrained weights of FM-AE or the dictionary; None for torchvision's cache.
 
@@ -49,7 +49,7 @@ def learn(
     OSError, ValueError
         If pretrained weights are needed and missing or not torchvision's.
     DivergedError, InterruptedRunError
-        As for :func:`ssimae.train.train`.
+        As for :func:`ssimae.training.train.train`.
     """
     if settings.method == "dictionary":
         return _learn_dictionary(

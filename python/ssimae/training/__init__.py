@@ -1,0 +1,1 @@
+"""From random crops to trained weights."""
