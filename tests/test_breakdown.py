@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from ssimae.breakdown import by_defect, by_size
-from ssimae.evaluation import evaluate_maps
+from ssimae.evaluation.evaluate import evaluate_maps
+from ssimae.evaluation.parts import by_defect, by_size
 from test_evaluation import area_up_to, official_pro, pooled, random_case
 
 DEFECTS = ["hole", "tear", "good", "hole"]

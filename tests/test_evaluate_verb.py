@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 from ssimae.cli import main
-from ssimae.evaluation import evaluate_maps
+from ssimae.evaluation.evaluate import evaluate_maps
 
 SIZE = (40, 56)
 IMAGES = [("good", "a b"), ("good", "1"), ("cut", "1"), ("cut", "2.5"), ("stain", "x")]

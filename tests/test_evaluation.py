@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
-from ssimae.evaluation import evaluate_maps
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.evaluate import evaluate_maps
+from ssimae.evaluation.result import Evaluation
 
 LIMITS = (0.01, 0.05, 0.1, 0.3, 1.0)
 # The official evaluation sums false positives in float32; its results carry about nine digits.

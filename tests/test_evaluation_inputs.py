@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from ssimae.evaluation import evaluate_maps
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.evaluate import evaluate_maps
+from ssimae.evaluation.result import Evaluation
 
 # Sums of the same float64 terms in another order.
 ORDER_ATOL = 1e-12

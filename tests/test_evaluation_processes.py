@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from ssimae.evaluator import Evaluator
+from ssimae.evaluation.evaluator import Evaluator
 from test_evaluator import found_by, gathered, numbers
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.result import Evaluation
 from test_evaluation import area_up_to, official_pro, pooled
 from test_evaluator import gathered, numbers
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ssimae.evaluation import evaluate_maps
+from ssimae.evaluation.evaluate import evaluate_maps
 from test_evaluation import area_up_to, official_pro
 
 # Float64 sums of at most some million terms that add up to one.

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
-from ssimae.evaluation import evaluate_maps
-from ssimae.evaluator import Evaluator
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.evaluate import evaluate_maps
+from ssimae.evaluation.evaluator import Evaluator
+from ssimae.evaluation.result import Evaluation
 from test_evaluation import area_up_to, official_pro, pooled, random_case
 
 LIMITS, FPRS = (0.05, 0.3, 1.0), (0.0, 0.01, 0.05, 0.3)
@@ -352,7 +352,7 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 import numpy as np
-from ssimae.evaluator import Evaluator
+from ssimae.evaluation.evaluator import Evaluator
 from pathlib import Path
 evaluator = Evaluator()
 evaluator.update(np.random.default_rng(0).normal(size=(500, 500)), np.eye(500))

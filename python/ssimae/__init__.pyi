@@ -5,10 +5,10 @@ from .data.dataset import Sample as Sample
 from .data.dataset import open_dataset as open_dataset
 from .detector import Detector as Detector
 from .detector import Prediction as Prediction
-from .evaluation import evaluate_maps as evaluate_maps
-from .evaluator import Evaluator as Evaluator
+from .evaluation.evaluate import evaluate_maps as evaluate_maps
+from .evaluation.evaluator import Evaluator as Evaluator
+from .evaluation.result import Evaluation as Evaluation
 from .images.read import read_image as read_image
-from .metrics import Evaluation as Evaluation
 from .models.autoencoder import Autoencoder as Autoencoder
 from .models.autoencoder import VariationalAutoencoder as VariationalAutoencoder
 from .regions import RegionStatistics as RegionStatistics

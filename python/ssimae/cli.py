@@ -25,7 +25,7 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES
 from ssimae.data.dataset import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.result import Evaluation
 from ssimae.predict import predict
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder, read_config

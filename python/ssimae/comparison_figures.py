@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ssimae.comparison import Comparison
 from ssimae.curve_figures import GRAY, STYLES, Picture, new_figure, picture, plain
+from ssimae.evaluation.comparison import Comparison
 from ssimae.wording import METRIC_NAMES
 
 

@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
-from ssimae.bootstrap import ImageLevels, grid_fprs
-from ssimae.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.comparison_figures import draw_comparison
 from ssimae.curve_figures import Curves, draw_curves
 from ssimae.data.layouts import Dataset, Sample
 from ssimae.data.masks import load_mask, read_ignored
-from ssimae.evaluator import check_fpr_limits
-from ssimae.levels import Levels, levels_of
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs
+from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
+from ssimae.evaluation.evaluator import check_fpr_limits
+from ssimae.evaluation.levels import Levels, levels_of
+from ssimae.evaluation.result import Evaluation
+from ssimae.evaluation.score import gather, has_masks, write_scores
+from ssimae.evaluation.stored_maps import check_maps, find_maps, read_scores
 from ssimae.progress import Progress, Task
-from ssimae.scoring import gather, has_masks, write_scores
-from ssimae.stored_maps import check_maps, find_maps, read_scores
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def score_folders(
     Parameters
     ----------
     folders : sequence of Path
-        Maps of each detector, laid out as :func:`ssimae.stored_maps.find_maps` says.
+        Maps of each detector, laid out as :func:`ssimae.evaluation.stored_maps.find_maps` says.
     dataset : Dataset
         With test images and masks.
     out : Path

@@ -19,15 +19,15 @@ from ssimae.config.settings import INSPECTION, Settings
 from ssimae.config.systems import PRETRAINED, TITLES, as_system
 from ssimae.data.dataset import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
+from ssimae.evaluation.result import Evaluation
+from ssimae.evaluation.score import has_masks
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.inspection.holdout import GoodImages
-from ssimae.metrics import Evaluation
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
 from ssimae.provenance import source_commit
 from ssimae.report import write_report
 from ssimae.runfolder import RunFolder
-from ssimae.scoring import has_masks
 from ssimae.stages import (
     adopt_stage,
     evaluate_stage,

@@ -14,16 +14,16 @@ from ssimae.atomic import write_bytes, write_csv, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
 from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
+from ssimae.evaluation.result import Evaluation
+from ssimae.evaluation.score import gather, has_masks, write_scores
 from ssimae.hardware import describe
 from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.inspection.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
-from ssimae.metrics import Evaluation
 from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
 from ssimae.runfolder import RunFolder
-from ssimae.scoring import gather, has_masks, write_scores
 from ssimae.training.interrupt import noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.train import Training

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from evaluation_process import status
-from ssimae.evaluator import Evaluator
+from ssimae.evaluation.evaluator import Evaluator
 
 SIDE, BASES = 1024, 4
 SCALE_STEP = 1e-5

@@ -11,13 +11,13 @@ from typing import Any
 
 from ssimae.atomic import write_text
 from ssimae.data.layouts import open_dataset
+from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results
 from ssimae.run import ignore_of, read_facts, test_samples
 from ssimae.runfolder import RunFolder, whole_lines
-from ssimae.scoring import gather
 from ssimae.stages import residual_paths
 
 _TRACE_POINTS = 50

@@ -14,11 +14,11 @@ from ssimae.atomic import write_text
 from ssimae.config.presets import preset
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
+from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
 from ssimae.progress import Progress
 from ssimae.run import Job, start
 from ssimae.runfolder import RunFolder
-from ssimae.scoring import gather
 from ssimae.stages import residual_paths
 
 LOSSES = ("ssim", "l2")

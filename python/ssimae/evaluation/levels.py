@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae import _rust
-from ssimae.score_arrays import as_flags, as_scores
+from ssimae.evaluation.arrays import as_flags, as_scores
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.levels import Levels
-from ssimae.metrics import Evaluation, ImageScores
+from ssimae.evaluation.levels import Levels
+from ssimae.evaluation.result import Evaluation, ImageScores
 
 METRICS = ("auroc", "au_pro", "image_auroc")
 """Metrics that are resampled, by their names in ``metrics.json``."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from ssimae.data.layouts import GOOD
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.result import Evaluation
 
 QUARTILES = ("smallest quarter", "second quarter", "third quarter", "largest quarter")
 

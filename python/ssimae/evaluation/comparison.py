@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bootstrap import METRICS, ImageLevels, Interval, divided, interval, resampled_weights
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.bootstrap import METRICS, ImageLevels, Interval, divided, interval, resampled_weights
+from ssimae.evaluation.result import Evaluation
 
 FEW_IMAGES = 5
 """Below so many images with a defect, resampling them says little."""

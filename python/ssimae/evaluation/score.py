@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_csv, write_text
-from ssimae.breakdown import by_defect, by_size
 from ssimae.data.layouts import GOOD, Sample
 from ssimae.data.masks import read_ignored, read_mask
-from ssimae.evaluator import Evaluator
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.evaluator import Evaluator
+from ssimae.evaluation.parts import by_defect, by_size
+from ssimae.evaluation.result import Evaluation
 
 REGION_COLUMNS = ("image", "defect", "region", "area_px", "top", "left", "bottom", "right", "auroc")
 
@@ -48,7 +48,7 @@ def gather(
     progress : function of an int, optional
         Told how many images are done.
     image_top, memory_limit
-        As for :class:`ssimae.evaluator.Evaluator`.
+        As for :class:`ssimae.evaluation.evaluator.Evaluator`.
 
     Raises
     ------

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ssimae.evaluator import Evaluator
-from ssimae.metrics import Evaluation
+from ssimae.evaluation.evaluator import Evaluator
+from ssimae.evaluation.result import Evaluation
 
 
 def evaluate_maps(

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from ssimae import _rust
 from ssimae.atomic import replacing
-from ssimae.metrics import Evaluation, ImageScores, RegionScores
-from ssimae.score_arrays import as_flags, as_scores
+from ssimae.evaluation.arrays import as_flags, as_scores
+from ssimae.evaluation.result import Evaluation, ImageScores, RegionScores
 
 CURVE_FPRS = 400
 """False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.data.layouts import Sample, shortened
+from ssimae.evaluation.arrays import SCORE_TYPES
 from ssimae.images.read import image_size, read_array, stored_head
-from ssimae.score_arrays import SCORE_TYPES
 
 SUFFIXES = (".tiff", ".tif", ".npy")
 
