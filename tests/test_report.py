@@ -19,10 +19,10 @@ from ssimae.data.layouts import Sample
 from ssimae.inspection.threshold import Thresholds, segment
 from ssimae.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.progress import SilentProgress
-from ssimae.records import read_results
 from ssimae.report import write_report
-from ssimae.runfolder import RunFolder
 from ssimae.stages import PREDICTION_COLUMNS, evaluate_stage
+from ssimae.storage.records import read_results
+from ssimae.storage.run_folder import RunFolder
 from ssimae.wording import share, training_sentence
 
 HEIGHT, WIDTH = 80, 96

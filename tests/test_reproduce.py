@@ -20,7 +20,6 @@ from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.progress import SilentProgress
-from ssimae.provenance import source_commit
 from ssimae.reproduce import cells as cells_module
 from ssimae.reproduce import reproduction, settings_study
 from ssimae.reproduce.cells import Cell, run_cell, run_cells
@@ -32,6 +31,7 @@ from ssimae.reproduce.settings_study import VARIANTS, variants
 from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.tables import Row, Table, spread
 from ssimae.reproduce.targets import target_cells
+from ssimae.storage.provenance import source_commit
 
 SMALL = Settings(
     patch_size=32, latent_dim=8, patches=48, epochs=2, batch_size=16, stride=16, opening=0, min_area=4,

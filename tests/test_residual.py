@@ -8,7 +8,7 @@ from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
 from ssimae.inspection.residual import difference, inspect_image, reconstruct
 from ssimae.models.autoencoder import Autoencoder
-from ssimae.runfolder import RunFolder
+from ssimae.storage.run_folder import RunFolder
 from ssimae.tiling import extract_patches, stitch_patches
 
 

@@ -16,9 +16,9 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system, title
 from ssimae.errors import InterruptedRunError
 from ssimae.inspection.residual import difference, inspect_image, sample_reconstructions
-from ssimae.modelfile import load_model
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.features import AlexNetFeatures
+from ssimae.storage.model_file import load_model
 from ssimae.training.batches import Batch, make_batch
 from ssimae.training.crops import CropSampler
 from ssimae.training.learn import learn

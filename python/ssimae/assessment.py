@@ -13,7 +13,7 @@ from ssimae.data.layouts import Sample
 from ssimae.data.masks import read_ignored, read_mask
 from ssimae.images.read import read_float_map
 from ssimae.inspection.threshold import segment
-from ssimae.records import Inspection, ModelResults
+from ssimae.storage.records import Inspection, ModelResults
 
 Fault = Literal["missed", "misplaced", "false alarm"]
 

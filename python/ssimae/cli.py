@@ -28,7 +28,7 @@ from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.evaluation.result import Evaluation
 from ssimae.predict import predict
 from ssimae.report import write_report
-from ssimae.runfolder import RunFolder, read_config
+from ssimae.storage.run_folder import RunFolder, read_config
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4
 """Exit codes; 128 + signal when interrupted."""

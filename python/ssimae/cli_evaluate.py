@@ -22,7 +22,7 @@ from ssimae.detectors import Options, Scored, score_folders
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.metrics_table import overlap_column, part_cells, part_columns
-from ssimae.runfolder import RunFolder
+from ssimae.storage.run_folder import RunFolder
 from ssimae.wording import METRIC_NAMES, quantile_name, share
 
 _PLAIN_WIDTH = 10_000

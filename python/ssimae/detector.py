@@ -21,7 +21,7 @@ from ssimae.images.read import read_image
 from ssimae.inspection.holdout import arrange_good, held_out_residuals
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import Region, Verdict, segment, set_thresholds
-from ssimae.modelfile import SavedModel, load_model, save_model
+from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.learn import learn
 
 logger = logging.getLogger(__name__)

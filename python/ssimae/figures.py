@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 from ssimae.assessment import PixelCounts
 from ssimae.curve_figures import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
 from ssimae.data.layouts import GOOD, UNLABELLED
-from ssimae.records import TRAINING, ModelResults
+from ssimae.storage.records import TRAINING, ModelResults
 
 
 def draw_figures(models: Sequence[ModelResults], counts: Sequence[PixelCounts | None]) -> list[Picture]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssimae.assessment import Assessment, pooled
-from ssimae.records import ModelResults
+from ssimae.storage.records import ModelResults
 from ssimae.wording import quantile_name, share
 
 _NONE = "–"

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from ssimae.assessment import Maps, read_maps
 from ssimae.images.read import read_float_map, read_image
-from ssimae.records import Inspection, ModelResults
+from ssimae.storage.records import Inspection, ModelResults
 
 PREVIEW_SIDE = 512
 """Longest side of a preview in pixels."""

@@ -25,8 +25,8 @@ from ssimae.previews import (
     png_uri,
     residual_scale,
 )
-from ssimae.records import Inspection, ModelResults, read_results
-from ssimae.runfolder import RunFolder
+from ssimae.storage.records import Inspection, ModelResults, read_results
+from ssimae.storage.run_folder import RunFolder
 from ssimae.wording import facts, share, threshold_sentences, training_sentence, truth_notes, verdict_sentence, warnings
 
 SHOWN_AT_EACH_END = 30

@@ -25,9 +25,7 @@ from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.inspection.holdout import GoodImages
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
-from ssimae.provenance import source_commit
 from ssimae.report import write_report
-from ssimae.runfolder import RunFolder
 from ssimae.stages import (
     adopt_stage,
     evaluate_stage,
@@ -37,6 +35,8 @@ from ssimae.stages import (
     threshold_stage,
     train_stage,
 )
+from ssimae.storage.provenance import source_commit
+from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

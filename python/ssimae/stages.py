@@ -21,9 +21,9 @@ from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.inspection.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
-from ssimae.modelfile import SavedModel, load_model, save_model
 from ssimae.progress import Progress
-from ssimae.runfolder import RunFolder
+from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.train import Training

@@ -11,7 +11,7 @@ from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
 from ssimae.inspection.threshold import outlier_note
-from ssimae.records import TRAINING, ModelResults
+from ssimae.storage.records import TRAINING, ModelResults
 
 _LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
 

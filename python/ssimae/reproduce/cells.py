@@ -13,7 +13,7 @@ from ssimae.data.dataset import dataset_fingerprint, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.progress import Progress, SilentProgress
 from ssimae.run import Job, resume, start
-from ssimae.runfolder import RunFolder
+from ssimae.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results
 from ssimae.run import ignore_of, read_facts, test_samples
-from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.stages import residual_paths
+from ssimae.storage.run_folder import RunFolder, whole_lines
 
 _TRACE_POINTS = 50
 _FACTS = (

@@ -18,8 +18,8 @@ from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
 from ssimae.progress import Progress
 from ssimae.run import Job, start
-from ssimae.runfolder import RunFolder
 from ssimae.stages import residual_paths
+from ssimae.storage.run_folder import RunFolder
 
 LOSSES = ("ssim", "l2")
 

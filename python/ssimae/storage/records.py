@@ -16,8 +16,8 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import title
 from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.inspection.threshold import Thresholds
-from ssimae.runfolder import RunFolder, whole_lines
 from ssimae.stages import SKIPPED
+from ssimae.storage.run_folder import RunFolder, whole_lines
 
 TRAINING = "training"
 """Defect name of good images that are inspected themselves, because there is no test image."""

@@ -16,7 +16,7 @@ import tomli_w
 
 from ssimae.atomic import write_text
 from ssimae.config.settings import Settings
-from ssimae.modelfile import settings_from_dict
+from ssimae.storage.model_file import settings_from_dict
 
 LOCK = ".lock"
 
