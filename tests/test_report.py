@@ -17,10 +17,10 @@ from ssimae.assessment import Maps, assess
 from ssimae.config.settings import Settings
 from ssimae.data.layouts import Sample
 from ssimae.inspection.threshold import Thresholds, segment
+from ssimae.jobs.stages import PREDICTION_COLUMNS, evaluate_stage
 from ssimae.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.progress import SilentProgress
 from ssimae.report import write_report
-from ssimae.stages import PREDICTION_COLUMNS, evaluate_stage
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
 from ssimae.wording import share, training_sentence

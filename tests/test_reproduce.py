@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 from small_data import write_small_dataset
-from ssimae import run as runs
-from ssimae import stages
 from ssimae.cli import main
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
+from ssimae.jobs import run as runs
+from ssimae.jobs import stages
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import cells as cells_module
 from ssimae.reproduce import reproduction, settings_study

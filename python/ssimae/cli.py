@@ -15,7 +15,6 @@ from typing import Literal
 
 import tyro
 
-from ssimae import run as runs
 from ssimae.bars import progress_bars
 from ssimae.cli_evaluate import evaluate
 from ssimae.cli_flags import parse_flags
@@ -26,7 +25,8 @@ from ssimae.config.systems import TITLES
 from ssimae.data.dataset import check_dataset, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.evaluation.result import Evaluation
-from ssimae.predict import predict
+from ssimae.jobs import run as runs
+from ssimae.jobs.predict import predict
 from ssimae.report import write_report
 from ssimae.storage.run_folder import RunFolder, read_config
 

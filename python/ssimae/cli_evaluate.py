@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ssimae import run as runs
 from ssimae.bars import progress_bars
 from ssimae.cli_flags import parse_flags
 from ssimae.data.dataset import open_dataset
-from ssimae.detectors import Options, Scored, score_folders
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
+from ssimae.jobs import run as runs
+from ssimae.jobs.evaluate import Options, Scored, score_folders
 from ssimae.metrics_table import overlap_column, part_cells, part_columns
 from ssimae.storage.run_folder import RunFolder
 from ssimae.wording import METRIC_NAMES, quantile_name, share

@@ -11,8 +11,8 @@ from typing import Any
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import dataset_fingerprint, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
+from ssimae.jobs.run import Job, resume, start
 from ssimae.progress import Progress, SilentProgress
-from ssimae.run import Job, resume, start
 from ssimae.storage.run_folder import RunFolder
 
 

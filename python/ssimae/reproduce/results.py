@@ -13,11 +13,11 @@ from ssimae.atomic import write_text
 from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
+from ssimae.jobs.run import ignore_of, read_facts, test_samples
+from ssimae.jobs.stages import residual_paths
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results
-from ssimae.run import ignore_of, read_facts, test_samples
-from ssimae.stages import residual_paths
 from ssimae.storage.run_folder import RunFolder, whole_lines
 
 _TRACE_POINTS = 50

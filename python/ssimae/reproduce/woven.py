@@ -16,9 +16,9 @@ from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
 from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
+from ssimae.jobs.run import Job, start
+from ssimae.jobs.stages import residual_paths
 from ssimae.progress import Progress
-from ssimae.run import Job, start
-from ssimae.stages import residual_paths
 from ssimae.storage.run_folder import RunFolder
 
 LOSSES = ("ssim", "l2")
@@ -55,7 +55,7 @@ def reproduce_woven(out: Path, seeds: Sequence[int], *, device: str, progress: P
     Raises
     ------
     OSError, ValueError
-        As :func:`ssimae.run.start`.
+        As :func:`ssimae.jobs.run.start`.
     """
     rows = []
     for seed in seeds:

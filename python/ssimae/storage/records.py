@@ -16,7 +16,7 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import title
 from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.inspection.threshold import Thresholds
-from ssimae.stages import SKIPPED
+from ssimae.jobs.stages import SKIPPED
 from ssimae.storage.run_folder import RunFolder, whole_lines
 
 TRAINING = "training"

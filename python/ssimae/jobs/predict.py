@@ -15,8 +15,8 @@ from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.data.layouts import Dataset, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.read import IMAGE_SUFFIXES
+from ssimae.jobs.stages import predict_stage
 from ssimae.progress import Progress
-from ssimae.stages import predict_stage
 from ssimae.storage.model_file import load_model
 from ssimae.storage.run_folder import RunFolder
 

@@ -23,10 +23,7 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.score import has_masks
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.inspection.holdout import GoodImages
-from ssimae.models.features import check_torchvision, pretrained_state
-from ssimae.progress import Progress
-from ssimae.report import write_report
-from ssimae.stages import (
+from ssimae.jobs.stages import (
     adopt_stage,
     evaluate_stage,
     predict_stage,
@@ -35,6 +32,9 @@ from ssimae.stages import (
     threshold_stage,
     train_stage,
 )
+from ssimae.models.features import check_torchvision, pretrained_state
+from ssimae.progress import Progress
+from ssimae.report import write_report
 from ssimae.storage.provenance import source_commit
 from ssimae.storage.run_folder import RunFolder
 
