@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from ssimae.curve_figures import STYLES
 from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs, interval, resampled_weights
 from ssimae.evaluation.comparison import Contender, compare
 from ssimae.evaluation.evaluate import evaluate_maps
 from ssimae.evaluation.evaluator import Evaluator
 from ssimae.evaluation.levels import levels_of
+from ssimae.report.curves import STYLES
 from test_evaluation import pooled, random_case
 
 # Between thresholds at a thousand false positive rates curves are joined by straight lines.

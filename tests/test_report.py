@@ -13,17 +13,17 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from ssimae.assessment import Maps, assess
 from ssimae.config.settings import Settings
 from ssimae.data.layouts import Sample
 from ssimae.inspection.threshold import Thresholds, segment
 from ssimae.jobs.stages import PREDICTION_COLUMNS, evaluate_stage
-from ssimae.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.progress import SilentProgress
-from ssimae.report import write_report
+from ssimae.report.assessment import Maps, assess
+from ssimae.report.page import write_report
+from ssimae.report.previews import draw_segmentation, preview_shape, shrink_highest
+from ssimae.report.wording import share, training_sentence
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
-from ssimae.wording import share, training_sentence
 
 HEIGHT, WIDTH = 80, 96
 ODD_NAME = '<b>&"x"'
@@ -312,7 +312,7 @@ def test_run_that_stopped_early_still_has_a_page(tmp_path: Path) -> None:
 def test_many_images_are_pictured_at_both_ends_and_listed_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ssimae.report.SHOWN_AT_EACH_END", 1)
+    monkeypatch.setattr("ssimae.report.page.SHOWN_AT_EACH_END", 1)
     page = Page(write_report(write_run(tmp_path / "run").root))
     assert len(page.pictures) == 2 * 4
     assert "2 images between the worst and the best are listed here only." in page.words

@@ -27,7 +27,7 @@ from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.evaluation.result import Evaluation
 from ssimae.jobs import run as runs
 from ssimae.jobs.predict import predict
-from ssimae.report import write_report
+from ssimae.report.page import write_report
 from ssimae.storage.run_folder import RunFolder, read_config
 
 OK, BUG, BAD_INPUT, SKIPPED, SAFEGUARD = 0, 1, 2, 3, 4

@@ -21,9 +21,9 @@ from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.jobs import run as runs
 from ssimae.jobs.evaluate import Options, Scored, score_folders
-from ssimae.metrics_table import overlap_column, part_cells, part_columns
+from ssimae.report.tables import overlap_column, part_cells, part_columns
+from ssimae.report.wording import METRIC_NAMES, quantile_name, share
 from ssimae.storage.run_folder import RunFolder
-from ssimae.wording import METRIC_NAMES, quantile_name, share
 
 _PLAIN_WIDTH = 10_000
 """Columns of tables that go to a file or another program: no line is broken there."""

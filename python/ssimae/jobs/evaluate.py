@@ -16,8 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
-from ssimae.comparison_figures import draw_comparison
-from ssimae.curve_figures import Curves, draw_curves
 from ssimae.data.layouts import Dataset, Sample
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs
@@ -28,6 +26,8 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.score import gather, has_masks, write_scores
 from ssimae.evaluation.stored_maps import check_maps, find_maps, read_scores
 from ssimae.progress import Progress, Task
+from ssimae.report.comparison_figures import draw_comparison
+from ssimae.report.curves import Curves, draw_curves
 
 logger = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ from ssimae.jobs.stages import (
 )
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
-from ssimae.report import write_report
+from ssimae.report.page import write_report
 from ssimae.storage.provenance import source_commit
 from ssimae.storage.run_folder import RunFolder
 

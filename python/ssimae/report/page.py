@@ -12,11 +12,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ssimae.assessment import Assessment, assess, pooled
 from ssimae.atomic import write_bytes, write_text
-from ssimae.figures import draw_figures
-from ssimae.metrics_table import metric_rows, missing_metrics, overlap_tables, part_tables
-from ssimae.previews import (
+from ssimae.report.assessment import Assessment, assess, pooled
+from ssimae.report.previews import (
     LONG_ASPECT,
     Preview,
     ResidualScale,
@@ -25,9 +23,19 @@ from ssimae.previews import (
     png_uri,
     residual_scale,
 )
+from ssimae.report.run_figures import draw_figures
+from ssimae.report.tables import metric_rows, missing_metrics, overlap_tables, part_tables
+from ssimae.report.wording import (
+    facts,
+    share,
+    threshold_sentences,
+    training_sentence,
+    truth_notes,
+    verdict_sentence,
+    warnings,
+)
 from ssimae.storage.records import Inspection, ModelResults, read_results
 from ssimae.storage.run_folder import RunFolder
-from ssimae.wording import facts, share, threshold_sentences, training_sentence, truth_notes, verdict_sentence, warnings
 
 SHOWN_AT_EACH_END = 30
 """With more than twice as many images, this many of the worst and of the best are shown as pictures."""
@@ -167,7 +175,7 @@ def _link(path: Path, root: Path) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("ssimae"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("ssimae.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["share"] = share
     environment.filters["number"] = _number

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ssimae.curve_figures import GRAY, STYLES, Picture, new_figure, picture, plain
 from ssimae.evaluation.comparison import Comparison
-from ssimae.wording import METRIC_NAMES
+from ssimae.report.curves import GRAY, STYLES, Picture, new_figure, picture, plain
+from ssimae.report.wording import METRIC_NAMES
 
 
 def draw_comparison(comparison: Comparison) -> Picture:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ssimae.assessment import Assessment
 from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
 from ssimae.inspection.threshold import outlier_note
+from ssimae.report.assessment import Assessment
 from ssimae.storage.records import TRAINING, ModelResults
 
 _LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}

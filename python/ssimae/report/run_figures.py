@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from ssimae.assessment import PixelCounts
-from ssimae.curve_figures import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
 from ssimae.data.layouts import GOOD, UNLABELLED
+from ssimae.report.assessment import PixelCounts
+from ssimae.report.curves import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
 from ssimae.storage.records import TRAINING, ModelResults
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssimae.assessment import Assessment, pooled
+from ssimae.report.assessment import Assessment, pooled
+from ssimae.report.wording import quantile_name, share
 from ssimae.storage.records import ModelResults
-from ssimae.wording import quantile_name, share
 
 _NONE = "–"
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ssimae.wording import quantile_name
+from ssimae.report.wording import quantile_name
 
 # Okabe and Ito's palette, told apart by colour-blind readers; lines differ in style too.
 BLUE, VERMILION, GREEN, ORANGE, GRAY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"

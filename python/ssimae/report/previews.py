@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ssimae.assessment import Maps, read_maps
 from ssimae.images.read import read_float_map, read_image
+from ssimae.report.assessment import Maps, read_maps
 from ssimae.storage.records import Inspection, ModelResults
 
 PREVIEW_SIDE = 512
