@@ -21,13 +21,14 @@ from ssimae.jobs import run as runs
 from ssimae.jobs import stages
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import cells as cells_module
-from ssimae.reproduce import reproduction, settings_study
+from ssimae.reproduce import run as reproduction
+from ssimae.reproduce import study as settings_study
 from ssimae.reproduce.cells import Cell, run_cell, run_cells
-from ssimae.reproduce.examples import crop_around
-from ssimae.reproduce.materials import Material, Plan, find_materials
+from ssimae.reproduce.figures.examples import crop_around
 from ssimae.reproduce.paper import TABLE_2
+from ssimae.reproduce.plan import Material, Plan, find_materials
 from ssimae.reproduce.results import verify, write_result
-from ssimae.reproduce.settings_study import VARIANTS, variants
+from ssimae.reproduce.study import VARIANTS, variants
 from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.tables import Row, Table, spread
 from ssimae.reproduce.targets import target_cells

@@ -10,9 +10,9 @@ from ssimae.config.settings import Settings
 from ssimae.inspection.residual import inspect_image, reconstruct
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.progress import SilentProgress
-from ssimae.reproduce import runtime
-from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
-from ssimae.reproduce.runtime import MEASURES, PLAIN, Timing, measure_runtime, runtime_dict, runtime_table
+from ssimae.reproduce.runtime import measure as runtime
+from ssimae.reproduce.runtime.measure import MEASURES, PLAIN, Timing, measure_runtime, runtime_dict, runtime_table
+from ssimae.reproduce.runtime.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
 
 CPU = torch.device("cpu")
 ROUNDING = 1e-4

@@ -21,7 +21,7 @@ package = Path(ssimae.__file__).parent
 assert "venv" in package.parts, package
 files = {path.name for path in importlib.resources.files("ssimae.kernels").iterdir()}
 assert any(name.startswith("ssim") and name.endswith(".py") for name in files), f"no kernels in the wheel: {files}"
-assert (package / "templates" / "report.html.j2").is_file(), "no report template in the wheel"
+assert (package / "report" / "templates" / "report.html.j2").is_file(), "no report template in the wheel"
 assert (package / "py.typed").is_file(), "no py.typed in the wheel"
 image = np.random.default_rng(0).random((70, 90), dtype=np.float32)
 patches = ssimae.extract_patches(image, patch_size=32, stride=15)

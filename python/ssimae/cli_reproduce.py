@@ -13,11 +13,11 @@ from ssimae.atomic import write_text
 from ssimae.bars import progress_bars
 from ssimae.cli_flags import parse_flags
 from ssimae.hardware import describe, resolve_device
-from ssimae.reproduce.materials import Plan, find_materials, find_pretrained
-from ssimae.reproduce.reproduction import Trained
-from ssimae.reproduce.reproduction import reproduce as make_again
+from ssimae.reproduce.plan import Plan, find_materials, find_pretrained
 from ssimae.reproduce.results import verify
-from ssimae.reproduce.runtime import measure_runtime, runtime_dict, runtime_table
+from ssimae.reproduce.run import Trained
+from ssimae.reproduce.run import reproduce as make_again
+from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 

@@ -175,7 +175,11 @@ def _link(path: Path, root: Path) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("ssimae.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("ssimae.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["share"] = share
     environment.filters["number"] = _number

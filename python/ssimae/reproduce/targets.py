@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from ssimae.config.systems import TITLES, System
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.materials import Material, Plan
 from ssimae.reproduce.paper import AUROC, MEDIAN_OVERLAP, TABLE_2
+from ssimae.reproduce.plan import Material, Plan
 from ssimae.reproduce.tables import Row, Table
 
 Target = Literal["fig5", "fig6", "fig7", "table2"]

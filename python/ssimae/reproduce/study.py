@@ -10,7 +10,7 @@ from typing import Any
 
 from ssimae.config.settings import INSPECTION
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.materials import Material, Plan
+from ssimae.reproduce.plan import Material, Plan
 from ssimae.reproduce.targets import Results, overlap_at_5_percent
 
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import GOOD, Sample, open_dataset
 from ssimae.data.masks import read_mask
 from ssimae.images.read import read_float_map, read_image
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.examples import Example, Segmented, figure_5
-from ssimae.reproduce.figures import (
+from ssimae.reproduce.figures.curves import (
     Curve,
     OverlapCurves,
     SweepPanel,
@@ -23,8 +21,9 @@ from ssimae.reproduce.figures import (
     figure_table_2,
     save_figure,
 )
-from ssimae.reproduce.materials import Material, Plan
+from ssimae.reproduce.figures.examples import Example, Segmented, figure_5
 from ssimae.reproduce.paper import TABLE_2
+from ssimae.reproduce.plan import Material, Plan
 from ssimae.reproduce.targets import LABELS, SYSTEMS, Results, Target, sweep_cells, sweeps
 
 EXAMPLES = 6

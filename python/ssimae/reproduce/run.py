@@ -10,10 +10,10 @@ from typing import Literal
 
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell, run_cells
-from ssimae.reproduce.drawing import draw_target
-from ssimae.reproduce.materials import Plan
+from ssimae.reproduce.figures.collect import draw_target
+from ssimae.reproduce.plan import Plan
 from ssimae.reproduce.results import write_result
-from ssimae.reproduce.settings_study import study_cells, study_table
+from ssimae.reproduce.study import study_cells, study_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
 
 Trained = Target | Literal["settings", "best"]

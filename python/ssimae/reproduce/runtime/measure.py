@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system
@@ -26,7 +25,7 @@ from ssimae.models.dictionary import FeatureDictionary
 from ssimae.models.features import AlexNetFeatures, ResNet18Features
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
-from ssimae.reproduce.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
+from ssimae.reproduce.runtime.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
 from ssimae.training.train import train
 
 HEIGHT, WIDTH = 700, 1024

@@ -1,0 +1,1 @@
+"""How long each system takes, beside a plain script."""
