@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import GOOD, Sample, open_dataset
 from ssimae.data.masks import read_mask

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
+
 from ssimae.atomic import write_bytes
 from ssimae.config.systems import TITLES
 from ssimae.report.curves import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION

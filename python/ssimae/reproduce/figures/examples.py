@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
+
 from ssimae.reproduce.figures.curves import PAGE_CM, PRINT, new_figure
 
 TRUTH_RED, RESULT_GREEN = "#E60000", (0.0, 0.75, 0.25)

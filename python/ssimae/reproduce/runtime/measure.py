@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, as_system

@@ -10,8 +10,8 @@ from typing import Literal
 import tyro
 
 from ssimae.atomic import write_text
-from ssimae.bars import progress_bars
-from ssimae.cli_flags import parse_flags
+from ssimae.cli.bars import progress_bars
+from ssimae.cli.flags import parse_flags
 from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.plan import Plan, find_materials, find_pretrained
 from ssimae.reproduce.results import verify

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ssimae.bars import progress_bars
-from ssimae.cli_flags import parse_flags
+from ssimae.cli.bars import progress_bars
+from ssimae.cli.flags import parse_flags
 from ssimae.data.dataset import open_dataset
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference

@@ -15,10 +15,10 @@ from typing import Literal
 
 import tyro
 
-from ssimae.bars import progress_bars
-from ssimae.cli_evaluate import evaluate
-from ssimae.cli_flags import parse_flags
-from ssimae.cli_reproduce import reproduce
+from ssimae.cli.bars import progress_bars
+from ssimae.cli.flags import parse_flags
+from ssimae.cli.verbs.evaluate import evaluate
+from ssimae.cli.verbs.reproduce import reproduce
 from ssimae.config.presets import PRESETS, preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES
