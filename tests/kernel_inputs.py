@@ -16,8 +16,8 @@ from kernel_values import (
     upstream,
 )
 from ssimae import kernels
-from ssimae.similarity.reference import Window
 from ssimae.similarity.reference import loss_map as specified_map
+from ssimae.similarity.window import Window
 from torch import Tensor
 
 # Where a mask leaves a window few pixels, variances are small; the specification in float32 is as far off.

@@ -10,7 +10,8 @@ import pytest
 import torch
 from ssimae.kernels import one_shot
 from ssimae.kernels.one_shot import cut, ssim_loss_sums
-from ssimae.similarity.reference import BORDERS, Window, loss_map, make_window
+from ssimae.similarity.reference import loss_map
+from ssimae.similarity.window import BORDERS, Window, make_window
 from torch import Tensor
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"

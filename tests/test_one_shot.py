@@ -12,7 +12,7 @@ import torch
 from ssimae.kernels import available
 from ssimae.kernels.one_shot import LaunchSize, fits, launch_size
 from ssimae.kernels.one_shot_programs import _one_shot_kernel
-from ssimae.similarity.reference import make_window
+from ssimae.similarity.window import make_window
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 

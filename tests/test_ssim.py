@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 from ssimae.similarity import operators
-from ssimae.similarity.reference import BORDERS
+from ssimae.similarity.window import BORDERS
 
 # Rounding of float32 moments at noise 1e-3; the five-plane formula is four orders of magnitude off there.
 VALUE_RTOL, GRADIENT_RTOL = 1e-5, 2e-6

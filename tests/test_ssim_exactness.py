@@ -9,7 +9,7 @@ import pytest
 import ssimae
 import torch
 from ssimae.similarity import operators
-from ssimae.similarity.reference import BORDERS
+from ssimae.similarity.window import BORDERS
 
 # Of float64: rounding of moments over the few digits that differing orders of summation cost.
 DOUBLE = {"rtol": 1e-10, "atol": 1e-13}
@@ -93,7 +93,7 @@ def test_mean_before_rounding_is_that_of_float64():
 
 
 def operators_window():
-    from ssimae.similarity.reference import make_window
+    from ssimae.similarity.window import make_window
 
     return make_window(
         data_range=1.0, window_size=11, window="gaussian", sigma=1.5, k1=0.01, k2=0.03, c1=None, c2=None,

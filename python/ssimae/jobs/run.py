@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ssimae.config.settings import INSPECTION, Settings
+from ssimae.config.settings import Settings, inspection_settings
 from ssimae.config.systems import PRETRAINED, TITLES, as_system
 from ssimae.data.dataset import Dataset, Sample, check_dataset, dataset_fingerprint, good_samples, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
@@ -53,7 +53,7 @@ class Job:
     compare: str | None = None
     """A second system of the paper, trained with the same budget, or None."""
     weights: Path | None = None
-    """Finished run whose networks are taken instead of training; only `INSPECTION` settings may differ."""
+    """Finished run whose networks are taken instead of training; only :func:`inspection_settings` may differ."""
     pretrained: Path | None = None
     """File of pretrained weights for FM-AE or the dictionary; None for torchvision's cache."""
     preset: str = "default"
@@ -280,7 +280,7 @@ def _check_weights(weights: Path, job: Job, dataset: Dataset | None, device: tor
         raise ValueError(f"{weights}: trained in {facts['precision']}, which {describe(device)} lacks")
     for field in dataclasses.fields(Settings):
         before, now = getattr(stored, field.name), getattr(job.settings, field.name)
-        if before != now and field.name not in INSPECTION:
+        if before != now and field.name not in inspection_settings():
             raise ValueError(
                 f"`--{field.name.replace('_', '-')}` {now} needs a training of its own: {weights} has {before}"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from ssimae.config.settings import INSPECTION
+from ssimae.config.settings import inspection_settings
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.plan import Material, Plan
 from ssimae.reproduce.targets import Results, overlap_at_5_percent
@@ -78,7 +78,7 @@ def variants(plan: Plan, material: Material) -> list[Variant]:
         if all(getattr(settings, name) == value for name, value in changes.items()):
             continue
         cells = plan.cells(material, "ssim", **changes)
-        if changes.keys() <= INSPECTION:
+        if changes.keys() <= inspection_settings():
             cells = [dataclasses.replace(cell, source=source.name) for cell, source in zip(cells, base, strict=True)]
         found.append(Variant(label, tuple(cells)))
     return found

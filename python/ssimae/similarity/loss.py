@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ssimae.similarity import operators
-from ssimae.similarity.reference import Border, Window, WindowKind, loss_map, make_window
+from ssimae.similarity.reference import loss_map
+from ssimae.similarity.window import Border, Window, WindowKind, make_window
 
 Reduction = Literal["mean", "none", "image"]
 MaskMode = Literal["weight", "window"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae import kernels
-from ssimae.similarity.reference import Window
+from ssimae.similarity.window import Window
 
 try:
     from ssimae import _rust
