@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint wheel bench bench-gpu tools clean
+.PHONY: run test lint wheel generated bench bench-gpu tools clean
 
 run: $(VENV)/installed
 	$(BIN)/python -m ssimae run $(ARGS)
@@ -56,6 +56,10 @@ $(VENV)/rivals: $(VENV)/installed
 	.venv-evaluation/bin/pip install --quiet --no-deps 'numpy<2.4' 'ADEval>=1.1' 'anomalib>=2.7' opencv-python-headless \
 		omegaconf pyyaml jsonargparse lightning tqdm pandas platformdirs python-dateutil pytz
 	touch $@
+
+# What is written by scripts: docs/settings.md and the like. A test tells when they are stale.
+generated: $(VENV)/installed
+	for script in docs/generate/*.py; do $(BIN)/python $$script || exit 1; done
 
 tools:
 	@command -v $(PYTHON) >/dev/null || { echo "ssimae needs Python 3.11 or newer; '$(PYTHON)' was not found (set PYTHON=...)" >&2; exit 1; }

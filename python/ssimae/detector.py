@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self, Unpack, get_type_hints
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ssimae.config.settings import Settings
+from ssimae.config.keywords import SettingsKeywords
+from ssimae.config.presets import Preset
+from ssimae.config.presets import preset as named_settings
+from ssimae.config.settings import Settings, setting_fields
 from ssimae.hardware import describe, resolve_device
 from ssimae.images.read import read_image
 from ssimae.inspection.holdout import arrange_good, held_out_residuals
@@ -50,8 +53,16 @@ class Prediction:
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Defect detector that learns from good images only.
 
-    Parameters are the fields of :class:`ssimae.Settings`, flat, `device`, and `pretrained`: the file of torchvision's
-    weights that FM-AE and the dictionary need, where its cache does not hold them.
+    Parameters
+    ----------
+    preset : Preset
+        Named settings to start from, such as ``"best-texture"``; see :func:`ssimae.preset`.
+    pretrained : path, optional
+        File of torchvision's weights that FM-AE and the dictionary need, where its cache does not hold them.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    **settings
+        Single fields of :class:`ssimae.Settings`, each in place of the preset's.
 
     Attributes
     ----------
@@ -67,7 +78,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
-    >>> detector = Detector(epochs=20, batch_size=64, lr=1e-3).fit(good_images)  # doctest: +SKIP
+    >>> detector = Detector(preset="best-texture", stride=64).fit(good_images)  # doctest: +SKIP
     >>> detector.inspect("part.png").verdict  # doctest: +SKIP
     'good'
     """
@@ -75,107 +86,23 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        method: Literal["autoencoder", "dictionary"] = "autoencoder",
-        loss: Literal["ssim", "l2", "vae", "fm"] = "ssim",
-        latent_dim: int = 100,
-        patch_size: int = 128,
-        channels: int = 1,
-        scale: float = 1.0,
-        data_range: float | None = None,
-        patches: int = 10_000,
-        epochs: int = 200,
-        batch_size: int = 128,
-        crops: Literal["pool", "fresh"] = "pool",
-        zoom: float = 0.0,
-        turns: Literal["none", "flips", "all"] = "none",
-        stains: int = 3,
-        lr: float = 2e-4,
-        schedule: Literal["constant", "cooldown", "one-cycle"] = "constant",
-        weight_decay: float = 1e-5,
-        precision: Literal["auto", "float32", "bfloat16"] = "auto",
-        checkpoint_every: int = 60,
-        window: Literal["gaussian", "uniform"] = "gaussian",
-        window_size: int = 11,
-        sigma: float = 1.5,
-        constants: Literal["standard", "literal"] = "standard",
-        border: Literal["reflect", "symmetric", "zero"] = "reflect",
-        kl_weight: float = 0.01,
-        feature_weight: float = 1.0,
-        features: Literal["imagenet", "random"] = "imagenet",
-        dictionary_size: int = 100,
-        dictionary_patch: int = 32,
-        dictionary_variance: float = 0.95,
-        stride: int = 30,
-        margin: int = 0,
-        residual_window: Literal["gaussian", "uniform"] = "uniform",
-        residual_window_size: int = 11,
-        residual_scales: int = 3,
-        residual_average: bool = False,
-        residual_flips: bool = False,
-        latent_samples: int = 6,
-        variance_floor: float = 1e-4,
-        dictionary_stride: int = 8,
-        residual_smoothing: float = 0.0,
-        opening: int = 4,
-        hold_out: bool = True,
-        threshold_rule: Literal["area", "fpr"] = "area",
-        min_area: int | None = None,
-        threshold_fpr: float = 0.001,
-        review_fpr: float = 0.01,
-        seed: int = 0,
+        preset: Preset = "default",
         pretrained: str | Path | None = None,
         device: str = "auto",
+        **settings: Unpack[SettingsKeywords],
     ) -> None:
-        self.method = method
-        self.loss = loss
-        self.latent_dim = latent_dim
-        self.patch_size = patch_size
-        self.channels = channels
-        self.scale = scale
-        self.data_range = data_range
-        self.patches = patches
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.crops = crops
-        self.zoom = zoom
-        self.turns = turns
-        self.stains = stains
-        self.lr = lr
-        self.schedule = schedule
-        self.weight_decay = weight_decay
-        self.precision = precision
-        self.checkpoint_every = checkpoint_every
-        self.window = window
-        self.window_size = window_size
-        self.sigma = sigma
-        self.constants = constants
-        self.border = border
-        self.kl_weight = kl_weight
-        self.feature_weight = feature_weight
-        self.features = features
-        self.dictionary_size = dictionary_size
-        self.dictionary_patch = dictionary_patch
-        self.dictionary_variance = dictionary_variance
-        self.stride = stride
-        self.margin = margin
-        self.residual_window = residual_window
-        self.residual_window_size = residual_window_size
-        self.residual_scales = residual_scales
-        self.residual_average = residual_average
-        self.residual_flips = residual_flips
-        self.latent_samples = latent_samples
-        self.variance_floor = variance_floor
-        self.dictionary_stride = dictionary_stride
-        self.residual_smoothing = residual_smoothing
-        self.opening = opening
-        self.hold_out = hold_out
-        self.threshold_rule = threshold_rule
-        self.min_area = min_area
-        self.threshold_fpr = threshold_fpr
-        self.review_fpr = review_fpr
-        self.seed = seed
+        self.preset = preset
         self.pretrained = pretrained
         self.device = device
+        self._take(asdict(named_settings(preset)))
+        self._take(settings)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters and return the detector; with `preset`, all settings become the preset's first."""
+        if "preset" in params:
+            self._take(asdict(named_settings(params["preset"])))
+        super().set_params(**params)
+        return self
 
     def fit(self, X: Sequence[ImageLike], y: object = None, *, ignore: Ignore = None) -> Detector:
         """Train on defect-free images and set the thresholds.
@@ -297,7 +224,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         saved = load_model(Path(path))
         if saved.thresholds is None:
             raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
-        detector = cls(**dataclasses.asdict(saved.settings), device=device)
+        detector = cls(**asdict(saved.settings), device=device)
         model = saved.model.to(device=resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
         detector.model_, detector.thresholds_ = model, saved.thresholds
         return detector
@@ -307,10 +234,28 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         for image, mask in zip(X, _one_each(ignore, len(X)), strict=True):
             yield self.inspect(image, ignore=mask)
 
+    def _take(self, settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            if name not in setting_fields():
+                raise TypeError(f"Detector has no parameter `{name}`; its settings are the fields of ssimae.Settings")
+            setattr(self, name, value)
+
     def _settings(self) -> Settings:
-        parameters = self.get_params(deep=False)
-        del parameters["device"], parameters["pretrained"]
-        return Settings(**parameters)
+        return Settings(**{name: getattr(self, name) for name in setting_fields()})
+
+
+def _signature() -> Signature:
+    """Return the parameters of a detector one by one, for scikit-learn, help() and notebooks."""
+    *named, _ = signature(Detector.__init__).parameters.values()
+    hints = get_type_hints(Settings)
+    defaults = asdict(Settings())
+    settings = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name]) for name in defaults
+    ]
+    return Signature([*named, *settings])
+
+
+Detector.__init__.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def _one_each(ignore: Ignore, count: int) -> list[NDArray[np.bool_] | None]:

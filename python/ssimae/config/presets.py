@@ -1,11 +1,16 @@
-"""Named settings: the tool's own, and the letter of the paper."""
+"""Named settings: the tool's own, and those of the paper."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ssimae.config.settings import Settings
+
+Preset = Literal["default", "woven", "nanofibre", "texture", "best", "best-texture", "paper", "paper-texture"]
+
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+"""Names understood by :func:`preset`."""
 
 _PAPER_COMMON: dict[str, Any] = {
     # Bergmann et al. 2019, sec. 4.2: all good images, no smoothing. Of the window the text says that it is 11 x 11;
@@ -63,9 +68,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"latent_dim": 500, **_PAPER_COMMON},
     "paper-texture": {"latent_dim": 100, "scale": 0.5, **_PAPER_COMMON},
 }
-
-PRESETS = tuple(_PRESETS)
-"""Names understood by :func:`preset`."""
 
 
 def preset(name: str, *, quick: bool = False) -> Settings:

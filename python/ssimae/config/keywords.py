@@ -1,0 +1,118 @@
+"""The settings as typed keywords, for editors; written by `make generated` from ``settings.py``."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class SettingsKeywords(TypedDict, total=False):
+    """Any fields of :class:`ssimae.Settings`."""
+
+    method: Literal["autoencoder", "dictionary"]
+    """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
+    for which `loss` and all that concerns the network count for nothing."""
+    loss: Literal["ssim", "l2", "vae", "fm"]
+    """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
+    squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
+    latent_dim: int
+    """Size of the bottleneck d: 100 for textures, 500 for nanofibres (sec. 4.2)."""
+    patch_size: int
+    """Side of a training patch in pixels: 32, 64, 128 or 256 (sec. 4.2: 128)."""
+    channels: int
+    """1 for gray, 3 for colour."""
+    scale: float
+    """Images are resized by this factor before cropping; residuals are enlarged back."""
+    data_range: float | None
+    """Value that counts as white; needed for float images, and for 12-bit data in 16-bit files."""
+    patches: int
+    """Training patches an epoch (sec. 4.2)."""
+    epochs: int
+    """Passes over that many patches (sec. 4.2)."""
+    batch_size: int
+    """Patches a step (sec. 4.2)."""
+    crops: Literal["pool", "fresh"]
+    """`pool`: positions drawn once and reshuffled each epoch (sec. 4.2); `fresh`: new positions each epoch."""
+    zoom: float
+    """Largest change of a training crop's height and width, each by a random factor up to 1 + `zoom`: for surfaces
+    whose weave or grain is not always equally dense. 0 for none."""
+    turns: Literal["none", "flips", "all"]
+    """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
+    turns them by quarters. For surfaces that look alike in those directions."""
+    stains: int
+    """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
+    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
+    paper's is 0."""
+    lr: float
+    """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
+    schedule: Literal["constant", "cooldown", "one-cycle"]
+    """Learning rate over the run: `constant` (sec. 4.2); `cooldown`, constant and falling to 0 over the last fifth;
+    `one-cycle`, rising over the first 30 % and falling to 0 over the rest."""
+    weight_decay: float
+    """L2 penalty of Adam (sec. 4.2)."""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """Arithmetic of the network; `auto` takes bfloat16 where the processor has the instructions."""
+    checkpoint_every: int
+    """Seconds between two saved training states."""
+    window: Literal["gaussian", "uniform"]
+    """SSIM window of the training loss."""
+    window_size: int
+    """Side K of the loss window in pixels (sec. 4.2: 11)."""
+    sigma: float
+    """Standard deviation of Gaussian windows in pixels."""
+    constants: Literal["standard", "literal"]
+    """`standard`: C1 = 0.01^2, C2 = 0.03^2 (Wang et al. 2004); `literal`: 0.01 and 0.03 as the paper's text reads."""
+    border: Literal["reflect", "symmetric", "zero"]
+    """How windows continue past the border of a patch or image."""
+    kl_weight: float
+    """VAE: weight of the Kullback-Leibler divergence of a patch, summed over latent values and divided by its pixels,
+    beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
+    feature_weight: float
+    """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
+    features: Literal["imagenet", "random"]
+    """FM-AE and dictionary: weights of the fixed network, torchvision's for ImageNet, or random ones of `seed`."""
+    dictionary_size: int
+    """Dictionary: number of normal features kept, the centres of k-means."""
+    dictionary_patch: int
+    """Dictionary: side in pixels of the patches whose features are compared: 16 or 32."""
+    dictionary_variance: float
+    """Dictionary: share of the features' variance that the principal components keep."""
+    stride: int
+    """Step between patches at inspection in pixels (sec. 4.2: 30)."""
+    margin: int
+    """Pixels the image is continued by, mirrored, at inspection: without them the border lies in few patches and is
+    rebuilt worse than the rest. Helps where the mirrored surface looks like the surface; regular weaves may not."""
+    residual_window: Literal["gaussian", "uniform"]
+    """SSIM window of the residual map."""
+    residual_window_size: int
+    """Side of the residual's window in pixels."""
+    residual_scales: int
+    """Sizes at which the SSIM residual is taken, each half the one before, and averaged: coarser ones see larger
+    defects than the window. Those at which a patch is smaller than the window are left out. The paper's is 1."""
+    residual_average: bool
+    """Average the patches' residuals instead of their reconstructions."""
+    residual_flips: bool
+    """Rebuild each image mirrored left to right, top to bottom, and both ways too, and keep the lowest residual: a good
+    place is rebuilt well some way, a defect in none. Takes four times as long; for surfaces that may be mirrored."""
+    latent_samples: int
+    """VAE: latent samples N that a patch is rebuilt from at inspection (sec. 4.1: 6)."""
+    variance_floor: float
+    """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
+    dictionary_stride: int
+    """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
+    residual_smoothing: float
+    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
+    opening: int
+    """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
+    hold_out: bool
+    """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""
+    threshold_rule: Literal["area", "fpr"]
+    """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
+    min_area: int | None
+    """Smallest region in pixels that counts as a defect; by default what a single point is spread over by the window
+    and the smoothing of the residual (see `smallest_region`)."""
+    threshold_fpr: float
+    """Share of good pixels above the threshold `defective` under the rule `fpr`."""
+    review_fpr: float
+    """Share of good pixels above the threshold `review`."""
+    seed: int
+    """Seed of initialisation, crops and order."""
