@@ -1,1 +1,1 @@
-"""One module for each verb."""
+"""One module for each verb: its docstring is the help, `main(arguments)` runs it."""

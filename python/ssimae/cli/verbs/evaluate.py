@@ -1,11 +1,10 @@
-"""The verb `evaluate`: stored maps of any detector, several side by side, or a run again."""
+"""Score stored maps of any detector, compare several, or score a run again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ssimae.cli.bars import progress_bars
-from ssimae.cli.flags import parse_flags
+from ssimae.cli.exits import OK
+from ssimae.cli.flags import default_out, parse_flags
 from ssimae.data.dataset import open_dataset
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
@@ -66,7 +66,7 @@ class _EvaluateFlags:
     """Show the traceback of errors."""
 
 
-def evaluate(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Score stored maps and print their tables; return the exit code."""
     flags = parse_flags(_EvaluateFlags, "evaluate", arguments)
     own = flags.maps / "config.toml"
@@ -85,7 +85,7 @@ def evaluate(arguments: list[str]) -> int:
         resamples=flags.resamples,
         seed=flags.seed,
     )
-    out = flags.out or Path("runs") / f"evaluate-{datetime.now():%Y%m%d-%H%M%S}"
+    out = flags.out or default_out("evaluate")
     dataset = open_dataset(data, ignore=ignore)
     with progress_bars() as progress:
         scored = score_folders(
@@ -93,7 +93,7 @@ def evaluate(arguments: list[str]) -> int:
         )
     _print_tables(scored)
     print(f"{out}: {'comparison.json, ' if scored.comparison else ''}metrics.json, curves and figures written")
-    return 0
+    return OK
 
 
 def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
@@ -109,7 +109,7 @@ def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
         names = [f"{loss.upper()}-AE" for loss in evaluations]
         _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
     print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written")
-    return 0
+    return OK
 
 
 def _print_tables(scored: Scored) -> None:

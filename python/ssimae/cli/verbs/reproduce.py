@@ -1,4 +1,4 @@
-"""The verb ``reproduce``: the results of the paper made again, beside the paper's."""
+"""Reproduce the paper's figures and tables, and print its values, ours and the difference."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ import tyro
 
 from ssimae.atomic import write_text
 from ssimae.cli.bars import progress_bars
+from ssimae.cli.exits import BAD_INPUT, OK, SKIPPED_INPUTS
 from ssimae.cli.flags import parse_flags
 from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.plan import Plan, find_materials, find_pretrained
 from ssimae.reproduce.results import verify
-from ssimae.reproduce.run import Trained
-from ssimae.reproduce.run import reproduce as make_again
+from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
-
-OK, BAD_INPUT, SKIPPED = 0, 2, 3
 
 _Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "best", "runtime", "woven", "all"]
 
@@ -30,7 +28,7 @@ _TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings", "
 
 @dataclass(frozen=True)
 class _ReproduceFlags:
-    """Make the paper's figures and tables again, and print its values, ours and the difference.
+    """Reproduce the paper's figures and tables, and print its values, ours and the difference.
 
     Every training is a run folder of its own below --out: what is finished is not repeated, and what was interrupted
     goes on. The numbers of each go to --results.
@@ -86,7 +84,7 @@ class _ReproduceFlags:
     """Show the traceback of errors."""
 
 
-def reproduce(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code: 3 where something could not be run or verified."""
     flags = parse_flags(_ReproduceFlags, "reproduce", arguments)
     if flags.verify:
@@ -113,7 +111,7 @@ def reproduce(arguments: list[str]) -> int:
         print(f"{out / 'woven.json'}: written")
     if flags.target in ("runtime", "all"):
         _runtime(flags)
-    return SKIPPED if failed else OK
+    return SKIPPED_INPUTS if failed else OK
 
 
 def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
@@ -126,7 +124,7 @@ def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
         pretrained=find_pretrained(flags.weights),
     )
     with progress_bars() as progress:
-        made = make_again(
+        made = reproduce(
             targets,
             plan,
             out=flags.out,
@@ -163,4 +161,4 @@ def _verify(flags: _ReproduceFlags) -> int:
         print(f"{word:>10}  {item.cell}: {item.note}")
     if any(item.agrees is False for item in found):
         return BAD_INPUT
-    return OK if all(item.agrees for item in found) else SKIPPED
+    return OK if all(item.agrees for item in found) else SKIPPED_INPUTS

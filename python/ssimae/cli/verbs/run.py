@@ -1,0 +1,156 @@
+"""Train, set thresholds, inspect, evaluate and report; without --data on embedded woven textures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from ssimae.cli.bars import progress_bars
+from ssimae.cli.exits import OK
+from ssimae.cli.flags import default_out, parse_flags, parse_known_flags
+from ssimae.config.presets import Preset, preset
+from ssimae.config.settings import Settings
+from ssimae.config.systems import TITLES, System
+from ssimae.evaluation.result import Evaluation
+from ssimae.jobs import run as runs
+from ssimae.storage.run_folder import RunFolder, read_config
+
+
+@dataclass(frozen=True)
+class _RunFlags:
+    settings: tyro.conf.OmitArgPrefixes[Settings]
+    data: Path | None = None
+    """Folder of images: MVTec AD layout, NanoTWICE layout, or simply good images. Default: embedded woven textures."""
+    ignore: Path | None = None
+    """Mask of what is not inspected (white), such as selvedge or clamp: one image for all, or a folder of one each."""
+    preset: Preset = "default"
+    """Named settings; the flags below change single ones."""
+    quick: bool = False
+    """20 epochs, a tenth of the paper's patches, with small batches and a higher learning rate: for a first look."""
+    config: Path | None = None
+    """TOML file with a table [settings], such as the config.toml of a run; flags change single ones."""
+    out: Path | None = None
+    """New folder for the results. Default: runs/<data>-<time>."""
+    resume: Path | None = None
+    """Run folder to go on with, instead of a new run."""
+    weights: Path | None = None
+    """Finished run whose trained networks are taken: to inspect its images again with other residual settings. Or a
+    file of torchvision's pretrained weights for FM-AE or the dictionary, where its cache does not hold them."""
+    force: bool = False
+    """Overwrite an earlier run in --out."""
+    compare: Literal["none"] | System = "none"
+    """A second system of the paper, trained with the same budget beside the first."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    debug: bool = False
+    """Show the traceback of errors."""
+
+
+@dataclass(frozen=True)
+class _GivenFlags:
+    """The flags that were typed, None or False where they were not: some of them decide the defaults of all others."""
+
+    data: Path | None = None
+    ignore: Path | None = None
+    preset: str | None = None
+    quick: bool = False
+    config: Path | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    weights: Path | None = None
+    force: bool = False
+    compare: str | None = None
+
+    @property
+    def run_with_weights(self) -> Path | None:
+        """The run whose networks are taken; None where --weights names a file of pretrained weights, or nothing."""
+        return None if self.weights is None or self.weights.is_file() else self.weights
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    return run_or_train("run", arguments, train_only=False, description=str(__doc__))
+
+
+def run_or_train(verb: str, arguments: list[str], *, train_only: bool, description: str) -> int:
+    """Run a job, or go on with one, and say what was written where; return the exit code."""
+    given = parse_known_flags(_GivenFlags, verb, arguments)
+    flags = parse_flags(_RunFlags, verb, arguments, default=_defaults(given), description=description)
+    with progress_bars() as progress:
+        if flags.resume is not None:
+            _refuse_changes(flags, given)
+            outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
+        else:
+            source = given.run_with_weights or flags.data
+            job = runs.Job(
+                data=flags.data,
+                ignore=flags.ignore,
+                settings=flags.settings,
+                weights=given.run_with_weights,
+                pretrained=flags.weights if given.run_with_weights is None else None,
+                compare=None if flags.compare == "none" else flags.compare,
+                preset=flags.preset,
+                quick=flags.quick,
+                device=flags.device,
+                train_only=train_only,
+            )
+            out = flags.out or default_out("woven" if source is None else source.resolve().name)
+            outcome = runs.start(job, out, force=flags.force, progress=progress)
+    _print_metrics(outcome.evaluations)
+    written = outcome.folder.model if train_only else outcome.folder.report
+    print(f"{outcome.folder.root}: written; {'model' if train_only else 'report'} in {written}")
+    return OK
+
+
+def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
+    for system, evaluation in evaluations.items():
+        if evaluation is not None:
+            print(f"{TITLES[system]}: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
+
+
+def _defaults(given: _GivenFlags) -> _RunFlags:
+    """Return the defaults of all flags: those of a run, of a config file, or of a preset."""
+    sources = {"resume": given.resume, "weights": given.run_with_weights, "config": given.config}
+    named = [name for name, path in sources.items() if path is not None]
+    if len(named) > 1:
+        raise ValueError(f"`--{named[0]}` and `--{named[1]}` exclude each other: both set everything")
+    if named and named[0] != "resume" and (given.preset is not None or given.quick):
+        raise ValueError(f"`--{named[0]}` and `--preset` or `--quick` exclude each other: both set everything")
+    if given.run_with_weights is not None:
+        base, facts = runs.read_facts(RunFolder(given.run_with_weights))
+        return _RunFlags(
+            settings=base,
+            data=Path(facts["data"]),
+            ignore=runs.ignore_of(facts),
+            preset=facts["preset"],
+            quick=facts["quick"],
+            compare=facts.get("compare", "none"),
+        )
+    # Without data the embedded textures are meant, and their preset is sized to finish in minutes.
+    name: Preset = "woven" if given.data is None else "default"
+    if given.resume is not None:
+        base, _ = runs.read_facts(RunFolder(given.resume))
+    elif given.config is not None:
+        base, _ = read_config(given.config)
+    else:
+        base = preset(given.preset or name, quick=given.quick)
+    return _RunFlags(
+        settings=base, preset=name, compare="l2" if given.data is None and given.resume is None else "none"
+    )
+
+
+def _refuse_changes(flags: _RunFlags, given: _GivenFlags) -> None:
+    """Refuse what a resumed run cannot change: its settings, and what it works on."""
+    assert flags.resume is not None
+    stored, _ = RunFolder(flags.resume).read_config()
+    for field in dataclasses.fields(Settings):
+        if getattr(flags.settings, field.name) != getattr(stored, field.name):
+            raise ValueError(f"`--{field.name.replace('_', '-')}` cannot change in a resumed run")
+    for name in ("data", "ignore", "preset", "quick", "out", "force", "compare"):
+        if getattr(given, name):
+            raise ValueError(f"`--{name}` cannot be given with --resume: the run knows it")
