@@ -20,6 +20,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m mypy.stubtest ssimae._rust
 
 # The wheel is built from the sdist, as an index would, and tried in an environment of its own.
