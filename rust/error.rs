@@ -32,3 +32,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Refuses a slice that does not have the number of elements its shape asks for.
+///
+/// # Errors
+/// If `found` is not `expected`.
+pub(crate) fn check_len(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
+}

@@ -1,6 +1,6 @@
 //! What of one image lies above each of some thresholds: for resampling images, which needs them apart.
 
-use crate::Error;
+use crate::error::Error;
 use crate::evaluation::key::Score;
 use crate::evaluation::scores::{Map, inspected_regions};
 

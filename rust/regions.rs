@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Error;
-use crate::tiling::check_len;
+use crate::error::{Error, check_len};
 
 /// Which neighbours join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

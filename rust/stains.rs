@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::Error;
-use crate::tiling::check_len;
+use crate::error::{Error, check_len};
 
 /// An ellipse, in pixels; its values lie apart, one for each channel.
 #[derive(Debug, Clone, Copy, PartialEq)]

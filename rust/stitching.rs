@@ -5,8 +5,8 @@ use std::ops::{Range, RangeInclusive};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::Error;
-use crate::tiling::{Grid, check_len};
+use crate::error::{Error, check_len};
+use crate::tiling::Grid;
 
 /// Image rows of a task: the fewer, the shorter the stretches in which patches are read; the more, the longer the last
 /// task runs alone.

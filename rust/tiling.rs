@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::Error;
+use crate::error::{Error, check_len};
 
 /// A pixel type and how it becomes a float in [0, 1].
 pub trait Pixel: Copy + Send + Sync {
@@ -229,10 +229,6 @@ fn copy_channel<T: Pixel, const C: usize>(line: &[T], channel: usize, target: &m
     for (value, pixel) in target.iter_mut().zip(pixels) {
         *value = pixel[channel].to_f32();
     }
-}
-
-pub(crate) fn check_len(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
 }
 
 #[cfg(test)]

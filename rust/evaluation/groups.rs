@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::ranges::Stretch;
 use super::runs::count_while;
-use crate::Error;
+use crate::error::Error;
 
 /// Negatives and positives that follow each other.
 pub type Stretches<'a, K> = (Stretch<'a, K, ()>, Stretch<'a, K, u32>);

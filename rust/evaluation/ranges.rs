@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::key::{Key, Tag};
 use super::radix::{Spare, sort};
 use super::runs::{BLOCK, Pile, Run, Writer};
-use crate::Error;
+use crate::error::Error;
 
 /// Keys that a stretch has of each run on average, at least.
 const FROM_EACH_RUN: usize = 1 << 10;

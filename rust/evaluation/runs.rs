@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::key::{Key, Tag};
 use super::radix::{Spare, sort};
-use crate::Error;
+use crate::error::Error;
 
 /// Keys sorted at a time: more are slower for the caches, and fewer leave more runs to search.
 pub const BLOCK: usize = 1 << 19;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use super::key::Score;
 use super::ranges::spill;
 use super::runs::Pile;
-use crate::Error;
+use crate::error::{Error, check_len};
 use crate::regions::{Connectivity, Regions, find};
-use crate::tiling::check_len;
 
 /// One connected region of the ground truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

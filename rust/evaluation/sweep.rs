@@ -7,7 +7,7 @@ use super::ranges::{Cursor, at_a_time, divide, in_order};
 use super::runs::{Pile, Run};
 use super::scores::Scores;
 use super::thinned::{Steps, Thinned};
-use crate::Error;
+use crate::error::Error;
 
 /// What a caller asks for.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use numpy::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::Error;
+use crate::error::Error;
 use crate::evaluation::scores::{self as evaluation, Scores};
 use crate::evaluation::state::{Decoded, decode, encode};
 use crate::evaluation::sweep::{Request, metrics};

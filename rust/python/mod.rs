@@ -8,7 +8,7 @@ mod tiling;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::Error;
+use crate::error::Error;
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {

@@ -3,7 +3,7 @@
 use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::Error;
+use crate::error::Error;
 use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
 
 /// Window and constants of SSIM: taps, C1, C2, shift, border, and the weights of the l1 and l2 terms.

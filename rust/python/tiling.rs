@@ -9,8 +9,8 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::Error;
 use crate::crops::{self, CropBox, Pixels, Source};
+use crate::error::Error;
 use crate::stains::{self, Stain};
 use crate::stitching;
 use crate::tiling::{self, Grid, ImageShape};

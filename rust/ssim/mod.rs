@@ -18,8 +18,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::Error;
-use crate::tiling::check_len;
+use crate::error::{Error, check_len};
 use blur::Window;
 use moments::Planes;
 pub use simd::Real;
