@@ -9,11 +9,11 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use crate::crops::{self, CropBox, Pixels, Source};
 use crate::error::Error;
-use crate::stains::{self, Stain};
-use crate::stitching;
-use crate::tiling::{self, Grid, ImageShape};
+use crate::patches::crops::{self, CropBox, Pixels, Source};
+use crate::patches::extract::{self, Grid, ImageShape};
+use crate::patches::stains::{self, Stain};
+use crate::patches::stitch;
 
 /// An image (H, W, C) of one of the pixel types that patches are cut from.
 #[derive(FromPyObject)]
@@ -73,7 +73,7 @@ pub fn patch_grid(
     patch_size: usize,
     stride: usize,
 ) -> PyResult<Bound<'_, PyArray2<i64>>> {
-    let grid = tiling::patch_grid(height, width, patch_size, stride)?;
+    let grid = extract::patch_grid(height, width, patch_size, stride)?;
     let count = grid.len();
     grid.into_flattened().into_pyarray(py).reshape([count, 2])
 }
@@ -101,7 +101,7 @@ pub fn extract_patches(
             let image = readable(&$image)?;
             let (grid, range) = laid(shape_of(image.shape()), &shape, stride, first)?;
             let pixels = image.as_slice()?;
-            py.detach(|| tiling::extract(pixels, grid, range, out))?
+            py.detach(|| extract::extract(pixels, grid, range, out))?
         }};
     }
     match image {
@@ -188,7 +188,7 @@ pub fn stitch_patches(
     let (patches, mut image) = (readable(patches)?, writable(image)?);
     let (grid, range) = laid(shape_of(image.shape()), patches.shape(), stride, first)?;
     let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
-    py.detach(|| stitching::stitch(patches, grid, range, image))?;
+    py.detach(|| stitch::stitch(patches, grid, range, image))?;
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::extract::{ImageShape, PatchCopy, Pixel};
 use crate::error::{Error, check_len};
-use crate::tiling::{ImageShape, PatchCopy, Pixel};
 
 /// Pixels of one of the types that crops are taken from.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@ use std::ops::{Range, RangeInclusive};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::extract::Grid;
 use crate::error::{Error, check_len};
-use crate::tiling::Grid;
 
 /// Image rows of a task: the fewer, the shorter the stretches in which patches are read; the more, the longer the last
 /// task runs alone.
@@ -197,8 +197,8 @@ impl WithSimd for Division<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::extract::{ImageShape, extract};
     use super::*;
-    use crate::tiling::{ImageShape, extract};
 
     #[test]
     fn stitching_extracted_patches_gives_the_image_back() -> Result<(), Error> {
