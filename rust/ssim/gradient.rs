@@ -5,11 +5,14 @@
 
 use std::ops::Range;
 
-use super::blur::{Line, Ring};
 use super::moments::{Moments, Planes};
-use super::simd::{Arch, Buffer, LANES, Lanes, Real, Simd, WithSimd, whole_lanes};
+use super::parameters::Ssim;
+use super::parts::strips;
+use super::simd::buffer::{Buffer, LANES, whole_lanes};
+use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
 use super::terms::{Slopes, Terms, add_extra};
-use super::{Border, Ssim, strips};
+use super::window::blur::{Line, Ring};
+use super::window::border::Border;
 
 /// What the sum is taken of, on one plane, and where its gradient goes.
 pub struct Sweep<'a, T> {

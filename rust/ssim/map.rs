@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::moments::{Moments, Planes};
-use super::simd::{Arch, Buffer, Real, whole_lanes};
+use super::parameters::Ssim;
+use super::parts::strips;
+use super::simd::buffer::{Buffer, whole_lanes};
+use super::simd::lanes::{Arch, Real};
 use super::terms::{Terms, add_extra};
-use super::{Ssim, strips};
 
 /// Writes `rows` of the map (counted as rows of the plane) into `out`, which holds those rows whole.
 pub fn write_rows<T: Real>(ssim: &Ssim<T>, planes: Planes<'_, T>, rows: Range<usize>, out: &mut [T]) {

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use super::blur::{Line, Ring};
-use super::simd::{Arch, Buffer, Lanes, Real, Simd, WithSimd, whole_lanes};
-use super::{Border, PlaneShape, Ssim};
+use super::parameters::{PlaneShape, Ssim};
+use super::simd::buffer::{Buffer, whole_lanes};
+use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
+use super::window::blur::{Line, Ring};
+use super::window::border::Border;
 
 /// Moments without a mask; the mask's own blur comes after them.
 pub const MOMENTS: usize = 4;

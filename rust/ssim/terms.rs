@@ -1,20 +1,8 @@
 //! From moments to 1 - SSIM and to what its gradient is blurred from, one row at a time.
 
 use super::moments::MOMENTS;
-use super::simd::{Lanes, Real, Simd, WithSimd};
-
-/// What SSIM divides by and is shifted by.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Constants<T> {
-    /// C1 of Wang et al. 2004.
-    pub c1: T,
-    /// C2 of Wang et al. 2004.
-    pub c2: T,
-    /// Constant subtracted from both inputs before moments are taken, such as half the data range.
-    pub shift: T,
-    /// Whether the window is a single pixel.
-    pub one_pixel: bool,
-}
+use super::parameters::Constants;
+use super::simd::lanes::{Lanes, Real, Simd, WithSimd};
 
 /// Moments of one row, `stride` apart: four, or five with the mask's own blur.
 pub struct Terms<'a, T> {

@@ -1,6 +1,6 @@
 //! Weighted and plain sums of rows, one or two at a time, in whole registers.
 
-use super::simd::{Real, Simd, WithSimd};
+use crate::ssim::simd::lanes::{Real, Simd, WithSimd};
 
 /// Most pairs of weights that one pass over the columns takes.
 const PAIRS: usize = 8;

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use super::border::Border;
 use super::rows::{Blur, BlurTwo, Sum, SumTwo};
-use super::simd::{Arch, Buffer, LANES, Real};
-use super::{Border, MAX_TAPS};
+use crate::ssim::simd::buffer::{Buffer, LANES};
+use crate::ssim::simd::lanes::{Arch, Real};
+
+/// Largest window side.
+pub const MAX_TAPS: usize = 31;
 
 /// Rows that a window of equal weights adds at once; its sums are taken of such quads first.
 const QUAD: usize = 4;

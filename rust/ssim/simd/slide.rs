@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_storeu_ps,
 };
 
-use super::simd::LANES;
+use super::buffer::LANES;
 
 /// Most pairs of weights whose shifts fit the registers.
 const PAIRS: usize = 7;

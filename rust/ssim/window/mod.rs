@@ -1,0 +1,5 @@
+//! The window along one side of a plane, and what lies past the border.
+
+pub mod blur;
+pub mod border;
+mod rows;
