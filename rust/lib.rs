@@ -2,7 +2,6 @@
 
 pub mod error;
 pub mod evaluation;
-pub mod levels;
 pub mod patches;
 #[cfg(feature = "python")]
 mod python;

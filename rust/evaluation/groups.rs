@@ -1,8 +1,8 @@
 //! What the descent passes: a stretch of keys, sorted, with its positives in groups of one key.
 
-use super::key::Key;
-use super::ranges::Stretch;
-use super::runs::count_while;
+use super::sorted::key::Key;
+use super::sorted::ranges::Stretch;
+use super::sorted::runs::count_while;
 use crate::error::Error;
 
 /// Negatives and positives that follow each other.

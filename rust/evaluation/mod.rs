@@ -1,12 +1,10 @@
 //! Exact metrics of anomaly maps: scores gathered image by image, sorted in runs, and one descent over all of them.
 
 mod coverage;
+mod curves;
+pub mod encoding;
 mod groups;
-pub mod key;
-mod radix;
-mod ranges;
-mod runs;
+pub mod levels;
 pub mod scores;
-pub mod state;
+pub mod sorted;
 pub mod sweep;
-mod thinned;

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::key::Score;
-use super::ranges::spill;
-use super::runs::Pile;
+use super::sorted::key::Score;
+use super::sorted::ranges::spill;
+use super::sorted::runs::Pile;
 use crate::error::{Error, check_len};
 use crate::regions::{Connectivity, Regions, find};
 

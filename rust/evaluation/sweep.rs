@@ -1,12 +1,12 @@
 //! All metrics in one descent over the thresholds.
 
 use super::coverage::{Coverage, Region, pixel_shares};
+use super::curves::{Steps, Thinned};
 use super::groups::{Many, Stretches, sum_of};
-use super::key::{Key, Score, Tag};
-use super::ranges::{Cursor, at_a_time, divide, in_order};
-use super::runs::{Pile, Run};
 use super::scores::Scores;
-use super::thinned::{Steps, Thinned};
+use super::sorted::key::{Key, Score, Tag};
+use super::sorted::ranges::{Cursor, at_a_time, divide, in_order};
+use super::sorted::runs::{Pile, Run};
 use crate::error::Error;
 
 /// What a caller asks for.

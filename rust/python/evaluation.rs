@@ -13,10 +13,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::Error;
+use crate::evaluation::encoding::{Decoded, decode, encode};
+use crate::evaluation::levels;
 use crate::evaluation::scores::{self as evaluation, Scores};
-use crate::evaluation::state::{Decoded, decode, encode};
 use crate::evaluation::sweep::{Request, metrics};
-use crate::levels;
 
 /// Scores of a float32 or float64 map (H, W).
 #[derive(FromPyObject)]

@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
-use super::key::{Key, Plain, Score, Tag};
-use super::runs::{BLOCK, Pile};
 use super::scores::{Image, Region, Scores};
+use super::sorted::key::{Key, Plain, Score, Tag};
+use super::sorted::runs::{BLOCK, Pile};
 use crate::error::Error;
 
 const MAGIC: &[u8; 16] = b"ssimae-scores-1\n";

@@ -1,8 +1,8 @@
 //! What of one image lies above each of some thresholds: for resampling images, which needs them apart.
 
+use super::scores::{Map, inspected_regions};
+use super::sorted::key::Score;
 use crate::error::Error;
-use crate::evaluation::key::Score;
-use crate::evaluation::scores::{Map, inspected_regions};
 
 /// Counts of one image at or above each threshold.
 #[derive(Debug, Clone, PartialEq)]

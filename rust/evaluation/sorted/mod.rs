@@ -1,0 +1,6 @@
+//! Scores of any number as sorted keys, in memory or in a file.
+
+pub mod key;
+mod radix;
+pub mod ranges;
+pub mod runs;
