@@ -1,9 +1,9 @@
 //! The only folder that knows Python: arrays to slices, core call without the GIL, errors to Python's.
 
 mod evaluation;
+mod patches;
 mod regions;
 mod ssim;
-mod tiling;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -24,15 +24,15 @@ impl From<Error> for PyErr {
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluation::GatheredScores>()?;
     module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::count_patches, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::extract_patches, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::gather_crops, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::paint_stains, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::patch_grid, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::paint_stains, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::patch_grid, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_map, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;
-    module.add_function(wrap_pyfunction!(tiling::stitch_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(patches::stitch_patches, module)?)?;
     Ok(())
 }
