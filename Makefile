@@ -37,7 +37,7 @@ bench: $(VENV)/rivals .venv-evaluation/rivals
 bench-gpu:
 	PYTHONPATH=python $(PYTHON) tests/perf/gpu.py $(ARGS)
 
-$(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs) | tools
+$(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs rust/*/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -e '.[test]'
 	touch $@
