@@ -31,6 +31,13 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// Says what failed as the operating system does.
+    pub(crate) fn from_io(error: std::io::Error) -> Self {
+        Self::File(error.to_string())
+    }
+}
+
 impl std::error::Error for Error {}
 
 /// Refuses a slice that does not have the number of elements its shape asks for.

@@ -1,4 +1,7 @@
-//! What ssimae computes on the CPU, on plain slices: no Python, no I/O, no policy.
+//! The numerical core of ssimae on the CPU: it works on plain slices and knows nothing of Python (but for `python`).
+//!
+//! Only [`evaluation`] touches files: it saves gathered scores, and moves those that take too much memory to a temporary
+//! file.
 
 pub mod error;
 pub mod evaluation;

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae import _rust
+from ssimae._rust import label_regions as label_into
+from ssimae._rust import measure_regions
 
 
 def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray[np.int32], int]:
@@ -40,7 +41,7 @@ def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray
         mask = mask != 0
     # Where there is no region, fresh zeros are never touched.
     labels = np.zeros(mask.shape, dtype=np.int32)
-    count = _rust.label_regions(np.ascontiguousarray(mask).view(np.uint8), connectivity == 8, labels)
+    count = label_into(np.ascontiguousarray(mask).view(np.uint8), labels, eight_connected=connectivity == 8)
     return labels, count
 
 
@@ -85,5 +86,5 @@ def region_statistics(
     if scores is not None:
         double = scores.dtype == np.float64
         map_ = np.ascontiguousarray(scores, np.float64) if double else np.ascontiguousarray(scores, np.float32)
-    whole, real = _rust.measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_)
-    return RegionStatistics(whole[:, 0], whole[:, 1:], real[:, :2], real[:, 2], real[:, 3])
+    found = measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_)
+    return RegionStatistics(found.areas, found.boxes, found.centroids, found.max_scores, found.mean_scores)

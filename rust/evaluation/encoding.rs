@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::scores::{Image, Region, Scores};
+use super::scores::{ImageScore, Scores, TruthRegion};
 use super::sorted::key::{Key, Plain, Score, Tag};
 use super::sorted::runs::{BLOCK, Pile};
 use crate::error::Error;
@@ -11,7 +11,7 @@ const MAGIC: &[u8; 16] = b"ssimae-scores-1\n";
 
 /// Scores of the type they were gathered as.
 #[derive(Debug)]
-pub enum Decoded {
+pub enum AnyScores {
     /// Of float32.
     Single(Scores<f32>),
     /// Of float64.
@@ -67,14 +67,14 @@ fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 /// If they are cut short, of another version, or contradict themselves.
-pub fn decode(input: &mut impl Read) -> Result<Decoded, Error> {
+pub fn decode(input: &mut impl Read) -> Result<AnyScores, Error> {
     let magic = take(input, MAGIC.len())?;
     if magic != MAGIC {
         return Err(Error::Value("not gathered scores of this version".into()));
     }
     match number(input)? {
-        4 => decode_as(input).map(Decoded::Single),
-        8 => decode_as(input).map(Decoded::Double),
+        4 => decode_as(input).map(AnyScores::Single),
+        8 => decode_as(input).map(AnyScores::Double),
         other => Err(damaged(&format!("keys have {other} bytes"))),
     }
 }
@@ -88,7 +88,7 @@ fn decode_as<S: Score>(input: &mut impl Read) -> Result<Scores<S>, Error> {
     let mut scores = Scores::new(top);
     for start in (0..images).step_by(BLOCK) {
         let bytes = take(input, (images - start).min(BLOCK) * 8)?;
-        let image = |bits: &[u8]| Image { score: f64::from_bits(u64::read(bits)), defective: false };
+        let image = |bits: &[u8]| ImageScore { score: f64::from_bits(u64::read(bits)), defective: false };
         scores.images.extend(bytes.chunks_exact(8).map(image));
     }
     if scores.images.iter().any(|image| image.score.is_infinite()) {
@@ -98,7 +98,7 @@ fn decode_as<S: Score>(input: &mut impl Read) -> Result<Scores<S>, Error> {
         let bytes = take(input, 24)?;
         let [image, area, top, left, bottom, right] =
             [0, 1, 2, 3, 4, 5].map(|place| u32::read(&bytes[4 * place..][..4]));
-        let region = Region { image, area, bounds: [top, left, bottom, right] };
+        let region = TruthRegion { image, area, bounds: [top, left, bottom, right] };
         check_region(region, scores.regions.last(), &mut scores.images)?;
         scores.regions.push(region);
     }
@@ -120,7 +120,11 @@ fn decode_as<S: Score>(input: &mut impl Read) -> Result<Scores<S>, Error> {
     }
 }
 
-fn check_region(region: Region, before: Option<&Region>, images: &mut [Image]) -> Result<(), Error> {
+fn check_region(
+    region: TruthRegion,
+    before: Option<&TruthRegion>,
+    images: &mut [ImageScore],
+) -> Result<(), Error> {
     let [top, left, bottom, right] = region.bounds;
     let (height, width) = (bottom.checked_sub(top), right.checked_sub(left));
     let room = height.zip(width).map_or(0, |(height, width)| u64::from(height) * u64::from(width));
@@ -191,8 +195,8 @@ fn damaged(why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scores::Map;
-    use super::super::sweep::{Request, metrics};
+    use super::super::scores::AnomalyMap;
+    use super::super::sweep::{OverlapRate, Request, metrics};
     use super::*;
 
     fn gathered() -> Scores<f32> {
@@ -200,7 +204,10 @@ mod tests {
         let map: Vec<f32> = (0..60).map(|index| (index * 37 % 61) as f32 / 7.0).collect();
         let mask: Vec<u8> = (0..60).map(|index| u8::from(index % 7 == 0 || index % 11 < 2)).collect();
         for (height, width) in [(6, 10), (10, 6)] {
-            assert_eq!(scores.add(Map { scores: &map, mask: &mask, ignore: None, height, width }), Ok(()));
+            assert_eq!(
+                scores.add(AnomalyMap { scores: &map, mask: &mask, ignore: None, height, width }),
+                Ok(())
+            );
         }
         scores
     }
@@ -215,10 +222,13 @@ mod tests {
     fn decoded_scores_have_the_same_metrics() {
         let mut scores = gathered();
         let bytes = encoded(&mut scores);
-        let Ok(Decoded::Single(mut back)) = decode(&mut bytes.as_slice()) else { panic!("refused") };
+        let Ok(AnyScores::Single(mut back)) = decode(&mut bytes.as_slice()) else { panic!("refused") };
         assert_eq!((&back.images, &back.regions), (&scores.images, &scores.regions));
-        let request =
-            Request { fpr_limits: vec![0.3], quantiles: vec![0.5], overlap_fprs: vec![(0.1, true)] };
+        let request = Request {
+            fpr_limits: vec![0.3],
+            quantiles: vec![0.5],
+            overlap_rates: vec![OverlapRate { fpr: 0.1, each_region: true }],
+        };
         assert_eq!(metrics(&mut back, &request), metrics(&mut scores, &request));
         assert_eq!(encoded(&mut back), bytes);
     }
@@ -235,13 +245,16 @@ mod tests {
     #[test]
     fn changed_bytes_are_refused_or_decode_to_sound_scores() {
         let bytes = encoded(&mut gathered());
-        let request =
-            Request { fpr_limits: vec![0.3], quantiles: vec![0.5], overlap_fprs: vec![(0.1, false)] };
+        let request = Request {
+            fpr_limits: vec![0.3],
+            quantiles: vec![0.5],
+            overlap_rates: vec![OverlapRate { fpr: 0.1, each_region: false }],
+        };
         for place in 0..bytes.len() {
             for value in [0, 1, 0x7f, 0xff, bytes[place] ^ 1, bytes[place] ^ 0x80] {
                 let mut changed = bytes.clone();
                 changed[place] = value;
-                if let Ok(Decoded::Single(mut scores)) = decode(&mut changed.as_slice()) {
+                if let Ok(AnyScores::Single(mut scores)) = decode(&mut changed.as_slice()) {
                     let Ok(found) = metrics(&mut scores, &request) else { continue };
                     assert!((0.0..=1.0).contains(&found.auroc));
                 }

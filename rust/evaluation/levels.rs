@@ -1,6 +1,6 @@
 //! What of one image lies above each of some thresholds: for resampling images, which needs them apart.
 
-use super::scores::{Map, inspected_regions};
+use super::scores::{AnomalyMap, inspected_regions};
 use super::sorted::key::Score;
 use crate::error::Error;
 
@@ -19,7 +19,7 @@ pub struct Levels {
 ///
 /// # Errors
 /// If slices differ in length, or a score that is not left out is NaN or infinite.
-pub fn count<S: Score>(map: Map<'_, S>, thresholds: &[f64]) -> Result<Levels, Error> {
+pub fn count<S: Score>(map: AnomalyMap<'_, S>, thresholds: &[f64]) -> Result<Levels, Error> {
     let found = inspected_regions(map)?;
     let mut areas = vec![0_u32; found.count];
     found.runs.iter().for_each(|run| areas[run.region as usize] += run.end - run.start);
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn pixels_count_up_to_their_score() {
         let scores = [0.5_f32, 1.0, 2.0, 3.0, 2.0, 9.0];
-        let map = Map {
+        let map = AnomalyMap {
             scores: &scores,
             mask: &[0, 1, 1, 0, 1, 0],
             ignore: Some(&[0, 0, 0, 0, 0, 1]),

@@ -3,6 +3,7 @@
 mod coverage;
 mod curves;
 pub mod encoding;
+pub mod gathered;
 mod groups;
 pub mod levels;
 pub mod scores;

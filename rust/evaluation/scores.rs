@@ -12,7 +12,7 @@ use crate::regions::{Connectivity, Regions, find};
 
 /// One connected region of the ground truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Region {
+pub struct TruthRegion {
     /// Number of its image.
     pub image: u32,
     /// Pixels.
@@ -23,7 +23,7 @@ pub struct Region {
 
 /// One image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Image {
+pub struct ImageScore {
     /// Its score, or NaN if nothing of it is inspected.
     pub score: f64,
     /// Whether an inspected pixel of it is a defect.
@@ -32,7 +32,7 @@ pub struct Image {
 
 /// One image to add; pixels where `ignore` is not 0 are left out of everything.
 #[derive(Debug, Clone, Copy)]
-pub struct Map<'a, S> {
+pub struct AnomalyMap<'a, S> {
     /// Scores, row by row.
     pub scores: &'a [S],
     /// Not 0 is defect.
@@ -53,9 +53,9 @@ pub struct Scores<S: Score> {
     /// Pixels with defect, and the region each lies in.
     pub positives: Pile<S::Key, u32>,
     /// Regions, image by image, in the order of their first pixels.
-    pub regions: Vec<Region>,
+    pub regions: Vec<TruthRegion>,
     /// Images.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageScore>,
     /// Share of an image's pixels whose mean is its score; of 0 the highest pixel alone.
     pub top: f64,
 }
@@ -77,13 +77,14 @@ impl<S: Score> Scores<S> {
     /// # Errors
     /// If slices differ in length, a score that is not left out is NaN or infinite, or there are too many images or
     /// regions; nothing is added then.
-    pub fn add(&mut self, map: Map<'_, S>) -> Result<(), Error> {
+    pub fn add(&mut self, map: AnomalyMap<'_, S>) -> Result<(), Error> {
         let found = inspected_regions(map)?;
-        let Map { scores, width, .. } = map;
+        let AnomalyMap { scores, width, .. } = map;
         let first = self.regions.len();
         check_count("regions", first + found.count)?;
         check_count("images", self.images.len() + 1)?;
-        let region = Region { image: self.images.len() as u32, area: 0, bounds: [u32::MAX, u32::MAX, 0, 0] };
+        let region =
+            TruthRegion { image: self.images.len() as u32, area: 0, bounds: [u32::MAX, u32::MAX, 0, 0] };
         self.regions.resize(first + found.count, region);
         found.each_stretch(width, scores.len(), |stretch, run| match run {
             None => self.add_negatives(map, stretch),
@@ -97,14 +98,14 @@ impl<S: Score> Scores<S> {
                     [top.min(run.row), left.min(run.start), bottom.max(run.row + 1), right.max(run.end)];
             }
         });
-        self.images.push(Image { score: self.image_score(map), defective: found.count > 0 });
+        self.images.push(ImageScore { score: self.image_score(map), defective: found.count > 0 });
         self.negatives.settle_full_blocks();
         self.positives.settle_full_blocks();
         Ok(())
     }
 
     /// Adds pixels that are no defects, unless they are left out.
-    fn add_negatives(&mut self, map: Map<'_, S>, pixels: Range<usize>) {
+    fn add_negatives(&mut self, map: AnomalyMap<'_, S>, pixels: Range<usize>) {
         let scores = map.scores[pixels.clone()].iter();
         match map.ignore {
             None => self.negatives.extend(scores.map(|score| score.key()), ()),
@@ -115,7 +116,7 @@ impl<S: Score> Scores<S> {
         }
     }
 
-    fn image_score(&self, map: Map<'_, S>) -> f64 {
+    fn image_score(&self, map: AnomalyMap<'_, S>) -> f64 {
         let inspected = |(index, score): (usize, &S)| {
             map.ignore.is_none_or(|ignore| ignore[index] == 0).then(|| score.value())
         };
@@ -149,8 +150,9 @@ impl<S: Score> Scores<S> {
         let (regions, images) = (self.regions.len() as u32, self.images.len() as u32);
         self.negatives.merge(&other.negatives, 0);
         self.positives.merge(&other.positives, regions);
-        self.regions
-            .extend(other.regions.iter().map(|region| Region { image: region.image + images, ..*region }));
+        self.regions.extend(
+            other.regions.iter().map(|region| TruthRegion { image: region.image + images, ..*region }),
+        );
         self.images.extend_from_slice(&other.images);
         self.negatives.settle_full_blocks();
         self.positives.settle_full_blocks();
@@ -176,8 +178,8 @@ impl<S: Score> Scores<S> {
 ///
 /// # Errors
 /// If slices differ in length, or a score that is not left out is NaN or infinite.
-pub fn inspected_regions<S: Score>(map: Map<'_, S>) -> Result<Regions, Error> {
-    let Map { scores, mask, ignore, height, width } = map;
+pub fn inspected_regions<S: Score>(map: AnomalyMap<'_, S>) -> Result<Regions, Error> {
+    let AnomalyMap { scores, mask, ignore, height, width } = map;
     let len = height.saturating_mul(width);
     check_len("scores", len, scores.len())?;
     check_len("mask", len, mask.len())?;
@@ -207,7 +209,7 @@ fn highest(one: f64, other: f64) -> f64 {
     if other > one { other } else { one }
 }
 
-fn check_finite<S: Score>(map: Map<'_, S>) -> Result<(), Error> {
+fn check_finite<S: Score>(map: AnomalyMap<'_, S>) -> Result<(), Error> {
     let all = |part: &[S]| part.iter().fold(true, |sound, score| sound & score.is_finite());
     // Whole rows first, without a branch a pixel.
     for (row, line) in map.scores.chunks(map.width.max(1)).enumerate() {
@@ -234,8 +236,13 @@ fn check_count(what: &str, count: usize) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn map<'a>(scores: &'a [f32], mask: &'a [u8], ignore: Option<&'a [u8]>, width: usize) -> Map<'a, f32> {
-        Map { scores, mask, ignore, height: scores.len() / width, width }
+    fn map<'a>(
+        scores: &'a [f32],
+        mask: &'a [u8],
+        ignore: Option<&'a [u8]>,
+        width: usize,
+    ) -> AnomalyMap<'a, f32> {
+        AnomalyMap { scores, mask, ignore, height: scores.len() / width, width }
     }
 
     #[test]
@@ -247,7 +254,7 @@ mod tests {
         assert_eq!(areas, [(0, 1), (1, 3)]);
         assert_eq!(scores.regions[1].bounds, [0, 0, 2, 2]);
         assert_eq!((scores.negatives.len(), scores.positives.len()), (3, 4));
-        assert_eq!(scores.images[1], Image { score: 9.0, defective: true });
+        assert_eq!(scores.images[1], ImageScore { score: 9.0, defective: true });
     }
 
     #[test]

@@ -16,9 +16,17 @@ pub struct Request {
     pub fpr_limits: Vec<f64>,
     /// Quantiles over regions, each in [0, 1].
     pub quantiles: Vec<f64>,
-    /// False positive rates at which regions' overlap is taken, ascending, each in [0, 1], and whether that of every
-    /// single region is wanted.
-    pub overlap_fprs: Vec<(f64, bool)>,
+    /// Rates at which the regions' overlap is taken, ascending.
+    pub overlap_rates: Vec<OverlapRate>,
+}
+
+/// A rate at which the regions' overlap is taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OverlapRate {
+    /// False positive rate in [0, 1].
+    pub fpr: f64,
+    /// Whether the overlap of each region is wanted besides its quantiles over the regions.
+    pub each_region: bool,
 }
 
 /// What comes back.
@@ -30,8 +38,10 @@ pub struct Metrics {
     pub average_precision: f64,
     /// Area under PRO, divided by its limit, for each limit.
     pub aupros: Vec<f64>,
-    /// Highest F1 of the pixels, and the score from which on it is reached.
-    pub best_f1: [f64; 2],
+    /// Highest F1 of the pixels.
+    pub best_f1: f64,
+    /// Score from which on a pixel counts as detected where F1 is highest.
+    pub best_f1_threshold: f64,
     /// Quantiles of the regions' covered share: one row for each rate.
     pub overlap: Vec<Vec<f64>>,
     /// Lowest score whose false positive rate is at most each rate; infinite where even the highest exceeds it.
@@ -125,7 +135,7 @@ impl<'a, K: Key> Sweep<'a, K> {
             pixels,
             negatives,
             positives,
-            allowed: request.overlap_fprs.iter().map(|&(rate, _)| allowed(rate, negatives)).collect(),
+            allowed: request.overlap_rates.iter().map(|rate| allowed(rate.fpr, negatives)).collect(),
             fp: 0,
             tp: 0,
             last: [None; 2],
@@ -262,7 +272,8 @@ impl<'a, K: Key> Sweep<'a, K> {
             auroc,
             region_aurocs,
             average_precision: self.precision_recall.area(),
-            best_f1: [self.best.0 as f64 / self.best.1 as f64, self.best.2.map_or(f64::INFINITY, K::score)],
+            best_f1: self.best.0 as f64 / self.best.1 as f64,
+            best_f1_threshold: self.best.2.map_or(f64::INFINITY, K::score),
             roc: self.roc.finish(),
             pro: self.pro.finish(),
             precision_recall: self.precision_recall.finish(),
@@ -279,7 +290,7 @@ impl<'a, K: Key> Sweep<'a, K> {
     }
 
     fn take_overlap(&mut self) {
-        if self.request.overlap_fprs[self.found.overlap.len()].1 {
+        if self.request.overlap_rates[self.found.overlap.len()].each_region {
             self.found.region_overlap.push(self.coverage.shares());
         }
         self.found.overlap.push(self.coverage.quantiles(&self.request.quantiles));
@@ -309,17 +320,17 @@ fn allowed(rate: f64, negatives: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scores::Map;
+    use super::super::scores::AnomalyMap;
     use super::*;
 
     fn request(limit: f64) -> Request {
-        let overlap_fprs = [0.0, 0.5, 1.0].map(|rate| (rate, true)).to_vec();
-        Request { fpr_limits: vec![limit], quantiles: vec![0.5], overlap_fprs }
+        let overlap_rates = [0.0, 0.5, 1.0].map(|fpr| OverlapRate { fpr, each_region: true }).to_vec();
+        Request { fpr_limits: vec![limit], quantiles: vec![0.5], overlap_rates }
     }
 
     fn found(map: &[f32], mask: &[u8], width: usize, limit: f64) -> Result<Metrics, Error> {
         let mut scores = Scores::new(0.0);
-        scores.add(Map { scores: map, mask, ignore: None, height: map.len() / width, width })?;
+        scores.add(AnomalyMap { scores: map, mask, ignore: None, height: map.len() / width, width })?;
         metrics(&mut scores, &request(limit))
     }
 
@@ -335,7 +346,7 @@ mod tests {
         assert_eq!(found.thresholds, [0.875, 0.875, 0.0]);
         assert_eq!(found.auroc, 0.75);
         assert_eq!(found.region_aurocs, [0.75]);
-        assert_eq!(found.best_f1, [2.0 / 3.0, 0.875]);
+        assert_eq!((found.best_f1, found.best_f1_threshold), (2.0 / 3.0, 0.875));
         assert_eq!(found.roc, [[0.0, 0.0], [0.0, 0.5], [1.0, 1.0]]);
     }
 

@@ -21,7 +21,7 @@ pub enum Pixels<'a> {
 
 /// One image among several that crops are taken from.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub struct CropSource<'a> {
     /// Pixels.
     pub pixels: Pixels<'a>,
     /// Their shape.
@@ -53,7 +53,7 @@ pub struct CropBox {
 /// If an image's slice does not fit its shape, channels differ, a box is empty or does not lie in its image, a turn is
 /// not in 0..8, or `out` or `turns` has another length.
 pub fn gather(
-    sources: &[Source<'_>],
+    sources: &[CropSource<'_>],
     boxes: &[CropBox],
     turns: Option<&[u8]>,
     channels: usize,
@@ -80,7 +80,7 @@ pub fn gather(
     Ok(())
 }
 
-fn fill(source: &Source<'_>, crop: &CropBox, side: usize, patch: &mut [f32]) {
+fn fill(source: &CropSource<'_>, crop: &CropBox, side: usize, patch: &mut [f32]) {
     match source.pixels {
         Pixels::U8(pixels) => fill_from(pixels, source.shape, crop, side, patch),
         Pixels::U16(pixels) => fill_from(pixels, source.shape, crop, side, patch),
@@ -170,7 +170,7 @@ fn resample<T: Pixel>(pixels: &[T], shape: ImageShape, crop: &CropBox, side: usi
     }
 }
 
-fn check_sources(sources: &[Source<'_>], channels: usize) -> Result<(), Error> {
+fn check_sources(sources: &[CropSource<'_>], channels: usize) -> Result<(), Error> {
     for source in sources {
         let found = match source.pixels {
             Pixels::U8(pixels) => pixels.len(),
@@ -189,7 +189,7 @@ fn check_sources(sources: &[Source<'_>], channels: usize) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_box(sources: &[Source<'_>], crop: &CropBox) -> Result<(), Error> {
+fn check_box(sources: &[CropSource<'_>], crop: &CropBox) -> Result<(), Error> {
     let Some(source) = sources.get(crop.image) else {
         return Err(Error::Value(format!("box names image {} of {}", crop.image, sources.len())));
     };
@@ -217,7 +217,7 @@ mod tests {
         let mut out = [f32::NAN; 9];
         let crop = CropBox { image: 0, top: 2.0, left: 3.0, height: 3.0, width: 3.0 };
         assert_eq!(
-            gather(&[Source { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 3, &mut out),
+            gather(&[CropSource { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 3, &mut out),
             Ok(())
         );
         assert_eq!(out, [225., 256., 289., 441., 484., 529., 729., 784., 841.]);
@@ -234,7 +234,7 @@ mod tests {
         let crop = CropBox { image: 0, top: 1.25, left: 1.5, height: 5.0, width: 6.0 };
         let mut out = [f32::NAN; 16];
         assert_eq!(
-            gather(&[Source { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 4, &mut out),
+            gather(&[CropSource { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 4, &mut out),
             Ok(())
         );
         for (place, value) in out.iter().enumerate() {
@@ -247,8 +247,10 @@ mod tests {
     #[test]
     fn boxes_outside_are_refused() {
         let pixels = [0.0; 16];
-        let sources =
-            [Source { pixels: Pixels::F32(&pixels), shape: ImageShape { height: 4, width: 4, channels: 1 } }];
+        let sources = [CropSource {
+            pixels: Pixels::F32(&pixels),
+            shape: ImageShape { height: 4, width: 4, channels: 1 },
+        }];
         let mut out = [0.0; 4];
         let good = CropBox { image: 0, top: 0.0, left: 0.5, height: 4.0, width: 3.5 };
         assert!(gather(&sources, &[good], None, 1, 2, &mut out).is_ok());
@@ -270,7 +272,7 @@ mod tests {
         let crop = CropBox { image: 0, top: 0.0, left: 0.0, height: 2.0, width: 2.0 };
         let turns = [0, 1, 2, 3, 4, 5, 6, 7];
         let mut out = [f32::NAN; 32];
-        let sources = [Source { pixels: Pixels::U8(&pixels), shape }];
+        let sources = [CropSource { pixels: Pixels::U8(&pixels), shape }];
         assert_eq!(gather(&sources, &[crop; 8], Some(&turns), 1, 2, &mut out), Ok(()));
         let tenths: Vec<u8> = out.iter().map(|value| (value * 5.0).round() as u8).collect();
         let want = [

@@ -1,9 +1,6 @@
-//! Gathered scores and their metrics.
+//! Gathered scores, their metrics, and the counts of one image.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
@@ -12,169 +9,160 @@ use numpy::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::error::Error;
-use crate::evaluation::encoding::{Decoded, decode, encode};
+use super::arrays::MapArray;
+use crate::evaluation::gathered::{AnyMap, Gathered};
 use crate::evaluation::levels;
-use crate::evaluation::scores::{self as evaluation, Scores};
-use crate::evaluation::sweep::{Request, metrics};
+use crate::evaluation::scores::AnomalyMap;
+use crate::evaluation::sweep::{OverlapRate, Request};
 
-/// Scores of a float32 or float64 map (H, W).
-#[derive(FromPyObject)]
-pub enum Map<'py> {
-    Single(PyReadonlyArray2<'py, f32>),
-    Double(PyReadonlyArray2<'py, f64>),
-}
-
-enum AnyScores {
-    Single(Scores<f32>),
-    Double(Scores<f64>),
-}
-
-/// Does the same with scores of either type.
-macro_rules! either {
-    ($any:expr, $scores:ident => $body:expr) => {
-        match $any {
-            AnyScores::Single($scores) => $body,
-            AnyScores::Double($scores) => $body,
-        }
-    };
-}
-
-/// Scores of many images, gathered for exact metrics; sorted ones go to a file once they take more than `limit` bytes.
+/// Scores of many images, gathered for exact metrics.
 #[pyclass]
-pub struct GatheredScores {
-    scores: AnyScores,
-    limit: Option<usize>,
-    file: Option<Storage>,
+pub struct GatheredScores(Gathered);
+
+/// Score and ground truth of each image.
+#[pyclass(frozen, get_all)]
+pub struct GatheredImages {
+    /// (I,) float64, NaN where nothing is inspected.
+    scores: Py<PyArray1<f64>>,
+    /// (I,) bool.
+    is_defective: Py<PyArray1<bool>>,
 }
 
-/// A temporary file, and what is written of it.
-struct Storage {
-    file: Arc<File>,
-    end: u64,
-    /// The one that writes there: a process forked from it reads what is there, and writes to a file of its own.
-    process: u32,
+/// Image, area and box of each ground-truth region.
+#[pyclass(frozen, get_all)]
+pub struct GatheredRegions {
+    /// (R,) int64.
+    images: Py<PyArray1<i64>>,
+    /// (R,) int64, pixels.
+    areas: Py<PyArray1<i64>>,
+    /// (R, 4) int64: top, left, bottom, right; half-open.
+    boxes: Py<PyArray2<i64>>,
 }
 
-impl GatheredScores {
-    fn keep_limit(&mut self) -> Result<(), Error> {
-        let held = either!(&self.scores, scores => scores.bytes());
-        if self.limit.is_none_or(|limit| held <= limit) {
-            return Ok(());
-        }
-        let process = std::process::id();
-        let Storage { file, end, .. } = match &mut self.file {
-            Some(storage) if storage.process == process => storage,
-            other => {
-                let file = tempfile::tempfile()
-                    .map_err(|error| Error::File(format!("no temporary file can be made: {error}")))?;
-                other.insert(Storage { file: Arc::new(file), end: 0, process })
-            }
-        };
-        either!(&mut self.scores, scores => scores.spill(file, end))
-    }
+/// Counts of one image at or above each threshold, (T,) each.
+#[pyclass(frozen, get_all)]
+pub struct LevelCounts {
+    /// Pixels without defect, uint64.
+    false_positives: Py<PyArray1<u64>>,
+    /// Pixels with defect, uint64.
+    true_positives: Py<PyArray1<u64>>,
+    /// Sum of the regions' covered shares, float64.
+    overlap: Py<PyArray1<f64>>,
 }
 
 #[pymethods]
 impl GatheredScores {
     #[new]
-    fn new(double: bool, top: f64, limit: Option<usize>) -> Self {
-        let scores =
-            if double { AnyScores::Double(Scores::new(top)) } else { AnyScores::Single(Scores::new(top)) };
-        Self { scores, limit, file: None }
+    #[pyo3(signature = (*, double, image_top, memory_limit))]
+    fn new(double: bool, image_top: f64, memory_limit: Option<usize>) -> Self {
+        Self(Gathered::new(double, image_top, memory_limit))
     }
 
-    /// Adds a map and its mask; float32 or float64 as this was made for.
+    /// Adds a map and its mask; the map has the type that this object was made for.
     fn add(
         &mut self,
         py: Python<'_>,
-        map: Map<'_>,
+        map: MapArray<'_>,
         mask: PyReadonlyArray2<'_, u8>,
         ignore: Option<PyReadonlyArray2<'_, u8>>,
     ) -> PyResult<()> {
-        let (height, width) = (mask.shape()[0], mask.shape()[1]);
-        let mask = mask.as_slice()?;
-        let ignore = ignore.as_ref().map(|ignore| ignore.as_slice()).transpose()?;
-        macro_rules! add {
-            ($scores:expr, $map:expr) => {{
-                let scores = $map.as_slice()?;
-                py.detach(|| $scores.add(evaluation::Map { scores, mask, ignore, height, width }))?
-            }};
-        }
-        match (&mut self.scores, &map) {
-            (AnyScores::Single(scores), Map::Single(map)) => add!(scores, map),
-            (AnyScores::Double(scores), Map::Double(map)) => add!(scores, map),
-            _ => return Err(Error::Value("maps must all be float64, or all of smaller types".into()).into()),
-        }
-        py.detach(|| self.keep_limit())?;
-        Ok(())
+        let map = any_map(&map, &mask, ignore.as_ref())?;
+        Ok(py.detach(|| self.0.add(map))?)
     }
 
     /// Adds all images of others behind these.
     fn merge(&mut self, py: Python<'_>, other: PyRef<'_, Self>) -> PyResult<()> {
-        match (&mut self.scores, &other.scores) {
-            (AnyScores::Single(scores), AnyScores::Single(other)) => scores.merge(other)?,
-            (AnyScores::Double(scores), AnyScores::Double(other)) => scores.merge(other)?,
-            _ => return Err(Error::Value("maps must all be float64, or all of smaller types".into()).into()),
-        }
-        py.detach(|| self.keep_limit())?;
-        Ok(())
+        self.0.merge(&other.0)?;
+        Ok(py.detach(|| self.0.keep_limit())?)
     }
 
     /// Whether the scores are float64.
+    #[getter]
     fn double(&self) -> bool {
-        matches!(self.scores, AnyScores::Double(_))
+        self.0.is_double()
     }
 
     /// Share of an image's pixels whose mean is its score.
+    #[getter]
     fn image_top(&self) -> f64 {
-        either!(&self.scores, scores => scores.top)
+        self.0.image_top()
     }
 
-    /// Pixels without defect, pixels with defect, regions, images, bytes of scores in memory.
-    fn counts(&self) -> [usize; 5] {
-        either!(&self.scores, scores => [
-            scores.negatives.len(), scores.positives.len(), scores.regions.len(), scores.images.len(), scores.bytes(),
-        ])
+    /// Images.
+    #[getter]
+    fn n_images(&self) -> usize {
+        self.0.images().len()
     }
 
-    /// Score (I,) and whether it is defective (I,) of each image.
-    #[allow(clippy::type_complexity)]
-    fn images<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<bool>>) {
-        let (scores, defective): (Vec<f64>, Vec<bool>) = either!(&self.scores, scores => {
-            scores.images.iter().map(|image| (image.score, image.defective)).unzip()
-        });
-        (scores.into_pyarray(py), defective.into_pyarray(py))
+    /// Ground-truth regions.
+    #[getter]
+    fn n_regions(&self) -> usize {
+        self.0.regions().len()
     }
 
-    /// Image, area, top, left, bottom and right of each region, (R, 6).
-    fn regions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let numbers: Vec<i64> = either!(&self.scores, scores => {
-            let regions = scores.regions.iter();
-            regions.flat_map(|region| {
-                let [top, left, bottom, right] = region.bounds;
-                [region.image, region.area, top, left, bottom, right].map(i64::from)
-            }).collect()
-        });
-        let rows = numbers.len() / 6;
-        numbers.into_pyarray(py).reshape([rows, 6])
+    /// Inspected pixels without defect.
+    #[getter]
+    fn n_negatives(&self) -> usize {
+        self.0.negative_count()
     }
 
-    /// All metrics by name; limits and rates (with whether every region's overlap is wanted) ascending.
+    /// Inspected pixels with defect.
+    #[getter]
+    fn n_positives(&self) -> usize {
+        self.0.positive_count()
+    }
+
+    /// Bytes of scores in memory.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.bytes_in_memory()
+    }
+
+    /// Score and ground truth of each image.
+    fn images(&self, py: Python<'_>) -> GatheredImages {
+        let (scores, defective): (Vec<f64>, Vec<bool>) =
+            self.0.images().iter().map(|image| (image.score, image.defective)).unzip();
+        GatheredImages {
+            scores: scores.into_pyarray(py).unbind(),
+            is_defective: defective.into_pyarray(py).unbind(),
+        }
+    }
+
+    /// Image, area and box of each region.
+    fn regions(&self, py: Python<'_>) -> PyResult<GatheredRegions> {
+        let regions = self.0.regions();
+        let images: Vec<i64> = regions.iter().map(|region| region.image.into()).collect();
+        let areas: Vec<i64> = regions.iter().map(|region| region.area.into()).collect();
+        let boxes: Vec<i64> = regions.iter().flat_map(|region| region.bounds.map(i64::from)).collect();
+        Ok(GatheredRegions {
+            images: images.into_pyarray(py).unbind(),
+            areas: areas.into_pyarray(py).unbind(),
+            boxes: boxes.into_pyarray(py).reshape([regions.len(), 4])?.unbind(),
+        })
+    }
+
+    /// All metrics by name. Limits and rates ascend; the overlap of every single region is given at those rates that
+    /// are among `region_overlap_fprs`, too.
+    #[pyo3(signature = (*, fpr_limits, quantiles, overlap_fprs, region_overlap_fprs))]
     fn metrics<'py>(
         &mut self,
         py: Python<'py>,
         fpr_limits: Vec<f64>,
         quantiles: Vec<f64>,
-        overlap_fprs: Vec<(f64, bool)>,
+        overlap_fprs: Vec<f64>,
+        region_overlap_fprs: Vec<f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let request = Request { fpr_limits, quantiles, overlap_fprs };
-        let found = py.detach(|| either!(&mut self.scores, scores => metrics(scores, &request)))?;
+        let rates = overlap_fprs.into_iter();
+        let overlap_rates =
+            rates.map(|fpr| OverlapRate { fpr, each_region: region_overlap_fprs.contains(&fpr) }).collect();
+        let request = Request { fpr_limits, quantiles, overlap_rates };
+        let found = py.detach(|| self.0.metrics(&request))?;
         let names = PyDict::new(py);
         names.set_item("auroc", found.auroc)?;
         names.set_item("average_precision", found.average_precision)?;
         names.set_item("aupros", found.aupros)?;
         names.set_item("best_f1", found.best_f1)?;
+        names.set_item("best_f1_threshold", found.best_f1_threshold)?;
         names.set_item("overlap", PyArray2::from_vec2(py, &found.overlap)?)?;
         names.set_item("thresholds", found.thresholds)?;
         names.set_item("region_aurocs", found.region_aurocs.into_pyarray(py))?;
@@ -192,71 +180,65 @@ impl GatheredScores {
     /// The scores as bytes.
     fn encoded<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut bytes = Vec::new();
-        py.detach(|| either!(&mut self.scores, scores => encode(scores, &mut bytes)))?;
+        py.detach(|| self.0.write(&mut bytes))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// Writes the scores to a file and makes it durable.
     fn save(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let file = File::create(path)?;
-        let mut file = BufWriter::new(file);
-        py.detach(|| either!(&mut self.scores, scores => encode(scores, &mut file)))?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(())
+        Ok(py.detach(|| self.0.save(&path))?)
     }
 
     /// Reads scores from bytes.
     #[staticmethod]
-    fn from_bytes(py: Python<'_>, bytes: &[u8], limit: Option<usize>) -> PyResult<Self> {
-        py.detach(|| Self::read(&mut &bytes[..], limit)).map_err(Into::into)
+    #[pyo3(signature = (bytes, *, memory_limit))]
+    fn from_bytes(py: Python<'_>, bytes: &[u8], memory_limit: Option<usize>) -> PyResult<Self> {
+        Ok(Self(py.detach(|| Gathered::read(&mut &bytes[..], memory_limit))?))
     }
 
     /// Reads scores from a file.
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf, limit: Option<usize>) -> PyResult<Self> {
-        let mut file = BufReader::new(File::open(path)?);
-        py.detach(|| Self::read(&mut file, limit)).map_err(Into::into)
+    #[pyo3(signature = (path, *, memory_limit))]
+    fn load(py: Python<'_>, path: PathBuf, memory_limit: Option<usize>) -> PyResult<Self> {
+        Ok(Self(py.detach(|| Gathered::load(&path, memory_limit))?))
     }
 }
 
-impl GatheredScores {
-    fn read(input: &mut impl Read, limit: Option<usize>) -> Result<Self, Error> {
-        let scores = match decode(input)? {
-            Decoded::Single(scores) => AnyScores::Single(scores),
-            Decoded::Double(scores) => AnyScores::Double(scores),
-        };
-        let mut gathered = Self { scores, limit, file: None };
-        gathered.keep_limit()?;
-        Ok(gathered)
-    }
-}
-
-/// Pixels without and with defect, and sum of the covered shares, (T,) each, at or above thresholds, ascending.
+/// Counts of one image at or above thresholds, ascending.
 #[pyfunction]
-#[allow(clippy::type_complexity)]
 pub fn count_levels<'py>(
     py: Python<'py>,
-    map: Map<'py>,
+    map: MapArray<'py>,
     mask: PyReadonlyArray2<'py, u8>,
     ignore: Option<PyReadonlyArray2<'py, u8>>,
     thresholds: PyReadonlyArray1<'py, f64>,
-) -> PyResult<(Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<LevelCounts> {
+    let (map, thresholds) = (any_map(&map, &mask, ignore.as_ref())?, thresholds.as_slice()?);
+    let found = py.detach(|| match map {
+        AnyMap::Single(map) => levels::count(map, thresholds),
+        AnyMap::Double(map) => levels::count(map, thresholds),
+    })?;
+    Ok(LevelCounts {
+        false_positives: found.false_positives.into_pyarray(py).unbind(),
+        true_positives: found.true_positives.into_pyarray(py).unbind(),
+        overlap: found.overlap.into_pyarray(py).unbind(),
+    })
+}
+
+/// Borrows a map with its mask and, if there are any, the pixels left out.
+fn any_map<'a>(
+    map: &'a MapArray<'_>,
+    mask: &'a PyReadonlyArray2<'_, u8>,
+    ignore: Option<&'a PyReadonlyArray2<'_, u8>>,
+) -> PyResult<AnyMap<'a>> {
     let (height, width) = (mask.shape()[0], mask.shape()[1]);
-    let (mask, thresholds) = (mask.as_slice()?, thresholds.as_slice()?);
-    let ignore = ignore.as_ref().map(|ignore| ignore.as_slice()).transpose()?;
-    macro_rules! count {
-        ($map:expr) => {{
-            let scores = $map.as_slice()?;
-            py.detach(|| levels::count(evaluation::Map { scores, mask, ignore, height, width }, thresholds))?
-        }};
-    }
-    let found = match &map {
-        Map::Single(map) => count!(map),
-        Map::Double(map) => count!(map),
-    };
-    Ok((
-        found.false_positives.into_pyarray(py),
-        found.true_positives.into_pyarray(py),
-        found.overlap.into_pyarray(py),
-    ))
+    let (mask, ignore) = (mask.as_slice()?, ignore.map(|ignore| ignore.as_slice()).transpose()?);
+    Ok(match map {
+        MapArray::Single(map) => {
+            AnyMap::Single(AnomalyMap { scores: map.as_slice()?, mask, ignore, height, width })
+        }
+        MapArray::Double(map) => {
+            AnyMap::Double(AnomalyMap { scores: map.as_slice()?, mask, ignore, height, width })
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! The only folder that knows Python: arrays to slices, core call without the GIL, errors to Python's.
 
+mod arrays;
 mod evaluation;
 mod patches;
 mod regions;
@@ -22,7 +23,11 @@ impl From<Error> for PyErr {
 /// Numerical core of ssimae; `ssimae` itself is the public interface.
 #[pymodule]
 fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<evaluation::GatheredImages>()?;
+    module.add_class::<evaluation::GatheredRegions>()?;
     module.add_class::<evaluation::GatheredScores>()?;
+    module.add_class::<evaluation::LevelCounts>()?;
+    module.add_class::<regions::RegionMeasures>()?;
     module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
     module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;

@@ -2,45 +2,18 @@
 
 use std::ops::Range;
 
-use numpy::ndarray::Dimension;
 use numpy::{
-    Element, IntoPyArray, PyArray, PyArray2, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray,
-    PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray2, PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyReadonlyArray3, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 
+use super::arrays::{BorrowedImage, ImageArray, image_shape, readable, writable};
 use crate::error::Error;
-use crate::patches::crops::{self, CropBox, Pixels, Source};
+use crate::patches::crops::{self, CropBox};
 use crate::patches::extract::{self, Grid, ImageShape};
 use crate::patches::stains::{self, Stain};
 use crate::patches::stitch;
-
-/// An image (H, W, C) of one of the pixel types that patches are cut from.
-#[derive(FromPyObject)]
-pub enum Image<'py> {
-    U8(Bound<'py, PyArray3<u8>>),
-    U16(Bound<'py, PyArray3<u16>>),
-    F32(Bound<'py, PyArray3<f32>>),
-    F64(Bound<'py, PyArray3<f64>>),
-}
-
-/// Borrows an array to read; of an array that is being written this is an error, where taking it as argument panics.
-fn readable<'py, T: Element, D: Dimension>(
-    array: &Bound<'py, PyArray<T, D>>,
-) -> Result<PyReadonlyArray<'py, T, D>, Error> {
-    array.try_readonly().map_err(|_| Error::Value("an array that is read is being written".into()))
-}
-
-/// Borrows an array to write.
-fn writable<'py, T: Element, D: Dimension>(
-    array: &Bound<'py, PyArray<T, D>>,
-) -> Result<PyReadwriteArray<'py, T, D>, Error> {
-    array.try_readwrite().map_err(|_| Error::Value("`out` is read-only or shared with what is read".into()))
-}
-
-fn shape_of(shape: &[usize]) -> ImageShape {
-    ImageShape { height: shape[0], width: shape[1], channels: shape[2] }
-}
 
 /// Number, channels and side of patches (P, C, h, h).
 fn patches_of(shape: &[usize]) -> Result<[usize; 3], Error> {
@@ -88,7 +61,7 @@ pub fn count_patches(height: usize, width: usize, patch_size: usize, stride: usi
 #[pyfunction]
 pub fn extract_patches(
     py: Python<'_>,
-    image: Image<'_>,
+    image: ImageArray<'_>,
     stride: usize,
     first: usize,
     out: &Bound<'_, PyArray4<f32>>,
@@ -99,54 +72,25 @@ pub fn extract_patches(
     macro_rules! extract {
         ($image:expr) => {{
             let image = readable(&$image)?;
-            let (grid, range) = laid(shape_of(image.shape()), &shape, stride, first)?;
+            let (grid, range) = laid(image_shape(image.shape()), &shape, stride, first)?;
             let pixels = image.as_slice()?;
             py.detach(|| extract::extract(pixels, grid, range, out))?
         }};
     }
     match image {
-        Image::U8(image) => extract!(image),
-        Image::U16(image) => extract!(image),
-        Image::F32(image) => extract!(image),
-        Image::F64(image) => extract!(image),
+        ImageArray::U8(image) => extract!(image),
+        ImageArray::U16(image) => extract!(image),
+        ImageArray::F32(image) => extract!(image),
+        ImageArray::F64(image) => extract!(image),
     }
     Ok(())
-}
-
-/// An image (H, W, C) borrowed to read.
-enum BorrowedImage<'py> {
-    U8(PyReadonlyArray3<'py, u8>),
-    U16(PyReadonlyArray3<'py, u16>),
-    F32(PyReadonlyArray3<'py, f32>),
-    F64(PyReadonlyArray3<'py, f64>),
-}
-
-impl<'py> BorrowedImage<'py> {
-    fn new(image: &Image<'py>) -> Result<Self, Error> {
-        Ok(match image {
-            Image::U8(image) => Self::U8(readable(image)?),
-            Image::U16(image) => Self::U16(readable(image)?),
-            Image::F32(image) => Self::F32(readable(image)?),
-            Image::F64(image) => Self::F64(readable(image)?),
-        })
-    }
-
-    fn source(&self) -> PyResult<Source<'_>> {
-        let (pixels, shape) = match self {
-            Self::U8(image) => (Pixels::U8(image.as_slice()?), image.shape()),
-            Self::U16(image) => (Pixels::U16(image.as_slice()?), image.shape()),
-            Self::F32(image) => (Pixels::F32(image.as_slice()?), image.shape()),
-            Self::F64(image) => (Pixels::F64(image.as_slice()?), image.shape()),
-        };
-        Ok(Source { pixels, shape: shape_of(shape) })
-    }
 }
 
 /// Crops at boxes (N, 5) of images (H, W, C) into `out` (N, C, h, w), turned by `turns` (N,).
 #[pyfunction]
 pub fn gather_crops(
     py: Python<'_>,
-    images: Vec<Image<'_>>,
+    images: Vec<ImageArray<'_>>,
     boxes: PyReadonlyArray2<'_, f64>,
     turns: Option<PyReadonlyArray1<'_, u8>>,
     out: &Bound<'_, PyArray4<f32>>,
@@ -186,7 +130,7 @@ pub fn stitch_patches(
     image: &Bound<'_, PyArray3<f32>>,
 ) -> PyResult<()> {
     let (patches, mut image) = (readable(patches)?, writable(image)?);
-    let (grid, range) = laid(shape_of(image.shape()), patches.shape(), stride, first)?;
+    let (grid, range) = laid(image_shape(image.shape()), patches.shape(), stride, first)?;
     let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
     py.detach(|| stitch::stitch(patches, grid, range, image))?;
     Ok(())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from ssimae import _rust
+from ssimae._rust import GatheredScores
 from ssimae.atomic import replacing
 from ssimae.evaluation.arrays import as_flags, as_scores
 from ssimae.evaluation.result import Evaluation, ImageScores, RegionScores
@@ -57,28 +57,27 @@ class Evaluator:
             raise ValueError(f"`memory_limit` must be bytes, or None, got {memory_limit}")
         self._image_top = float(image_top)
         self._memory_limit = memory_limit
-        self._scores = _rust.GatheredScores(False, self._image_top, memory_limit)
+        self._scores = self._empty(double=False)
 
     @property
     def n_images(self) -> int:
         """Images so far."""
-        return self._scores.counts()[3]
+        return self._scores.n_images
 
     @property
     def n_pixels(self) -> int:
         """Inspected pixels so far."""
-        negatives, positives, *_ = self._scores.counts()
-        return negatives + positives
+        return self._scores.n_negatives + self._scores.n_positives
 
     @property
     def n_regions(self) -> int:
         """Ground-truth regions so far."""
-        return self._scores.counts()[2]
+        return self._scores.n_regions
 
     @property
     def nbytes(self) -> int:
         """Bytes of scores in memory."""
-        return self._scores.counts()[4]
+        return self._scores.nbytes
 
     def update(self, map_: NDArray[Any], mask: NDArray[Any], *, ignore: NDArray[Any] | None = None) -> None:
         """Add one image.
@@ -106,8 +105,9 @@ class Evaluator:
         ignored = None if ignore is None else as_flags(np.asarray(ignore))
         if ignored is not None and ignored.shape != scores.shape:
             raise ValueError(f"`ignore` must have the shape of its map {scores.shape}, got {ignored.shape}")
-        if not self.n_images and self._scores.double() != (scores.dtype == np.float64):
-            self._scores = _rust.GatheredScores(scores.dtype == np.float64, self._image_top, self._memory_limit)
+        double = scores.dtype == np.float64
+        if not self.n_images and self._scores.double != double:
+            self._scores = self._empty(double=double)
         self._scores.add(scores, defects, ignored)
 
     def merge(self, other: Evaluator) -> Evaluator:
@@ -120,8 +120,8 @@ class Evaluator:
         OSError
             If the temporary file fails; all is added then, in memory.
         """
-        if not self.n_images and self._scores.double() != other._scores.double():
-            self._scores = _rust.GatheredScores(other._scores.double(), self._image_top, self._memory_limit)
+        if not self.n_images and self._scores.double != other._scores.double:
+            self._scores = self._empty(double=other._scores.double)
         if other.n_images:
             # One object cannot be read while it is written to.
             self._scores.merge(other._scores if other is not self else _copy(self)._scores)
@@ -172,11 +172,13 @@ class Evaluator:
             raise ValueError("there are no images")
         curve_fprs = np.linspace(0.0, 1.0, CURVE_FPRS)
         ascending, rates, asked = sorted(set(limits)), np.unique([*curve_fprs, *table]), sorted(set(table))
-        found = self._scores.metrics(ascending, list(quantiles), [(rate, rate in asked) for rate in rates.tolist()])
+        found = self._scores.metrics(
+            fpr_limits=ascending, quantiles=list(quantiles), overlap_fprs=rates.tolist(), region_overlap_fprs=asked
+        )
         in_table, in_curve = np.searchsorted(rates, table), np.searchsorted(rates, curve_fprs)
         in_limits = [ascending.index(limit) for limit in limits]
-        regions, (scores, is_defective) = self._scores.regions(), self._scores.images()
-        image_auroc, reason = _image_auroc(scores, is_defective)
+        regions, images = self._scores.regions(), self._scores.images()
+        image_auroc, reason = _image_auroc(images.scores, images.is_defective)
         return Evaluation(
             auroc=found["auroc"],
             average_precision=found["average_precision"],
@@ -189,23 +191,23 @@ class Evaluator:
             threshold_at_fpr={
                 fpr: found["thresholds"][place] for fpr, place in zip(table, in_table.tolist(), strict=True)
             },
-            best_f1=found["best_f1"][0],
-            best_f1_threshold=found["best_f1"][1],
+            best_f1=found["best_f1"],
+            best_f1_threshold=found["best_f1_threshold"],
             roc=found["roc"].T,
             pro=found["pro"].T,
             precision_recall=found["precision_recall"].T,
             overlap_curve=np.vstack([curve_fprs, found["overlap"][in_curve].T]),
             regions=RegionScores(
-                image=regions[:, 0],
-                area=regions[:, 1],
-                box=regions[:, 2:],
+                image=regions.images,
+                area=regions.areas,
+                box=regions.boxes,
                 auroc=found["region_aurocs"],
                 aupro=found["region_aupros"][in_limits].T,
                 overlap=found["region_overlap"][[asked.index(fpr) for fpr in table]].T,
             ),
-            images=ImageScores(scores, is_defective),
+            images=ImageScores(images.scores, images.is_defective),
             n_regions=self.n_regions,
-            n_images=int(np.count_nonzero(~np.isnan(scores))),
+            n_images=int(np.count_nonzero(~np.isnan(images.scores))),
             n_pixels=self.n_pixels,
         )
 
@@ -228,7 +230,9 @@ class Evaluator:
         """
         _check_range("fprs", tuple(fprs.tolist()), lambda value: 0 <= value <= 1, "in [0, 1]")
         rates, places = np.unique(fprs, return_inverse=True)
-        found = self._scores.metrics([], [], [(rate, False) for rate in rates.tolist()])
+        found = self._scores.metrics(
+            fpr_limits=[], quantiles=[], overlap_fprs=rates.tolist(), region_overlap_fprs=[]
+        )
         return np.array(found["thresholds"])[places]
 
     def to_bytes(self) -> bytes:
@@ -244,7 +248,7 @@ class Evaluator:
         ValueError
             If the bytes are cut short, damaged or of another version.
         """
-        return cls._of(_rust.GatheredScores.from_bytes(data, memory_limit), memory_limit)
+        return cls._of(GatheredScores.from_bytes(data, memory_limit=memory_limit), memory_limit)
 
     def save(self, path: Path | str) -> None:
         """Write all scores to a file, which appears whole or not at all.
@@ -273,13 +277,16 @@ class Evaluator:
         """
         Path(path).open("rb").close()  # errors of Python's name the file
         try:
-            return cls._of(_rust.GatheredScores.load(Path(path), memory_limit), memory_limit)
+            return cls._of(GatheredScores.load(Path(path), memory_limit=memory_limit), memory_limit)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
+    def _empty(self, *, double: bool) -> GatheredScores:
+        return GatheredScores(double=double, image_top=self._image_top, memory_limit=self._memory_limit)
+
     @classmethod
-    def _of(cls, scores: _rust.GatheredScores, memory_limit: int | None) -> Evaluator:
-        evaluator = cls(image_top=scores.image_top(), memory_limit=memory_limit)
+    def _of(cls, scores: GatheredScores, memory_limit: int | None) -> Evaluator:
+        evaluator = cls(image_top=scores.image_top, memory_limit=memory_limit)
         evaluator._scores = scores
         return evaluator
 

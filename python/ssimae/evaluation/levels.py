@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae import _rust
+from ssimae._rust import count_levels
 from ssimae.evaluation.arrays import as_flags, as_scores
 
 
@@ -35,4 +35,5 @@ def levels_of(
         As there.
     """
     ignored = None if ignore is None else as_flags(np.asarray(ignore))
-    return Levels(*_rust.count_levels(as_scores(np.asarray(map_)), as_flags(np.asarray(mask)), ignored, thresholds))
+    counts = count_levels(as_scores(np.asarray(map_)), as_flags(np.asarray(mask)), ignored, thresholds)
+    return Levels(counts.false_positives, counts.true_positives, counts.overlap)
