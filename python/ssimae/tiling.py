@@ -36,7 +36,6 @@ def patch_grid(height: int, width: int, *, patch_size: int, stride: int) -> NDAr
     ValueError
         If the patch is larger than the image, or the stride would leave gaps.
     """
-    _check_grid(height, width, patch_size, stride)
     return _rust.patch_grid(height, width, patch_size, stride)
 
 
@@ -252,7 +251,6 @@ def count_patches(height: int, width: int, *, patch_size: int, stride: int) -> i
     ValueError
         As :func:`patch_grid`.
     """
-    _check_grid(height, width, patch_size, stride)
     return _rust.count_patches(height, width, patch_size, stride)
 
 
@@ -284,12 +282,3 @@ def _output(out: NDArray[np.float32] | Tensor | None, shape: tuple[int, ...]) ->
             f"got {array.dtype} of shape {array.shape}{kind}"
         )
     return array
-
-
-def _check_grid(height: int, width: int, patch_size: int, stride: int) -> None:
-    if not 1 <= patch_size <= min(height, width):
-        raise ValueError(
-            f"`patch_size` must be in 1..{min(height, width)} for an image of {width} x {height}, got {patch_size}"
-        )
-    if not 1 <= stride <= patch_size:
-        raise ValueError(f"`stride` must be in 1..patch_size ({patch_size}), got {stride}")

@@ -69,20 +69,11 @@ pub(crate) struct Starts {
 }
 
 impl Starts {
-    fn new(side: usize, patch_size: usize, stride: usize) -> Result<Self, Error> {
-        if patch_size == 0 || patch_size > side {
-            return Err(Error::Value(format!(
-                "`patch_size` must be in 1..side of the image ({side}), got {patch_size}"
-            )));
-        }
-        if stride == 0 || stride > patch_size {
-            return Err(Error::Value(format!(
-                "`stride` must be in 1..patch_size ({patch_size}), got {stride}"
-            )));
-        }
+    /// Takes numbers that [`check_grid`] has let pass.
+    fn new(side: usize, patch_size: usize, stride: usize) -> Self {
         let last = side - patch_size;
         // A side of 2^64 - 1 in patches of one pixel has as many places as there are numbers, and not one more.
-        Ok(Self { last, stride, count: last.div_ceil(stride) + 1 })
+        Self { last, stride, count: last.div_ceil(stride) + 1 }
     }
 
     pub fn at(self, index: usize) -> usize {
@@ -112,8 +103,9 @@ impl Grid {
         if shape.channels == 0 {
             return Err(Error::Value("image must have at least 1 channel, got 0".into()));
         }
-        let rows = Starts::new(shape.height, patch_size, stride)?;
-        let columns = Starts::new(shape.width, patch_size, stride)?;
+        check_grid([shape.height, shape.width, patch_size, stride].map(|size| size as i128))?;
+        let rows = Starts::new(shape.height, patch_size, stride);
+        let columns = Starts::new(shape.width, patch_size, stride);
         let Some(count) = rows.count.checked_mul(columns.count) else {
             return Err(Error::Value(format!(
                 "an image of {} x {} has more patches than can be counted",
@@ -121,6 +113,19 @@ impl Grid {
             )));
         };
         Ok(Self { shape, patch_size, rows, columns, count })
+    }
+
+    /// Lays patches over an image of one channel, from numbers that may be anything.
+    ///
+    /// # Errors
+    /// As [`Grid::new`], or if a number is negative or too large to count with.
+    pub fn of_sizes(height: i128, width: i128, patch_size: i128, stride: i128) -> Result<Self, Error> {
+        check_grid([height, width, patch_size, stride])?;
+        let size = |value: i128| {
+            usize::try_from(value).map_err(|_| Error::Value(format!("a side of {value} cannot be counted")))
+        };
+        let shape = ImageShape { height: size(height)?, width: size(width)?, channels: 1 };
+        Self::new(shape, size(patch_size)?, size(stride)?)
     }
 
     /// Number of patches; never 0.
@@ -150,17 +155,27 @@ impl Grid {
     }
 }
 
-/// Returns the top-left corners of all patches, row by row.
+/// Refuses height, width, patch size and stride of which no grid can be laid. They have a sign so that the message can
+/// show any number that came.
+fn check_grid([height, width, patch_size, stride]: [i128; 4]) -> Result<(), Error> {
+    let side = height.min(width);
+    if !(1..=side).contains(&patch_size) {
+        return Err(Error::Value(format!(
+            "`patch_size` must be in 1..{side} for an image of {width} x {height}, got {patch_size}"
+        )));
+    }
+    if !(1..=patch_size).contains(&stride) {
+        return Err(Error::Value(format!("`stride` must be in 1..patch_size ({patch_size}), got {stride}")));
+    }
+    Ok(())
+}
+
+/// Returns the top-left corners of all patches of a grid, row by row.
 ///
 /// # Errors
-/// As [`Grid::new`]; and if they do not fit into memory, or into 63 bits.
-pub fn patch_grid(
-    height: usize,
-    width: usize,
-    patch_size: usize,
-    stride: usize,
-) -> Result<Vec<[i64; 2]>, Error> {
-    let grid = Grid::new(ImageShape { height, width, channels: 1 }, patch_size, stride)?;
+/// If they do not fit into memory, or into 63 bits.
+pub fn corners(grid: Grid) -> Result<Vec<[i64; 2]>, Error> {
+    let ImageShape { height, width, .. } = grid.shape;
     let mut corners = Vec::new();
     let fits = i64::try_from(height.max(width)).is_ok() && corners.try_reserve_exact(grid.count).is_ok();
     if !fits {
@@ -235,40 +250,44 @@ fn copy_channel<T: Pixel, const C: usize>(line: &[T], channel: usize, target: &m
 mod tests {
     use super::*;
 
-    fn corners(height: usize, width: usize, patch_size: usize, stride: usize) -> Vec<[i64; 2]> {
-        patch_grid(height, width, patch_size, stride).unwrap_or_default()
+    fn laid(height: usize, width: usize, patch_size: usize, stride: usize) -> Result<Vec<[i64; 2]>, Error> {
+        corners(Grid::new(ImageShape { height, width, channels: 1 }, patch_size, stride)?)
+    }
+
+    fn corners_of(height: usize, width: usize, patch_size: usize, stride: usize) -> Vec<[i64; 2]> {
+        laid(height, width, patch_size, stride).unwrap_or_default()
     }
 
     #[test]
     fn last_position_is_shifted_to_the_border() {
-        assert_eq!(corners(10, 4, 4, 4), [[0, 0], [4, 0], [6, 0]]);
-        assert_eq!(corners(4, 8, 4, 4), [[0, 0], [0, 4]]);
-        assert_eq!(corners(4, 4, 4, 3), [[0, 0]]);
+        assert_eq!(corners_of(10, 4, 4, 4), [[0, 0], [4, 0], [6, 0]]);
+        assert_eq!(corners_of(4, 8, 4, 4), [[0, 0], [0, 4]]);
+        assert_eq!(corners_of(4, 4, 4, 3), [[0, 0]]);
     }
 
     #[test]
     fn paper_image_has_651_patches() {
-        assert_eq!(corners(700, 1024, 128, 30).len(), 651);
-        assert_eq!(corners(696, 1024, 128, 30).len(), 620);
+        assert_eq!(corners_of(700, 1024, 128, 30).len(), 651);
+        assert_eq!(corners_of(696, 1024, 128, 30).len(), 620);
     }
 
     #[test]
     fn gaps_and_oversized_patches_are_refused() {
         for (side, patch_size, stride) in [(10, 4, 5), (10, 4, 0), (3, 4, 1), (3, 0, 0), (0, 0, 0), (0, 1, 1)]
         {
-            assert!(patch_grid(side, side, patch_size, stride).is_err());
+            assert!(laid(side, side, patch_size, stride).is_err());
         }
     }
 
     #[test]
     fn sides_as_long_as_can_be_counted_are_laid_or_refused() {
         let huge = usize::MAX;
-        assert!(patch_grid(huge, huge, 1, 1).is_err());
-        assert!(patch_grid(huge, 1, 1, 1).is_err());
-        assert!(patch_grid(huge, huge, huge, huge).is_err());
+        assert!(laid(huge, huge, 1, 1).is_err());
+        assert!(laid(huge, 1, 1, 1).is_err());
+        assert!(laid(huge, huge, huge, huge).is_err());
         let half = i64::MAX as usize;
-        assert_eq!(corners(half, half, half, half), [[0, 0]]);
-        assert_eq!(corners(half, half, half - 1, 7), [[0, 0], [0, 1], [1, 0], [1, 1]]);
+        assert_eq!(corners_of(half, half, half, half), [[0, 0]]);
+        assert_eq!(corners_of(half, half, half - 1, 7), [[0, 0], [0, 1], [1, 0], [1, 1]]);
         let shape = ImageShape { height: huge, width: huge, channels: 3 };
         let grid = Grid::new(shape, huge, huge);
         let mut out = [0.0; 4];

@@ -9,7 +9,7 @@ use numpy::{
 use pyo3::prelude::*;
 
 use super::arrays::{BorrowedImage, ImageArray, image_shape, readable, writable};
-use crate::error::Error;
+use crate::error::{Error, check_len};
 use crate::patches::crops::{self, CropBox};
 use crate::patches::extract::{self, Grid, ImageShape};
 use crate::patches::stains::{self, Stain};
@@ -37,24 +37,24 @@ fn laid(
     Ok((Grid::new(image, patch_size, stride)?, first..first.saturating_add(count)))
 }
 
-/// Corners as (P, 2) int64.
+/// Corners of all patches of the grid as (P, 2) int64.
 #[pyfunction]
 pub fn patch_grid(
     py: Python<'_>,
-    height: usize,
-    width: usize,
-    patch_size: usize,
-    stride: usize,
+    height: i128,
+    width: i128,
+    patch_size: i128,
+    stride: i128,
 ) -> PyResult<Bound<'_, PyArray2<i64>>> {
-    let grid = extract::patch_grid(height, width, patch_size, stride)?;
-    let count = grid.len();
-    grid.into_flattened().into_pyarray(py).reshape([count, 2])
+    let corners = extract::corners(Grid::of_sizes(height, width, patch_size, stride)?)?;
+    let count = corners.len();
+    corners.into_flattened().into_pyarray(py).reshape([count, 2])
 }
 
 /// Number of patches of the grid.
 #[pyfunction]
-pub fn count_patches(height: usize, width: usize, patch_size: usize, stride: usize) -> PyResult<usize> {
-    Ok(Grid::new(ImageShape { height, width, channels: 1 }, patch_size, stride)?.count())
+pub fn count_patches(height: i128, width: i128, patch_size: i128, stride: i128) -> PyResult<usize> {
+    Ok(Grid::of_sizes(height, width, patch_size, stride)?.count())
 }
 
 /// Patches of an image (H, W, C), from number `first` of its grid on, into `out` (P, C, h, w).
@@ -102,16 +102,16 @@ pub fn gather_crops(
     }
     let images = images.iter().map(BorrowedImage::new).collect::<Result<Vec<_>, _>>()?;
     let sources = images.iter().map(BorrowedImage::source).collect::<PyResult<Vec<_>>>()?;
+    let (boxes, _) = boxes.as_slice()?.as_chunks();
     let crops: Vec<CropBox> = boxes
-        .as_slice()?
-        .chunks_exact(5)
+        .iter()
         // What is no image number, such as -1 or 0.5, would become one in a cast, so it is sent out of range.
-        .map(|place| CropBox {
-            image: if place[0] >= 0.0 && place[0].fract() == 0.0 { place[0] as usize } else { usize::MAX },
-            top: place[1],
-            left: place[2],
-            height: place[3],
-            width: place[4],
+        .map(|&[image, top, left, height, width]| CropBox {
+            image: if image >= 0.0 && image.fract() == 0.0 { image as usize } else { usize::MAX },
+            top,
+            left,
+            height,
+            width,
         })
         .collect();
     let turns = turns.as_ref().map(|turns| turns.as_slice()).transpose()?;
@@ -136,37 +136,58 @@ pub fn stitch_patches(
     Ok(())
 }
 
-/// Paints stains (N, K, 7) of `values` (N, K, C) over `patches` (N, C, h, h); the seven numbers are row, column, two
-/// semi-axes, angle, edge and opacity.
+/// Paints K stains over each of `patches` (N, C, h, h): ellipses with `centres` and `semi_axes` (N, K, 2), `angles`,
+/// `edges` and `opacities` (N, K), and `values` (N, K, C).
 #[pyfunction]
+#[pyo3(signature = (patches, values, *, centres, semi_axes, angles, edges, opacities))]
+#[allow(clippy::too_many_arguments)]
 pub fn paint_stains(
     py: Python<'_>,
-    ellipses: PyReadonlyArray3<'_, f32>,
-    values: PyReadonlyArray3<'_, f32>,
     patches: &Bound<'_, PyArray4<f32>>,
+    values: PyReadonlyArray3<'_, f32>,
+    centres: PyReadonlyArray3<'_, f32>,
+    semi_axes: PyReadonlyArray3<'_, f32>,
+    angles: PyReadonlyArray2<'_, f32>,
+    edges: PyReadonlyArray2<'_, f32>,
+    opacities: PyReadonlyArray2<'_, f32>,
 ) -> PyResult<()> {
     let mut patches = writable(patches)?;
     let [count, channels, side] = patches_of(patches.shape())?;
-    let (per_patch, numbers) = (ellipses.shape()[1], ellipses.shape()[2]);
-    if ellipses.shape()[0] != count || numbers != 7 || values.shape() != [count, per_patch, channels] {
-        let (ellipses, values) = (ellipses.shape(), values.shape());
-        return Err(Error::Value(format!(
-            "stains (N, K, 7) and values (N, K, C) of {count} patches expected, got {ellipses:?} and {values:?}"
-        ))
-        .into());
+    let per_patch = values.shape()[1];
+    if values.shape() != [count, per_patch, channels] {
+        let found = values.shape();
+        let message = format!("`values` must have shape ({count}, K, {channels}), got {found:?}");
+        return Err(Error::Value(message).into());
     }
-    let painted: Vec<Stain> = ellipses
-        .as_slice()?
-        .chunks_exact(7)
-        .map(|n| Stain {
-            centre: [n[0], n[1]],
-            semi_axes: [n[2], n[3]],
-            angle: n[4],
-            edge: n[5],
-            opacity: n[6],
+    let (centres, semi_axes) = (pairs("centres", &centres)?, pairs("semi_axes", &semi_axes)?);
+    let (angles, edges, opacities) = (angles.as_slice()?, edges.as_slice()?, opacities.as_slice()?);
+    for (what, found) in [
+        ("centres", centres.len()),
+        ("semi_axes", semi_axes.len()),
+        ("angles", angles.len()),
+        ("edges", edges.len()),
+        ("opacities", opacities.len()),
+    ] {
+        check_len(what, count * per_patch, found)?;
+    }
+    let painted: Vec<Stain> = (0..count * per_patch)
+        .map(|index| Stain {
+            centre: centres[index],
+            semi_axes: semi_axes[index],
+            angle: angles[index],
+            edge: edges[index],
+            opacity: opacities[index],
         })
         .collect();
     let (values, patches) = (values.as_slice()?, patches.as_slice_mut()?);
     py.detach(|| stains::paint(patches, channels, side, &painted, values))?;
     Ok(())
+}
+
+/// Pairs of an array (N, K, 2).
+fn pairs<'a>(what: &str, array: &'a PyReadonlyArray3<'_, f32>) -> PyResult<&'a [[f32; 2]]> {
+    match array.as_slice()?.as_chunks() {
+        (pairs, []) if array.shape()[2] == 2 => Ok(pairs),
+        _ => Err(Error::Value(format!("`{what}` must have shape (N, K, 2), got {:?}", array.shape())).into()),
+    }
 }

@@ -230,9 +230,7 @@ class Evaluator:
         """
         _check_range("fprs", tuple(fprs.tolist()), lambda value: 0 <= value <= 1, "in [0, 1]")
         rates, places = np.unique(fprs, return_inverse=True)
-        found = self._scores.metrics(
-            fpr_limits=[], quantiles=[], overlap_fprs=rates.tolist(), region_overlap_fprs=[]
-        )
+        found = self._scores.metrics(fpr_limits=[], quantiles=[], overlap_fprs=rates.tolist(), region_overlap_fprs=[])
         return np.array(found["thresholds"])[places]
 
     def to_bytes(self) -> bytes:

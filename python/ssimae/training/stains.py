@@ -7,7 +7,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from ssimae import _rust
+from ssimae._rust import paint_stains as paint_ellipses
 
 _STAINS = 8  # stream of random numbers under the seed, beside those of crops and noise
 
@@ -42,13 +42,13 @@ def paint_stains(patches: Tensor, stains: int, *, seed: int, step: int) -> Tenso
     painted = patches.clone()
     count, channels, side = len(patches), patches.shape[1], patches.shape[-1]
     shape = count, stains
-    columns = {
-        "centre": rng.uniform(0, side, (*shape, 2)),
-        "semi-axes": side * np.exp(rng.uniform(*_LOG_SEMI_AXES, (*shape, 2))),
-        "angle": rng.uniform(0, np.pi, (*shape, 1)),
-        "edge": rng.uniform(*_EDGES, (*shape, 1)),
-        "opacity": rng.uniform(*_OPACITIES, (*shape, 1)),
+    ellipses = {
+        "centres": rng.uniform(0, side, (*shape, 2)),
+        "semi_axes": side * np.exp(rng.uniform(*_LOG_SEMI_AXES, (*shape, 2))),
+        "angles": rng.uniform(0, np.pi, shape),
+        "edges": rng.uniform(*_EDGES, shape),
+        "opacities": rng.uniform(*_OPACITIES, shape),
     }
     values = rng.random((*shape, channels), dtype=np.float32)
-    _rust.paint_stains(np.concatenate(list(columns.values()), axis=2).astype(np.float32), values, painted.numpy())
+    paint_ellipses(painted.numpy(), values, **{name: numbers.astype(np.float32) for name, numbers in ellipses.items()})
     return painted
