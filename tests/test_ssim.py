@@ -192,7 +192,9 @@ def test_rust_passes_gradcheck_in_float64(border):
 def test_masked_loss_is_one_sweep(monkeypatch):
     calls = []
     inner = operators._rust.ssim_loss_sums
-    monkeypatch.setattr(operators._rust, "ssim_loss_sums", lambda *args: calls.append(args) or inner(*args))
+    monkeypatch.setattr(
+        operators._rust, "ssim_loss_sums", lambda *args, **named: calls.append(args) or inner(*args, **named)
+    )
     x, y = images((2, 1, 24, 24), 0.2)
     mask = torch.rand(24, 24)
     loss = ssimae.ssim_loss(x, y.requires_grad_(), data_range=1.0, mask=mask, l1_weight=0.1)
@@ -262,7 +264,9 @@ def test_training_goes_through_the_rust_operator(monkeypatch):
 
     calls = []
     inner = operators._rust.ssim_loss_sums
-    monkeypatch.setattr(operators._rust, "ssim_loss_sums", lambda *args: calls.append(args) or inner(*args))
+    monkeypatch.setattr(
+        operators._rust, "ssim_loss_sums", lambda *args, **named: calls.append(args) or inner(*args, **named)
+    )
     x, y = images((2, 1, 32, 32), 0.2)
     reconstruction_loss(x, y.requires_grad_(), Settings(patch_size=32)).backward()
     assert len(calls) == 1

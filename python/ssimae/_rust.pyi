@@ -1,13 +1,12 @@
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import Any, Protocol, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Real = NDArray[np.float32] | NDArray[np.float64]
 _Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
-_Window = tuple[Sequence[float], float, float, float, str, float, float]
 
 __all__ = [
     "GatheredImages",
@@ -42,6 +41,18 @@ class _Metrics(TypedDict):
     roc: NDArray[np.float64]
     pro: NDArray[np.float64]
     precision_recall: NDArray[np.float64]
+
+class _Window(Protocol):
+    @property
+    def taps(self) -> Sequence[float]: ...
+    @property
+    def c1(self) -> float: ...
+    @property
+    def c2(self) -> float: ...
+    @property
+    def shift(self) -> float: ...
+    @property
+    def border(self) -> str: ...
 
 @final
 class GatheredScores:
@@ -141,13 +152,18 @@ def paint_stains(
     opacities: NDArray[np.float32],
 ) -> None: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
-def ssim_loss_map(x: _Real, y: _Real, window: _Window, mask: _Real | None, out: _Real) -> None: ...
+def ssim_loss_map(
+    x: _Real, y: _Real, out: _Real, *, window: _Window, mask: _Real | None, l1: float, l2: float
+) -> None: ...
 def ssim_loss_sums(
     x: _Real,
     y: _Real,
+    *,
     window: _Window,
     mask: _Real | None,
     weights: _Real | None,
+    l1: float,
+    l2: float,
     scale: float,
     grad_x: _Real | None,
     grad_y: _Real | None,

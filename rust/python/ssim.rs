@@ -6,22 +6,35 @@ use pyo3::prelude::*;
 use crate::error::Error;
 use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
 
-/// Window and constants of SSIM: taps, C1, C2, shift, border, and the weights of the l1 and l2 terms.
+/// Window and constants of SSIM, as `ssimae.ssim.Window` holds them.
 #[derive(FromPyObject)]
-pub struct Window(Vec<f64>, f64, f64, f64, String, f64, f64);
+pub struct WindowOptions {
+    taps: Vec<f64>,
+    c1: f64,
+    c2: f64,
+    shift: f64,
+    border: String,
+}
 
-impl Window {
-    fn ssim<T: Real>(self) -> Result<Ssim<T>, Error> {
-        let border = match self.4.as_str() {
+/// Weights of |x - y| and (x - y)^2, which are added to the map.
+#[derive(Clone, Copy)]
+struct ExtraWeights {
+    l1: f64,
+    l2: f64,
+}
+
+impl WindowOptions {
+    fn ssim<T: Real>(&self, extra: ExtraWeights) -> Result<Ssim<T>, Error> {
+        let border = match self.border.as_str() {
             "valid" => Border::Valid,
             "reflect" => Border::Reflect,
             "symmetric" => Border::Symmetric,
             "zero" => Border::Zero,
             other => return Err(Error::Value(format!("unknown border {other}"))),
         };
-        let taps: Vec<T> = self.0.into_iter().map(T::from_f64).collect();
-        let constants = [self.1, self.2, self.3].map(T::from_f64);
-        Ok(Ssim::new(&taps, constants, border)?.with_extra(T::from_f64(self.5), T::from_f64(self.6)))
+        let taps: Vec<T> = self.taps.iter().copied().map(T::from_f64).collect();
+        let constants = [self.c1, self.c2, self.shift].map(T::from_f64);
+        Ok(Ssim::new(&taps, constants, border)?.with_extra(T::from_f64(extra.l1), T::from_f64(extra.l2)))
     }
 }
 
@@ -32,63 +45,81 @@ fn plane_shape(shape: &[usize]) -> Result<PlaneShape, Error> {
     }
 }
 
-/// Maps of 1 - SSIM of planes (..., H, W), float32 or float64, into `out` (..., h, w); `mask` (H, W) or one for each.
+/// Writes the maps of 1 - SSIM, plus the extra terms, of planes (..., H, W), float32 or float64, to `out` (..., h, w).
+/// `mask` is (H, W), or has one plane for each.
 #[pyfunction]
+#[pyo3(signature = (x, y, out, *, window, mask, l1, l2))]
 pub fn ssim_loss_map(
     x: &Bound<'_, PyAny>,
     y: &Bound<'_, PyAny>,
-    window: Window,
-    mask: Option<Bound<'_, PyAny>>,
     out: &Bound<'_, PyAny>,
+    window: WindowOptions,
+    mask: Option<Bound<'_, PyAny>>,
+    l1: f64,
+    l2: f64,
 ) -> PyResult<()> {
     fn map_of<'py, T: Real + Element>(
         x: PyReadonlyArrayDyn<'py, T>,
-        [y, out]: [&Bound<'py, PyAny>; 2],
-        window: Window,
-        mask: Option<Bound<'py, PyAny>>,
+        y: &Bound<'py, PyAny>,
+        out: &Bound<'py, PyAny>,
+        ssim: &Ssim<T>,
+        mask: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
+        let shape = plane_shape(x.shape())?;
         let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
-        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(&mask)?;
+        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(mask)?;
         let mut out: PyReadwriteArrayDyn<'py, T> = out.extract()?;
         let mask = mask.as_ref().map(|mask| mask.as_slice()).transpose()?;
         let (inputs, out) = (Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape }, out.as_slice_mut()?);
         x.py().detach(|| ssim.map(inputs, out))?;
         Ok(())
     }
+    let (extra, mask) = (ExtraWeights { l1, l2 }, mask.as_ref());
     match x.extract::<PyReadonlyArrayDyn<'_, f64>>() {
-        Ok(x) => map_of(x, [y, out], window, mask),
-        Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, [y, out], window, mask),
+        Ok(x) => map_of(x, y, out, &window.ssim(extra)?, mask),
+        Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, y, out, &window.ssim(extra)?, mask),
     }
 }
 
-/// Sums of the map times `scale` and `weights` (1 if None) over each plane, and their gradients by x and y if asked for.
+/// What the sums are of, and where their gradients go, as Python objects.
+struct SumArrays<'a, 'py> {
+    y: &'a Bound<'py, PyAny>,
+    mask: Option<&'a Bound<'py, PyAny>>,
+    weights: Option<&'a Bound<'py, PyAny>>,
+    grad_x: Option<&'a Bound<'py, PyAny>>,
+    grad_y: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// Returns the sums of the map times `scale` and `weights` (1 if None) over each plane; writes their gradients by x and y
+/// to `grad_x` and `grad_y` where these are not None.
 #[pyfunction]
+#[pyo3(signature = (x, y, *, window, mask, weights, l1, l2, scale, grad_x, grad_y))]
 #[allow(clippy::too_many_arguments)]
 pub fn ssim_loss_sums<'py>(
     x: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
-    window: Window,
+    window: WindowOptions,
     mask: Option<Bound<'py, PyAny>>,
     weights: Option<Bound<'py, PyAny>>,
+    l1: f64,
+    l2: f64,
     scale: f64,
     grad_x: Option<Bound<'py, PyAny>>,
     grad_y: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     fn sums_of<'py, T: Real + Element>(
         x: PyReadonlyArrayDyn<'py, T>,
-        y: &Bound<'py, PyAny>,
-        window: Window,
+        arrays: &SumArrays<'_, 'py>,
+        ssim: &Ssim<T>,
         scale: f64,
-        [mask, weights, grad_x, grad_y]: &[Option<Bound<'py, PyAny>>; 4],
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let py = x.py();
-        let (ssim, shape) = (window.ssim::<T>()?, plane_shape(x.shape())?);
-        let y: PyReadonlyArrayDyn<'py, T> = y.extract()?;
-        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(mask)?;
-        let weights: Option<PyReadonlyArrayDyn<'py, T>> = optional(weights)?;
-        let mut grad_x: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_x)?;
-        let mut grad_y: Option<PyReadwriteArrayDyn<'py, T>> = optional(grad_y)?;
+        let shape = plane_shape(x.shape())?;
+        let y: PyReadonlyArrayDyn<'py, T> = arrays.y.extract()?;
+        let mask: Option<PyReadonlyArrayDyn<'py, T>> = optional(arrays.mask)?;
+        let weights: Option<PyReadonlyArrayDyn<'py, T>> = optional(arrays.weights)?;
+        let mut grad_x: Option<PyReadwriteArrayDyn<'py, T>> = optional(arrays.grad_x)?;
+        let mut grad_y: Option<PyReadwriteArrayDyn<'py, T>> = optional(arrays.grad_y)?;
         let mask = mask.as_ref().map(|mask| mask.as_slice()).transpose()?;
         let weights = weights.as_ref().map(|weights| weights.as_slice()).transpose()?;
         let inputs = Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape };
@@ -97,14 +128,21 @@ pub fn ssim_loss_sums<'py>(
         let sums = py.detach(|| ssim.sums_and_gradients(inputs, weights, scale, [grad_x, grad_y]))?;
         Ok(sums.into_pyarray(py))
     }
-    let options = [mask, weights, grad_x, grad_y];
+    let arrays = SumArrays {
+        y,
+        mask: mask.as_ref(),
+        weights: weights.as_ref(),
+        grad_x: grad_x.as_ref(),
+        grad_y: grad_y.as_ref(),
+    };
+    let extra = ExtraWeights { l1, l2 };
     match x.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        Ok(x) => sums_of(x, y, window, scale, &options),
-        Err(_) => sums_of(x.extract::<PyReadonlyArrayDyn<'py, f32>>()?, y, window, scale, &options),
+        Ok(x) => sums_of(x, &arrays, &window.ssim(extra)?, scale),
+        Err(_) => sums_of(x.extract::<PyReadonlyArrayDyn<'py, f32>>()?, &arrays, &window.ssim(extra)?, scale),
     }
 }
 
-/// Extracts what is not None.
-fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(given: &'a Option<Bound<'py, PyAny>>) -> PyResult<Option<A>> {
-    given.as_ref().map(|value| value.extract().map_err(Into::into)).transpose()
+/// Extracts an array if there is one.
+fn optional<'a, 'py, A: FromPyObject<'a, 'py>>(array: Option<&'a Bound<'py, PyAny>>) -> PyResult<Option<A>> {
+    array.map(|value| value.extract().map_err(Into::into)).transpose()
 }

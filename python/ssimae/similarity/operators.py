@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae import kernels
-from ssimae.similarity.window import Window
+from ssimae.similarity.window import Border, Window
 
 try:
     from ssimae import _rust
@@ -72,6 +72,10 @@ def _options(window: Window, l1: float, l2: float) -> tuple[list[float], float, 
     return list(window.taps), window.c1, window.c2, window.shift, window.border, l1, l2
 
 
+def _window(taps: Sequence[float], c1: float, c2: float, shift: float, border: str) -> Window:
+    return Window(tuple(taps), c1, c2, shift, cast(Border, border))
+
+
 def _map_shape(x: Tensor, taps: Sequence[float], border: str) -> tuple[int, int, int, int]:
     lost = len(taps) - 1 if border == "valid" else 0
     return x.shape[0], x.shape[1], x.shape[2] - lost, x.shape[3] - lost
@@ -127,9 +131,10 @@ def _loss_sums(
         return sums, *_or_empty(found, x, y)
     x, y = x.contiguous(), y.contiguous()
     grad_x, grad_y = _empty_gradients(x, y, grad_of_x, grad_of_y)
-    window = (taps, c1, c2, shift, border, l1, l2)
-    images, others, grads = (x.detach().numpy(), y.detach().numpy()), (mask, weights), (grad_x, grad_y)
-    array = _rust.ssim_loss_sums(*images, window, *map(_array, others), scale, *map(_array, grads))  # type: ignore[call-arg,arg-type]
+    array = _rust.ssim_loss_sums(
+        x.detach().numpy(), y.detach().numpy(), window=_window(taps, c1, c2, shift, border), l1=l1, l2=l2, scale=scale,
+        mask=_array(mask), weights=_array(weights), grad_x=_array(grad_x), grad_y=_array(grad_y),
+    )  # fmt: skip
     return torch.from_numpy(array).view(x.shape[:2]), grad_x, grad_y
 
 
@@ -215,8 +220,10 @@ def _loss_map(
         return result
     x, y = x.contiguous(), y.contiguous()
     out = torch.empty(_map_shape(x, taps, border), dtype=x.dtype)
-    window = (taps, c1, c2, shift, border, l1, l2)
-    _rust.ssim_loss_map(x.detach().numpy(), y.detach().numpy(), window, _array(mask), out.numpy())
+    _rust.ssim_loss_map(
+        x.detach().numpy(), y.detach().numpy(), out.numpy(),
+        window=_window(taps, c1, c2, shift, border), mask=_array(mask), l1=l1, l2=l2,
+    )  # fmt: skip
     return out
 
 
