@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What callers can get wrong; every message carries the numbers.
+/// Reasons why a call is refused or fails; every message carries the numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
     /// A slice does not have the number of elements its shape asks for.

@@ -1,10 +1,10 @@
-//! Connected regions of a mask: labels, areas, boxes, centroids, scores.
+//! Connected regions of a mask, with their labels, areas, boxes, centroids and scores.
 
 use std::ops::Range;
 
 use crate::error::{Error, check_len};
 
-/// Which neighbours join.
+/// Neighbours that belong to the same region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connectivity {
     /// Edges only.
@@ -15,7 +15,7 @@ pub enum Connectivity {
 
 /// One horizontal run of a region: columns `start..end` of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub struct RowRun {
     /// Row.
     pub row: u32,
     /// First column.
@@ -30,15 +30,20 @@ pub struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Regions {
     /// All runs, row by row.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RowRun>,
     /// Number of regions.
     pub count: usize,
 }
 
 impl Regions {
-    /// Calls with the pixels of each run, and with those before, between and behind them, of an image of `len` pixels
-    /// in rows of `width`, in reading order.
-    pub fn each_stretch(&self, width: usize, len: usize, mut call: impl FnMut(Range<usize>, Option<&Run>)) {
+    /// Calls with the pixels of each run and, without a run, with those before, between and behind the runs. They come
+    /// in reading order; the image has `len` pixels in rows of `width`.
+    pub fn for_each_span(
+        &self,
+        width: usize,
+        len: usize,
+        mut call: impl FnMut(Range<usize>, Option<&RowRun>),
+    ) {
         let mut end = 0;
         for run in &self.runs {
             let row = run.row as usize * width;
@@ -94,7 +99,7 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
     }
     let reach = u32::from(connectivity == Connectivity::Eight);
     let mut parent: Vec<u32> = Vec::new();
-    let mut runs: Vec<Run> = Vec::new();
+    let mut runs: Vec<RowRun> = Vec::new();
     let mut above = 0..0;
     for (row, line) in mask.chunks_exact(width).enumerate() {
         let first = runs.len();
@@ -118,7 +123,7 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
                 parent.push(fresh);
                 fresh
             });
-            runs.push(Run { row: row as u32, start, end, region });
+            runs.push(RowRun { row: row as u32, start, end, region });
         });
         above = first..runs.len();
     }
@@ -197,7 +202,7 @@ fn unite(parent: &mut [u32], one: u32, other: u32) -> u32 {
     low
 }
 
-/// What is measured of one region; the box is half-open.
+/// Measures of one region; the box is half-open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Statistics {
     /// Pixels.

@@ -1,4 +1,4 @@
-//! What of every region is covered, kept up pixel after pixel, and what follows from it.
+//! Covered share of every region, updated pixel by pixel, and its means, quantiles and areas.
 
 /// Bits behind the point of shares that are added up: whole numbers add up to the same in any order.
 const SHARE_BITS: u32 = 90;
@@ -7,12 +7,12 @@ const SHARE_BITS: u32 = 90;
 const BUCKETS: usize = 1 << 16;
 const COARSE: usize = 1 << 8;
 
-/// Pixels that are noted before they are covered: in one go, so that the waits for distant regions overlap.
-const NOTED: usize = 1 << 16;
+/// Pixels that are collected before their regions are updated, so that the waits for distant regions overlap.
+const PENDING: usize = 1 << 16;
 
-/// One region; all of it in one line of the cache, as the pixels come in no order of regions.
+/// Coverage of one region. It fits one cache line, because pixels come in no order of regions.
 #[derive(Debug, Clone, Copy)]
-pub struct Region {
+pub struct RegionCoverage {
     /// Twice the pairs of a covered pixel and a negative that are ranked wrongly, ties counting half.
     wrong: u128,
     area: u32,
@@ -29,9 +29,9 @@ pub fn pixel_shares(areas: impl Iterator<Item = u32>) -> Vec<u128> {
 /// Sorting all shares at each of some hundred thresholds would cost more than all the rest where regions are many.
 #[derive(Debug)]
 pub struct Coverage {
-    regions: Vec<Region>,
+    regions: Vec<RegionCoverage>,
     sum: u128,
-    noted: Vec<(u32, u64)>,
+    pending: Vec<(u32, u64)>,
     bucket_of: Vec<u16>,
     counts: Vec<u32>,
     coarse: Vec<u32>,
@@ -42,14 +42,15 @@ pub struct Coverage {
 impl Coverage {
     /// Starts with nothing covered; `areas` are the regions' pixels, none of them 0.
     pub fn new(areas: impl Iterator<Item = u32>) -> Self {
-        let regions: Vec<Region> = areas.map(|area| Region { wrong: 0, area, covered: 0 }).collect();
+        let regions: Vec<RegionCoverage> =
+            areas.map(|area| RegionCoverage { wrong: 0, area, covered: 0 }).collect();
         let (mut counts, mut coarse) = (vec![0; BUCKETS], vec![0; COARSE]);
         (counts[0], coarse[0]) = (regions.len() as u32, regions.len() as u32);
         Self {
             bucket_of: vec![0; regions.len()],
             regions,
             sum: 0,
-            noted: Vec::new(),
+            pending: Vec::new(),
             counts,
             coarse,
             share_of: vec![0.0; BUCKETS],
@@ -59,9 +60,9 @@ impl Coverage {
     /// Covers one more pixel of each of some regions, adding `wrong` to twice the wrong pairs of each. Their pixel shares
     /// are to be added by [`Coverage::add_shares`].
     pub fn add(&mut self, regions: &[u32], wrong: u64) {
-        self.noted.extend(regions.iter().map(|&region| (region, wrong)));
-        if self.noted.len() >= NOTED {
-            self.settle();
+        self.pending.extend(regions.iter().map(|&region| (region, wrong)));
+        if self.pending.len() >= PENDING {
+            self.apply_pending();
         }
     }
 
@@ -70,9 +71,9 @@ impl Coverage {
         self.sum += sum;
     }
 
-    /// Covers the pixels that are noted.
-    fn settle(&mut self) {
-        for &(index, wrong) in &self.noted {
+    /// Covers the pixels that are pending.
+    fn apply_pending(&mut self) {
+        for &(index, wrong) in &self.pending {
             let index = index as usize;
             let region = &mut self.regions[index];
             region.covered += 1;
@@ -94,12 +95,12 @@ impl Coverage {
                 self.share_of[now] = f64::NAN;
             }
         }
-        self.noted.clear();
+        self.pending.clear();
     }
 
     /// The regions as they are now.
-    pub fn regions(&mut self) -> &[Region] {
-        self.settle();
+    pub fn regions(&mut self) -> &[RegionCoverage] {
+        self.apply_pending();
         &self.regions
     }
 
@@ -115,7 +116,7 @@ impl Coverage {
 
     /// Areas under the ROC curves of all regions together, and of each, against so many negatives.
     pub fn aurocs(&mut self, negatives: usize) -> (f64, Vec<f64>) {
-        self.settle();
+        self.apply_pending();
         let auroc = |wrong: u128, area: u64| 1.0 - wrong as f64 / 2.0 / (negatives as f64 * area as f64);
         let wrong = self.regions.iter().map(|region| region.wrong).sum();
         let area = self.regions.iter().map(|region| u64::from(region.area)).sum();
@@ -131,7 +132,7 @@ impl Coverage {
     pub fn areas_up_to(
         &mut self,
         limit: f64,
-        before: &[Region],
+        before: &[RegionCoverage],
         fprs: [f64; 2],
         negatives: usize,
     ) -> (f64, Vec<f64>) {
@@ -139,7 +140,7 @@ impl Coverage {
         // A pixel of a region covers it from its own false positive rate on; over ties, its share rises evenly.
         let tied =
             if fprs[0] < limit { (limit - fprs[0]).powi(2) / (2.0 * (fprs[1] - fprs[0])) } else { 0.0 };
-        let area = |(now, before): (&Region, &Region)| {
+        let area = |(now, before): (&RegionCoverage, &RegionCoverage)| {
             let passed = f64::from(before.covered) * limit - before.wrong as f64 / 2.0 / negatives as f64;
             (passed + f64::from(now.covered - before.covered) * tied) / f64::from(now.area) / limit
         };
@@ -150,33 +151,34 @@ impl Coverage {
 
     /// Returns quantiles of the shares, linear between order statistics.
     pub fn quantiles(&mut self, quantiles: &[f64]) -> Vec<f64> {
-        self.settle();
-        let mut opened = (usize::MAX, Vec::new());
+        self.apply_pending();
+        let mut looked_up = (usize::MAX, Vec::new());
         quantiles
             .iter()
             .map(|quantile| {
-                let place = quantile * (self.regions.len() - 1) as f64;
-                let below = place.floor() as usize;
+                let rank = quantile * (self.regions.len() - 1) as f64;
+                let below = rank.floor() as usize;
                 let above = (below + 1).min(self.regions.len() - 1);
-                let (low, high) = (self.smallest(below, &mut opened), self.smallest(above, &mut opened));
-                low + (high - low) * (place - below as f64)
+                let (low, high) =
+                    (self.smallest(below, &mut looked_up), self.smallest(above, &mut looked_up));
+                low + (high - low) * (rank - below as f64)
             })
             .collect()
     }
 
-    /// Returns the share that `rank` others come before; the sorted bucket last looked into is kept in `opened`.
-    fn smallest(&self, rank: usize, opened: &mut (usize, Vec<f64>)) -> f64 {
+    /// Returns the share that `rank` others come before; `looked_up` keeps the bucket that was sorted last.
+    fn smallest(&self, rank: usize, looked_up: &mut (usize, Vec<f64>)) -> f64 {
         let mut rest = rank as u32;
-        let coarse = descend(&self.coarse, &mut rest);
-        let fine = descend(&self.counts[coarse * COARSE..][..COARSE], &mut rest);
+        let coarse = locate_rank(&self.coarse, &mut rest);
+        let fine = locate_rank(&self.counts[coarse * COARSE..][..COARSE], &mut rest);
         let bucket = coarse * COARSE + fine;
         if !self.share_of[bucket].is_nan() {
             return self.share_of[bucket];
         }
-        if opened.0 != bucket {
-            *opened = (bucket, self.sorted(bucket as u16));
+        if looked_up.0 != bucket {
+            *looked_up = (bucket, self.sorted(bucket as u16));
         }
-        opened.1[rest as usize]
+        looked_up.1[rest as usize]
     }
 
     fn sorted(&self, bucket: u16) -> Vec<f64> {
@@ -188,7 +190,7 @@ impl Coverage {
                 continue;
             }
             let regions = chunk.iter().enumerate().filter(|&(_, &other)| other == bucket);
-            found.extend(regions.map(|(place, _)| share(self.regions[index * CHUNK + place])));
+            found.extend(regions.map(|(offset, _)| share(self.regions[index * CHUNK + offset])));
         }
         found.sort_unstable_by(f64::total_cmp);
         found
@@ -199,11 +201,11 @@ fn mean(sum: u128, bits: u32, count: usize) -> f64 {
     sum as f64 / 2_f64.powi(bits as i32) / count as f64
 }
 
-fn share(region: Region) -> f64 {
+fn share(region: RegionCoverage) -> f64 {
     f64::from(region.covered) / f64::from(region.area)
 }
 
-fn bucket(region: Region) -> usize {
+fn bucket(region: RegionCoverage) -> usize {
     let (covered, area) = (u64::from(region.covered), u64::from(region.area));
     if covered == 0 {
         0
@@ -214,14 +216,14 @@ fn bucket(region: Region) -> usize {
     }
 }
 
-/// Returns the first place up to which more than `rest` are counted; `rest` is then the rank inside it.
-fn descend(counts: &[u32], rest: &mut u32) -> usize {
-    let mut place = 0;
-    while place + 1 < counts.len() && counts[place] <= *rest {
-        *rest -= counts[place];
-        place += 1;
+/// Returns the first bucket up to which more than `rest` are counted; `rest` becomes the rank inside it.
+fn locate_rank(counts: &[u32], rest: &mut u32) -> usize {
+    let mut bucket = 0;
+    while bucket + 1 < counts.len() && counts[bucket] <= *rest {
+        *rest -= counts[bucket];
+        bucket += 1;
     }
-    place
+    bucket
 }
 
 #[cfg(test)]
@@ -231,10 +233,10 @@ mod tests {
     fn slow(shares: &[f64], quantile: f64) -> f64 {
         let mut shares = shares.to_vec();
         shares.sort_unstable_by(f64::total_cmp);
-        let place = quantile * (shares.len() - 1) as f64;
-        let below = place.floor() as usize;
+        let rank = quantile * (shares.len() - 1) as f64;
+        let below = rank.floor() as usize;
         let above = (below + 1).min(shares.len() - 1);
-        shares[below] + (shares[above] - shares[below]) * (place - below as f64)
+        shares[below] + (shares[above] - shares[below]) * (rank - below as f64)
     }
 
     #[test]
@@ -261,14 +263,14 @@ mod tests {
 
     #[test]
     fn pixels_that_are_only_noted_count() {
-        let areas = [4, NOTED as u32 * 2];
+        let areas = [4, PENDING as u32 * 2];
         let (mut coverage, mut slowly) = (Coverage::new(areas.into_iter()), Coverage::new(areas.into_iter()));
         let tags: Vec<u32> =
-            (0..NOTED as u32 + 5).map(|index| u32::from(index % 1000 != 0 || index > 3000)).collect();
+            (0..PENDING as u32 + 5).map(|index| u32::from(index % 1000 != 0 || index > 3000)).collect();
         coverage.add(&tags, 3);
         for &tag in &tags {
             slowly.add(&[tag], 3);
-            slowly.settle();
+            slowly.apply_pending();
         }
         assert_eq!(coverage.shares(), slowly.shares());
         assert_eq!(coverage.aurocs(7), slowly.aurocs(7));

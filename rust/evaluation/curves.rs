@@ -1,16 +1,16 @@
-//! Curves with few points whose areas are those of the full curves.
+//! Thinned curves: they have few points, and the areas of the full curves.
 
-/// Step of either coordinate that a thinned curve leaves out at most.
+/// Largest step of either coordinate that a thinned curve leaves out.
 const STEP: f64 = 1.0 / 2000.0;
 
-/// Sum with Neumaier's correction: millions of small shares add up without drift.
+/// A sum with Neumaier's correction, so that millions of small shares add up without drift.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Sum {
+pub struct CompensatedSum {
     total: f64,
     lost: f64,
 }
 
-impl Sum {
+impl CompensatedSum {
     /// Adds a value.
     pub fn add(&mut self, value: f64) {
         let total = self.total + value;
@@ -33,19 +33,19 @@ impl Sum {
 /// What lies between two points that are kept becomes two lines that meet where the area below them is that of the
 /// lines they stand for.
 #[derive(Debug)]
-pub struct Thinned {
+pub struct ThinnedCurve {
     points: Vec<[f64; 2]>,
     last: [f64; 2],
-    area: Sum,
+    area: CompensatedSum,
     kept: Vec<f64>,
 }
 
-impl Thinned {
+impl ThinnedCurve {
     /// Starts at (0, 0); the points at `kept`, ascending, are kept, so that areas up to them are those of the full curve.
     pub fn new(kept: &[f64]) -> Self {
         let mut kept = kept.to_vec();
         kept.reverse();
-        Self { points: vec![[0.0; 2]], last: [0.0; 2], area: Sum::default(), kept }
+        Self { points: vec![[0.0; 2]], last: [0.0; 2], area: CompensatedSum::default(), kept }
     }
 
     /// Adds a point to the right of, or above, the last.
@@ -99,19 +99,19 @@ impl Thinned {
             }
         }
         self.points.push(self.last);
-        self.area = Sum::default();
+        self.area = CompensatedSum::default();
     }
 }
 
-/// Precision over recall as steps: the precision of each kept point is the mean since the one before.
+/// Precision over recall as steps. The precision of each kept point is the mean since the one before.
 #[derive(Debug, Default)]
-pub struct Steps {
+pub struct StepCurve {
     points: Vec<[f64; 2]>,
-    area: Sum,
-    whole: Sum,
+    area: CompensatedSum,
+    whole: CompensatedSum,
 }
 
-impl Steps {
+impl StepCurve {
     /// Adds a step of a width up to `recall`.
     pub fn add(&mut self, width: f64, recall: f64, precision: f64) {
         self.area.add(width * precision);
@@ -120,7 +120,7 @@ impl Steps {
         if recall - start >= STEP || recall >= 1.0 {
             // Rounded widths may be more than the step they make up.
             self.points.push([recall, (self.area.get() / (recall - start)).min(1.0)]);
-            self.area = Sum::default();
+            self.area = CompensatedSum::default();
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
             .map(|index| f64::from(index) / 100_000.0)
             .flat_map(|x| [[x, x.powf(0.2)], [x, (x + 3e-6).powf(0.2).min(1.0)]])
             .collect();
-        let mut thinned = Thinned::new(&[0.05, 0.3]);
+        let mut thinned = ThinnedCurve::new(&[0.05, 0.3]);
         full.iter().for_each(|&point| thinned.add(point));
         let points = thinned.finish();
         assert!(points.len() < 9000);
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn long_lines_stay() {
-        let mut thinned = Thinned::new(&[0.3]);
+        let mut thinned = ThinnedCurve::new(&[0.3]);
         thinned.add([0.0, 0.5]);
         thinned.add([0.5, 0.5]);
         assert_eq!(thinned.finish(), [[0.0, 0.0], [0.0, 0.5], [0.3, 0.5], [0.5, 0.5], [1.0, 1.0]]);
@@ -175,7 +175,7 @@ mod tests {
     fn corners_that_are_rounded_lead_nowhere_back() {
         let count = 51_321.0;
         for (one, other) in (1..25).flat_map(|one| (one + 1..one + 25).map(move |other| (one, other))) {
-            let mut thinned = Thinned::new(&[]);
+            let mut thinned = ThinnedCurve::new(&[]);
             let (start, end) = (f64::from(one) / count, f64::from(other) / count);
             for point in [[start, 0.7 * STEP], [start, 1.3 * STEP], [end, 1.3 * STEP]] {
                 thinned.add(point);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn precision_is_at_most_one() {
         for count in 1..500 {
-            let mut steps = Steps::default();
+            let mut steps = StepCurve::default();
             let width = 1.0 / f64::from(count);
             (1..=count).for_each(|index| steps.add(width, f64::from(index) / f64::from(count), 1.0));
             assert!(steps.finish().iter().all(|point| point[1] <= 1.0));
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn steps_keep_their_area() {
-        let mut steps = Steps::default();
+        let mut steps = StepCurve::default();
         let mut want = 0.0;
         for index in 0..10_000 {
             let (before, recall) = (f64::from(index) / 1e4, f64::from(index + 1) / 1e4);

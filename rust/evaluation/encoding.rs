@@ -1,10 +1,10 @@
-//! Gathered scores as bytes and back: what crosses processes and lies in files. Nothing in them is believed.
+//! Gathered scores as bytes and back, for files and other processes. Reading checks everything.
 
 use std::io::{Read, Write};
 
 use super::scores::{ImageScore, Scores, TruthRegion};
-use super::sorted::key::{Key, Plain, Score, Tag};
-use super::sorted::runs::{BLOCK, Pile};
+use super::sorted::key::{Key, LittleEndian, Score, Tag};
+use super::sorted::runs::{BLOCK, KeyStore};
 use crate::error::Error;
 
 const MAGIC: &[u8; 16] = b"ssimae-scores-1\n";
@@ -23,8 +23,8 @@ pub enum AnyScores {
 /// # Errors
 /// If writing fails.
 pub fn encode<S: Score>(scores: &mut Scores<S>, out: &mut impl Write) -> Result<(), Error> {
-    scores.negatives.settle();
-    scores.positives.settle();
+    scores.negatives.sort_pending();
+    scores.positives.sort_pending();
     let mut bytes = MAGIC.to_vec();
     (S::Key::BYTES as u64).write(&mut bytes);
     scores.top.to_bits().write(&mut bytes);
@@ -37,14 +37,14 @@ pub fn encode<S: Score>(scores: &mut Scores<S>, out: &mut impl Write) -> Result<
         [region.image, region.area].iter().chain(&region.bounds).for_each(|number| number.write(&mut bytes));
     }
     put(out, &bytes)?;
-    encode_pile(&scores.negatives, out)?;
-    encode_pile(&scores.positives, out)
+    encode_store(&scores.negatives, out)?;
+    encode_store(&scores.positives, out)
 }
 
-fn encode_pile<K: Key, T: Tag>(pile: &Pile<K, T>, out: &mut impl Write) -> Result<(), Error> {
+fn encode_store<K: Key, T: Tag>(store: &KeyStore<K, T>, out: &mut impl Write) -> Result<(), Error> {
     let (mut bytes, mut keys, mut tags) = (Vec::new(), Vec::new(), Vec::new());
-    (pile.runs().len() as u64).write(&mut bytes);
-    for run in pile.runs() {
+    (store.runs().len() as u64).write(&mut bytes);
+    for run in store.runs() {
         (run.len() as u64).write(&mut bytes);
         for start in (0..run.len()).step_by(BLOCK) {
             keys.clear();
@@ -97,14 +97,14 @@ fn decode_as<S: Score>(input: &mut impl Read) -> Result<Scores<S>, Error> {
     for _ in 0..regions {
         let bytes = take(input, 24)?;
         let [image, area, top, left, bottom, right] =
-            [0, 1, 2, 3, 4, 5].map(|place| u32::read(&bytes[4 * place..][..4]));
+            [0, 1, 2, 3, 4, 5].map(|index| u32::read(&bytes[4 * index..][..4]));
         let region = TruthRegion { image, area, bounds: [top, left, bottom, right] };
         check_region(region, scores.regions.last(), &mut scores.images)?;
         scores.regions.push(region);
     }
     let mut rest: Vec<u32> = scores.regions.iter().map(|region| region.area).collect();
-    scores.negatives = decode_pile(input, |()| Ok(()))?;
-    scores.positives = decode_pile(input, |region: u32| match rest.get_mut(region as usize) {
+    scores.negatives = decode_store(input, |()| Ok(()))?;
+    scores.positives = decode_store(input, |region: u32| match rest.get_mut(region as usize) {
         Some(left) if *left > 0 => {
             *left -= 1;
             Ok(())
@@ -143,11 +143,11 @@ fn check_region(
     }
 }
 
-fn decode_pile<K: Key, T: Tag>(
+fn decode_store<K: Key, T: Tag>(
     input: &mut impl Read,
     mut check: impl FnMut(T) -> Result<(), Error>,
-) -> Result<Pile<K, T>, Error> {
-    let mut pile = Pile::default();
+) -> Result<KeyStore<K, T>, Error> {
+    let mut store = KeyStore::default();
     for _ in 0..number(input)? {
         let mut rest = usize::try_from(number(input)?).map_err(|_| damaged("a run is too long"))?;
         // A run of any claimed length is read in parts, so that memory is only taken for what is there.
@@ -166,11 +166,11 @@ fn decode_pile<K: Key, T: Tag>(
                 return Err(damaged("a score is NaN or infinite"));
             }
             tags.iter().try_for_each(|&tag| check(tag))?;
-            pile.push_run(keys, tags);
+            store.push_run(keys, tags);
             rest -= count;
         }
     }
-    Ok(pile)
+    Ok(store)
 }
 
 fn number(input: &mut impl Read) -> Result<u64, Error> {

@@ -1,4 +1,4 @@
-//! What of one image lies above each of some thresholds: for resampling images, which needs them apart.
+//! Count one image's pixels above each threshold, for the bootstrap over images.
 
 use super::scores::{AnomalyMap, inspected_regions};
 use super::sorted::key::Score;
@@ -23,19 +23,19 @@ pub fn count<S: Score>(map: AnomalyMap<'_, S>, thresholds: &[f64]) -> Result<Lev
     let found = inspected_regions(map)?;
     let mut areas = vec![0_u32; found.count];
     found.runs.iter().for_each(|run| areas[run.region as usize] += run.end - run.start);
-    // A pixel counts at all thresholds below its place among them.
-    let place =
+    // A pixel counts at the thresholds up to its score: those before its level.
+    let level =
         |index: usize| thresholds.partition_point(|&threshold| threshold <= map.scores[index].value());
     let inspected = |&index: &usize| map.ignore.is_none_or(|ignore| ignore[index] == 0);
     let mut false_positives = vec![0; thresholds.len() + 1];
     let mut true_positives = false_positives.clone();
     let mut overlap = vec![0.0; thresholds.len() + 1];
-    found.each_stretch(map.width, map.scores.len(), |stretch, run| match run {
-        None => stretch.filter(inspected).for_each(|index| false_positives[place(index)] += 1),
+    found.for_each_span(map.width, map.scores.len(), |span, run| match run {
+        None => span.filter(inspected).for_each(|index| false_positives[level(index)] += 1),
         Some(run) => {
-            for index in stretch {
-                true_positives[place(index)] += 1;
-                overlap[place(index)] += 1.0 / f64::from(areas[run.region as usize]);
+            for index in span {
+                true_positives[level(index)] += 1;
+                overlap[level(index)] += 1.0 / f64::from(areas[run.region as usize]);
             }
         }
     });
@@ -46,7 +46,7 @@ pub fn count<S: Score>(map: AnomalyMap<'_, S>, thresholds: &[f64]) -> Result<Lev
     })
 }
 
-/// Returns the sums of what lies behind each place.
+/// Returns, for each level, the sum of the counts behind it.
 fn above<T: Copy + std::ops::Add<Output = T>>(counts: &[T], zero: T) -> Vec<T> {
     let mut sums: Vec<T> = counts[1..]
         .iter()

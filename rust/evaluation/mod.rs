@@ -1,4 +1,5 @@
-//! Exact metrics of anomaly maps: scores gathered image by image, sorted in runs, and one descent over all of them.
+//! Exact metrics of anomaly maps. Scores are gathered image by image and sorted in runs; one sweep over all of them,
+//! from the highest to the lowest, yields every metric.
 
 mod coverage;
 mod curves;

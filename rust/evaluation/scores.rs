@@ -1,12 +1,12 @@
-//! Scores of many images gathered for exact metrics: defect-free pixels apart from those of each region.
+//! Scores of many images, gathered for exact metrics. Defect-free pixels are kept apart from those of defects.
 
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::sorted::key::Score;
-use super::sorted::ranges::spill;
-use super::sorted::runs::Pile;
+use super::sorted::ranges::spill_store;
+use super::sorted::runs::KeyStore;
 use crate::error::{Error, check_len};
 use crate::regions::{Connectivity, Regions, find};
 
@@ -49,9 +49,9 @@ pub struct AnomalyMap<'a, S> {
 #[derive(Debug, Clone)]
 pub struct Scores<S: Score> {
     /// Pixels without defect.
-    pub negatives: Pile<S::Key, ()>,
+    pub negatives: KeyStore<S::Key, ()>,
     /// Pixels with defect, and the region each lies in.
-    pub positives: Pile<S::Key, u32>,
+    pub positives: KeyStore<S::Key, u32>,
     /// Regions, image by image, in the order of their first pixels.
     pub regions: Vec<TruthRegion>,
     /// Images.
@@ -64,8 +64,8 @@ impl<S: Score> Scores<S> {
     /// Starts without images; their score is the mean of the `top` share of their pixels, or the highest if that is 0.
     pub fn new(top: f64) -> Self {
         Self {
-            negatives: Pile::default(),
-            positives: Pile::default(),
+            negatives: KeyStore::default(),
+            positives: KeyStore::default(),
             regions: Vec::new(),
             images: Vec::new(),
             top,
@@ -86,10 +86,10 @@ impl<S: Score> Scores<S> {
         let region =
             TruthRegion { image: self.images.len() as u32, area: 0, bounds: [u32::MAX, u32::MAX, 0, 0] };
         self.regions.resize(first + found.count, region);
-        found.each_stretch(width, scores.len(), |stretch, run| match run {
-            None => self.add_negatives(map, stretch),
+        found.for_each_span(width, scores.len(), |span, run| match run {
+            None => self.add_negatives(map, span),
             Some(run) => {
-                let keys = scores[stretch].iter().map(|score| score.key());
+                let keys = scores[span].iter().map(|score| score.key());
                 self.positives.extend(keys, first as u32 + run.region);
                 let region = &mut self.regions[first + run.region as usize];
                 region.area += run.end - run.start;
@@ -99,8 +99,8 @@ impl<S: Score> Scores<S> {
             }
         });
         self.images.push(ImageScore { score: self.image_score(map), defective: found.count > 0 });
-        self.negatives.settle_full_blocks();
-        self.positives.settle_full_blocks();
+        self.negatives.sort_full_blocks();
+        self.positives.sort_full_blocks();
         Ok(())
     }
 
@@ -154,8 +154,8 @@ impl<S: Score> Scores<S> {
             other.regions.iter().map(|region| TruthRegion { image: region.image + images, ..*region }),
         );
         self.images.extend_from_slice(&other.images);
-        self.negatives.settle_full_blocks();
-        self.positives.settle_full_blocks();
+        self.negatives.sort_full_blocks();
+        self.positives.sort_full_blocks();
         Ok(())
     }
 
@@ -169,8 +169,8 @@ impl<S: Score> Scores<S> {
     /// # Errors
     /// If the file cannot be written; what has not been moved stays in memory.
     pub fn spill(&mut self, file: &Arc<File>, end: &mut u64) -> Result<(), Error> {
-        spill(&mut self.negatives, file, end)?;
-        spill(&mut self.positives, file, end)
+        spill_store(&mut self.negatives, file, end)?;
+        spill_store(&mut self.positives, file, end)
     }
 }
 

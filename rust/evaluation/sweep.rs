@@ -1,15 +1,15 @@
-//! All metrics in one descent over the thresholds.
+//! All metrics in one sweep over the thresholds, from the highest score to the lowest.
 
-use super::coverage::{Coverage, Region, pixel_shares};
-use super::curves::{Steps, Thinned};
-use super::groups::{Many, Stretches, sum_of};
+use super::coverage::{Coverage, RegionCoverage, pixel_shares};
+use super::curves::{StepCurve, ThinnedCurve};
+use super::groups::{DistinctKeys, RangePair, sum_shares};
 use super::scores::Scores;
 use super::sorted::key::{Key, Score, Tag};
-use super::sorted::ranges::{Cursor, at_a_time, divide, in_order};
-use super::sorted::runs::{Pile, Run};
+use super::sorted::ranges::{Cursor, choose_splitters, parallel_in_order, splitters_at_a_time};
+use super::sorted::runs::{KeyStore, SortedRun};
 use crate::error::Error;
 
-/// What a caller asks for.
+/// The limits, quantiles and rates that metrics are computed for.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Limits of the false positive rate for AU-PRO, ascending, each in (0, 1].
@@ -29,7 +29,7 @@ pub struct OverlapRate {
     pub each_region: bool,
 }
 
-/// What comes back.
+/// The metrics of all images.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {
     /// Area under the ROC curve of the pixels.
@@ -71,30 +71,31 @@ pub fn metrics<S: Score>(scores: &mut Scores<S>, request: &Request) -> Result<Me
     if scores.negatives.is_empty() {
         return Err(Error::Value("no defect-free pixel in any mask: the metrics are undefined".into()));
     }
-    scores.negatives.settle();
-    scores.positives.settle();
+    scores.negatives.sort_pending();
+    scores.positives.sort_pending();
     let (negatives, positives) = (&scores.negatives, &scores.positives);
     let areas = || scores.regions.iter().map(|region| region.area);
-    let pixels = pixel_shares(areas());
-    let mut sweep = Sweep::new(Coverage::new(areas()), &pixels, [negatives.len(), positives.len()], request);
-    let keys = divide(samples_of(negatives).chain(samples_of(positives)));
+    let shares = pixel_shares(areas());
+    let mut sweep = Sweep::new(Coverage::new(areas()), &shares, [negatives.len(), positives.len()], request);
+    let keys = choose_splitters(samples_of(negatives).chain(samples_of(positives)));
     let mut cursors = (Cursor::new(negatives.runs()), Cursor::new(positives.runs()));
-    for some in keys.chunks(at_a_time()) {
-        sweep
-            .pass(&cursors.0.advance(some)?.into_iter().zip(cursors.1.advance(some)?).collect::<Vec<_>>())?;
+    for some in keys.chunks(splitters_at_a_time()) {
+        sweep.process(
+            &cursors.0.advance(some)?.into_iter().zip(cursors.1.advance(some)?).collect::<Vec<_>>(),
+        )?;
     }
-    sweep.pass(&[(cursors.0.rest(), cursors.1.rest())])?;
+    sweep.process(&[(cursors.0.rest(), cursors.1.rest())])?;
     Ok(sweep.finish())
 }
 
-fn samples_of<K: Key, T: Tag>(pile: &Pile<K, T>) -> impl Iterator<Item = (Vec<K>, usize)> {
-    pile.runs().iter().map(Run::samples)
+fn samples_of<K: Key, T: Tag>(store: &KeyStore<K, T>) -> impl Iterator<Item = (Vec<K>, usize)> {
+    store.runs().iter().map(SortedRun::samples)
 }
 
 struct Sweep<'a, K> {
     request: &'a Request,
     /// What a pixel of each region adds to the covered shares.
-    pixels: &'a [u128],
+    pixel_shares: &'a [u128],
     negatives: usize,
     positives: usize,
     /// Negatives that each rate of the overlap allows.
@@ -106,33 +107,33 @@ struct Sweep<'a, K> {
     coverage: Coverage,
     /// Numerator and denominator of the best F1 so far, and where it is reached.
     best: (u128, u128, Option<K>),
-    roc: Thinned,
-    pro: Thinned,
-    precision_recall: Steps,
+    roc: ThinnedCurve,
+    pro: ThinnedCurve,
+    precision_recall: StepCurve,
     found: Metrics,
 }
 
-/// Positives with one key that are about to be passed.
-struct Opened<K> {
+/// Positives with one key, between the start and the end of their group.
+struct OpenGroup<K> {
     key: K,
     /// Negatives before them, and with those of their key.
     fp: [usize; 2],
     /// The mean overlap before them.
     overlap: f64,
     /// The regions before them, if a limit of the false positive rate lies between.
-    before: Option<Vec<Region>>,
+    before: Option<Vec<RegionCoverage>>,
 }
 
 impl<'a, K: Key> Sweep<'a, K> {
     fn new(
         coverage: Coverage,
-        pixels: &'a [u128],
+        pixel_shares: &'a [u128],
         [negatives, positives]: [usize; 2],
         request: &'a Request,
     ) -> Self {
         Self {
             request,
-            pixels,
+            pixel_shares,
             negatives,
             positives,
             allowed: request.overlap_rates.iter().map(|rate| allowed(rate.fpr, negatives)).collect(),
@@ -141,63 +142,72 @@ impl<'a, K: Key> Sweep<'a, K> {
             last: [None; 2],
             coverage,
             best: (0, 1, None),
-            roc: Thinned::new(&[]),
-            pro: Thinned::new(&request.fpr_limits),
-            precision_recall: Steps::default(),
+            roc: ThinnedCurve::new(&[]),
+            pro: ThinnedCurve::new(&request.fpr_limits),
+            precision_recall: StepCurve::default(),
             found: Metrics::default(),
         }
     }
 
-    fn pass(&mut self, stretches: &[Stretches<'_, K>]) -> Result<(), Error> {
-        let pixels = self.pixels;
-        in_order(
-            stretches,
-            |both| if both.0.key.is_some() { Ok(Many::default()) } else { Many::new(both, pixels) },
-            |both, many| match both.0.key {
-                Some(key) => self.equal(key, both),
+    fn process(&mut self, ranges: &[RangePair<'_, K>]) -> Result<(), Error> {
+        let pixel_shares = self.pixel_shares;
+        parallel_in_order(
+            ranges,
+            |both| {
+                if both.0.key.is_some() {
+                    Ok(DistinctKeys::default())
+                } else {
+                    DistinctKeys::new(both, pixel_shares)
+                }
+            },
+            |both, distinct| match both.0.key {
+                Some(key) => self.process_tied(key, both),
                 None => {
-                    self.many(&many);
+                    self.process_distinct(&distinct);
                     Ok(())
                 }
             },
         )
     }
 
-    fn many(&mut self, many: &Many<K>) {
-        self.negatives_within(&many.negatives, &many.positives);
+    fn process_distinct(&mut self, distinct: &DistinctKeys<K>) {
+        self.find_thresholds(&distinct.negatives, &distinct.positives);
         let mut start = 0;
-        for part in &many.groups {
-            let group = self.open(many.positives[start], self.fp + part.before, part.tied);
-            self.cover(&group, &many.tags[start..part.end], part.shares);
-            self.close(&group, part.end - start);
+        for part in &distinct.groups {
+            let group = self.open_group(distinct.positives[start], self.fp + part.before, part.tied);
+            self.cover(&group, &distinct.tags[start..part.end], part.shares);
+            self.close_group(&group, part.end - start);
             start = part.end;
         }
-        self.move_on(many.negatives.len(), [many.negatives.last().copied(), many.positives.last().copied()]);
+        self.advance(
+            distinct.negatives.len(),
+            [distinct.negatives.last().copied(), distinct.positives.last().copied()],
+        );
     }
 
-    fn equal(&mut self, key: K, (negatives, positives): &Stretches<'_, K>) -> Result<(), Error> {
+    fn process_tied(&mut self, key: K, (negatives, positives): &RangePair<'_, K>) -> Result<(), Error> {
         let counts = [negatives.len(), positives.len()];
-        self.equal_negatives(counts[0]);
+        self.find_thresholds_in_tie(counts[0]);
         if counts[1] > 0 {
-            let group = self.open(key, self.fp, counts[0]);
+            let group = self.open_group(key, self.fp, counts[0]);
             positives.tags(|tags| {
-                self.cover(&group, tags, sum_of(self.pixels, tags));
+                self.cover(&group, tags, sum_shares(self.pixel_shares, tags));
                 Ok(())
             })?;
-            self.close(&group, counts[1]);
+            self.close_group(&group, counts[1]);
         }
-        self.move_on(counts[0], counts.map(|count| (count > 0).then_some(key)));
+        self.advance(counts[0], counts.map(|count| (count > 0).then_some(key)));
         Ok(())
     }
 
     /// Moves on behind negatives, whose positives have been closed, and the lowest keys of both.
-    fn move_on(&mut self, negatives: usize, last: [Option<K>; 2]) {
+    fn advance(&mut self, negatives: usize, last: [Option<K>; 2]) {
         self.fp += negatives;
         self.last = [last[0].or(self.last[0]), last[1].or(self.last[1])];
     }
 
     /// Finds the thresholds of rates that allow some of the negatives that come next, but not all.
-    fn negatives_within(&mut self, negatives: &[K], positives: &[K]) {
+    fn find_thresholds(&mut self, negatives: &[K], positives: &[K]) {
         while let Some(&allowed) = self.allowed.get(self.found.thresholds.len()) {
             let Some(&excluded) = negatives.get(allowed - self.fp) else { return };
             // What scores higher than the first that is not allowed is detected.
@@ -210,8 +220,8 @@ impl<'a, K: Key> Sweep<'a, K> {
         }
     }
 
-    /// As [`Sweep::negatives_within`], for negatives of one key.
-    fn equal_negatives(&mut self, count: usize) {
+    /// As [`Sweep::find_thresholds`], for negatives of one key.
+    fn find_thresholds_in_tie(&mut self, count: usize) {
         while self.allowed.get(self.found.thresholds.len()).is_some_and(|&allowed| allowed < self.fp + count)
         {
             let lowest = self.last[0].max(self.last[1]);
@@ -219,23 +229,23 @@ impl<'a, K: Key> Sweep<'a, K> {
         }
     }
 
-    fn open(&mut self, key: K, before: usize, tied: usize) -> Opened<K> {
+    fn open_group(&mut self, key: K, before: usize, tied: usize) -> OpenGroup<K> {
         let fp = [before, before + tied];
         while self.allowed.get(self.found.overlap.len()).is_some_and(|&allowed| allowed < fp[1]) {
             self.take_overlap();
         }
         let crossed = self.next_limit().is_some_and(|limit| self.fpr(fp[1]) > limit);
         let before = crossed.then(|| self.coverage.regions().to_vec());
-        Opened { key, fp, overlap: self.coverage.mean(), before }
+        OpenGroup { key, fp, overlap: self.coverage.mean(), before }
     }
 
-    fn cover(&mut self, group: &Opened<K>, regions: &[u32], shares: u128) {
+    fn cover(&mut self, group: &OpenGroup<K>, regions: &[u32], shares: u128) {
         self.coverage.add(regions, (group.fp[0] + group.fp[1]) as u64);
         self.coverage.add_shares(shares);
     }
 
     /// Draws the curves past positives that have been covered.
-    fn close(&mut self, group: &Opened<K>, count: usize) {
+    fn close_group(&mut self, group: &OpenGroup<K>, count: usize) {
         let fprs = group.fp.map(|fp| self.fpr(fp));
         if let Some(before) = &group.before {
             while self.next_limit().is_some_and(|limit| fprs[1] > limit) {
@@ -297,7 +307,7 @@ impl<'a, K: Key> Sweep<'a, K> {
     }
 
     /// Takes the next limit, with the regions before the pixels over which the rate passes it (see `areas_up_to`).
-    fn take_limit(&mut self, before: &[Region], fprs: [f64; 2]) {
+    fn take_limit(&mut self, before: &[RegionCoverage], fprs: [f64; 2]) {
         let Some(limit) = self.next_limit() else { return };
         let (mean, areas) = self.coverage.areas_up_to(limit, before, fprs, self.negatives);
         self.found.aupros.push(mean);
@@ -305,7 +315,7 @@ impl<'a, K: Key> Sweep<'a, K> {
     }
 }
 
-/// Returns how many of the negatives a rate allows.
+/// Returns how distinct of the negatives a rate allows.
 fn allowed(rate: f64, negatives: usize) -> usize {
     let share = |count: usize| count as f64 / negatives as f64;
     let mut count = ((rate * negatives as f64) as usize).min(negatives);

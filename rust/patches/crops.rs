@@ -1,4 +1,4 @@
-//! Random crops of several images, straight into a batch: copied, or resampled from boxes of any size.
+//! Crops of several images, gathered into a batch. They are copied, or resampled from boxes of any size.
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -52,7 +52,7 @@ pub struct CropBox {
 /// # Errors
 /// If an image's slice does not fit its shape, channels differ, a box is empty or does not lie in its image, a turn is
 /// not in 0..8, or `out` or `turns` has another length.
-pub fn gather(
+pub fn gather_crops(
     sources: &[CropSource<'_>],
     boxes: &[CropBox],
     turns: Option<&[u8]>,
@@ -74,7 +74,7 @@ pub fn gather(
     check_len("out", boxes.len().saturating_mul(patch_len), out.len())?;
     out.par_chunks_mut(patch_len.max(1)).zip(boxes).enumerate().for_each(|(index, (patch, crop))| {
         fill(&sources[crop.image], crop, patch_size, patch);
-        // While it lies in the cache.
+        // The patch is turned at once, while it lies in the cache.
         turn(patch, patch_size, turns.map_or(0, |turns| turns[index]));
     });
     Ok(())
@@ -137,22 +137,22 @@ fn transpose(plane: &mut [f32], side: usize) {
 }
 
 /// The two neighbours of each sample along one side, and the weight of the second.
-fn taps(start: f64, extent: f64, length: usize, count: usize) -> Vec<(usize, usize, f32)> {
+fn interpolation_points(start: f64, extent: f64, length: usize, count: usize) -> Vec<(usize, usize, f32)> {
     let last = length - 1;
     (0..count)
         .map(|index| {
-            let place = start + (index as f64 + 0.5) * extent / count as f64 - 0.5;
-            let place = place.clamp(0.0, last as f64);
-            let first = place as usize;
-            (first, (first + 1).min(last), (place - first as f64) as f32)
+            let position = start + (index as f64 + 0.5) * extent / count as f64 - 0.5;
+            let position = position.clamp(0.0, last as f64);
+            let first = position as usize;
+            (first, (first + 1).min(last), (position - first as f64) as f32)
         })
         .collect()
 }
 
 fn resample<T: Pixel>(pixels: &[T], shape: ImageShape, crop: &CropBox, side: usize, patch: &mut [f32]) {
     let ImageShape { height, width, channels } = shape;
-    let rows = taps(crop.top, crop.height, height, side);
-    let columns = taps(crop.left, crop.width, width, side);
+    let rows = interpolation_points(crop.top, crop.height, height, side);
+    let columns = interpolation_points(crop.left, crop.width, width, side);
     for (channel, plane) in patch.chunks_exact_mut(side * side).enumerate() {
         for (line, &(above, below, down)) in plane.chunks_exact_mut(side).zip(&rows) {
             let above = &pixels[above * width * channels..][..width * channels];
@@ -217,7 +217,14 @@ mod tests {
         let mut out = [f32::NAN; 9];
         let crop = CropBox { image: 0, top: 2.0, left: 3.0, height: 3.0, width: 3.0 };
         assert_eq!(
-            gather(&[CropSource { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 3, &mut out),
+            gather_crops(
+                &[CropSource { pixels: Pixels::F32(&pixels), shape }],
+                &[crop],
+                None,
+                1,
+                3,
+                &mut out
+            ),
             Ok(())
         );
         assert_eq!(out, [225., 256., 289., 441., 484., 529., 729., 784., 841.]);
@@ -234,7 +241,14 @@ mod tests {
         let crop = CropBox { image: 0, top: 1.25, left: 1.5, height: 5.0, width: 6.0 };
         let mut out = [f32::NAN; 16];
         assert_eq!(
-            gather(&[CropSource { pixels: Pixels::F32(&pixels), shape }], &[crop], None, 1, 4, &mut out),
+            gather_crops(
+                &[CropSource { pixels: Pixels::F32(&pixels), shape }],
+                &[crop],
+                None,
+                1,
+                4,
+                &mut out
+            ),
             Ok(())
         );
         for (place, value) in out.iter().enumerate() {
@@ -253,7 +267,7 @@ mod tests {
         }];
         let mut out = [0.0; 4];
         let good = CropBox { image: 0, top: 0.0, left: 0.5, height: 4.0, width: 3.5 };
-        assert!(gather(&sources, &[good], None, 1, 2, &mut out).is_ok());
+        assert!(gather_crops(&sources, &[good], None, 1, 2, &mut out).is_ok());
         for bad in [
             CropBox { image: 1, ..good },
             CropBox { top: 0.1, ..good },
@@ -261,7 +275,7 @@ mod tests {
             CropBox { height: 0.0, ..good },
             CropBox { width: f64::NAN, ..good },
         ] {
-            assert!(gather(&sources, &[bad], None, 1, 2, &mut out).is_err(), "{bad:?}");
+            assert!(gather_crops(&sources, &[bad], None, 1, 2, &mut out).is_err(), "{bad:?}");
         }
     }
 
@@ -273,7 +287,7 @@ mod tests {
         let turns = [0, 1, 2, 3, 4, 5, 6, 7];
         let mut out = [f32::NAN; 32];
         let sources = [CropSource { pixels: Pixels::U8(&pixels), shape }];
-        assert_eq!(gather(&sources, &[crop; 8], Some(&turns), 1, 2, &mut out), Ok(()));
+        assert_eq!(gather_crops(&sources, &[crop; 8], Some(&turns), 1, 2, &mut out), Ok(()));
         let tenths: Vec<u8> = out.iter().map(|value| (value * 5.0).round() as u8).collect();
         let want = [
             [0, 1, 2, 3],
@@ -286,7 +300,7 @@ mod tests {
             [3, 1, 2, 0],
         ];
         assert_eq!(tenths, want.concat());
-        assert!(gather(&sources, &[crop], Some(&[8]), 1, 2, &mut out[..4]).is_err());
-        assert!(gather(&sources, &[crop], Some(&[]), 1, 2, &mut out[..4]).is_err());
+        assert!(gather_crops(&sources, &[crop], Some(&[8]), 1, 2, &mut out[..4]).is_err());
+        assert!(gather_crops(&sources, &[crop], Some(&[]), 1, 2, &mut out[..4]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Where patches lie, and how they are cut out of images.
+//! The grid of patches over an image, and how patches are cut out.
 
 use std::ops::Range;
 
@@ -60,7 +60,7 @@ impl ImageShape {
     }
 }
 
-/// Where patches begin along one side: every `stride` pixels, and the last at the border.
+/// Positions of the patches along one side: every `stride` pixels, and the last at the border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Starts {
     last: usize,
@@ -84,7 +84,7 @@ impl Starts {
 /// Patches over an image, row by row; the last row and column are shifted to the border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
-    /// Of the image.
+    /// Shape of the image.
     pub shape: ImageShape,
     /// Side of the square patches.
     pub patch_size: usize,
@@ -181,7 +181,7 @@ pub fn corners(grid: Grid) -> Result<Vec<[i64; 2]>, Error> {
     if !fits {
         return Err(Error::Value(format!("a grid of {} patches does not fit into memory", grid.count)));
     }
-    corners.extend((0..grid.count).map(|index| grid.corner(index).map(|place| place as i64)));
+    corners.extend((0..grid.count).map(|index| grid.corner(index).map(|start| start as i64)));
     Ok(corners)
 }
 
@@ -189,7 +189,7 @@ pub fn corners(grid: Grid) -> Result<Vec<[i64; 2]>, Error> {
 ///
 /// # Errors
 /// If a slice does not have the length of its shape, or the range passes the end of the grid.
-pub fn extract<T: Pixel>(
+pub fn extract_patches<T: Pixel>(
     image: &[T],
     grid: Grid,
     patches: Range<usize>,
@@ -291,7 +291,7 @@ mod tests {
         let shape = ImageShape { height: huge, width: huge, channels: 3 };
         let grid = Grid::new(shape, huge, huge);
         let mut out = [0.0; 4];
-        assert!(grid.and_then(|grid| extract(&[1.0f32; 4], grid, 0..1, &mut out)).is_err());
+        assert!(grid.and_then(|grid| extract_patches(&[1.0f32; 4], grid, 0..1, &mut out)).is_err());
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         let shape = ImageShape { height: 2, width: 3, channels: 3 };
         let mut out = [f32::NAN; 12];
         let grid = Grid::new(shape, 2, 1);
-        assert_eq!(grid.and_then(|grid| extract(&image, grid, 1..2, &mut out)), Ok(()));
+        assert_eq!(grid.and_then(|grid| extract_patches(&image, grid, 1..2, &mut out)), Ok(()));
         assert_eq!(out, [3., 6., 12., 15., 4., 7., 13., 16., 5., 8., 14., 17.]);
     }
 
@@ -310,7 +310,9 @@ mod tests {
         for (range, length) in [(3..5, 8), (5..5, 0), (0..1, 8)] {
             let mut out = vec![0.0; length];
             assert!(
-                Grid::new(shape, 2, 2).and_then(|grid| extract(&[0u8; 16], grid, range, &mut out)).is_err()
+                Grid::new(shape, 2, 2)
+                    .and_then(|grid| extract_patches(&[0u8; 16], grid, range, &mut out))
+                    .is_err()
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Stains: ellipses of one value a channel painted over patches, with soft edges.
+//! Stains painted over patches: ellipses with soft edges and one value for each channel.
 
 use rayon::prelude::*;
 
@@ -9,9 +9,9 @@ use crate::error::{Error, check_len};
 pub struct Stain {
     /// Row and column of the middle; it need not lie in the patch.
     pub centre: [f32; 2],
-    /// Both positive.
+    /// Lengths of the semi-axes; both positive.
     pub semi_axes: [f32; 2],
-    /// Of the first axis, from the columns towards the rows, in radians.
+    /// Angle of the first axis, from the columns towards the rows, in radians.
     pub angle: f32,
     /// Width over which cover falls from whole to none; positive.
     pub edge: f32,
@@ -78,7 +78,7 @@ impl Stain {
 ///
 /// # Errors
 /// If lengths do not fit together, a number is not finite, or a semi-axis or an edge is not positive.
-pub fn paint(
+pub fn paint_stains(
     patches: &mut [f32],
     channels: usize,
     side: usize,
@@ -118,7 +118,7 @@ mod tests {
     fn a_stain_covers_its_ellipse_and_no_more() {
         let mut patch = vec![0.0; 2 * 16 * 16];
         let long = Stain { semi_axes: [6.0, 2.0], angle: std::f32::consts::FRAC_PI_2, ..ROUND };
-        assert!(paint(&mut patch, 2, 16, &[long], &[1.0, 0.5]).is_ok());
+        assert!(paint_stains(&mut patch, 2, 16, &[long], &[1.0, 0.5]).is_ok());
         let at = |row: usize, column: usize| patch[row * 16 + column];
         // Turned by a quarter, the long axis lies along the rows.
         assert_eq!((at(8, 8), at(12, 8), at(8, 12), at(0, 0)), (1.0, 1.0, 0.0, 0.0));
@@ -131,7 +131,10 @@ mod tests {
         let mut patches = vec![0.25; 2 * 256];
         let half = Stain { opacity: 0.5, ..ROUND };
         let outside = Stain { centre: [-40.0, 90.0], ..ROUND };
-        assert!(paint(&mut patches, 1, 16, &[ROUND, half, outside, outside], &[1.0, 0.0, 1.0, 1.0]).is_ok());
+        assert!(
+            paint_stains(&mut patches, 1, 16, &[ROUND, half, outside, outside], &[1.0, 0.0, 1.0, 1.0])
+                .is_ok()
+        );
         assert_eq!(patches[8 * 16 + 8], 0.5);
         assert!(patches[256..].iter().all(|&pixel| pixel == 0.25));
     }
@@ -139,12 +142,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_or_is_no_ellipse_is_refused() {
         let mut patch = vec![0.0; 256];
-        assert!(paint(&mut patch, 1, 16, &[ROUND], &[]).is_err());
-        assert!(paint(&mut patch, 1, 15, &[ROUND], &[1.0]).is_err());
-        assert!(paint(&mut patch, 1, 16, &[Stain { edge: 0.0, ..ROUND }], &[1.0]).is_err());
-        assert!(paint(&mut patch, 1, 16, &[Stain { angle: f32::NAN, ..ROUND }], &[1.0]).is_err());
-        assert!(paint(&mut [0.0; 512], 1, 16, &[ROUND; 3], &[1.0; 3]).is_err());
-        assert!(paint(&mut patch, 1, 16, &[], &[]).is_ok());
+        assert!(paint_stains(&mut patch, 1, 16, &[ROUND], &[]).is_err());
+        assert!(paint_stains(&mut patch, 1, 15, &[ROUND], &[1.0]).is_err());
+        assert!(paint_stains(&mut patch, 1, 16, &[Stain { edge: 0.0, ..ROUND }], &[1.0]).is_err());
+        assert!(paint_stains(&mut patch, 1, 16, &[Stain { angle: f32::NAN, ..ROUND }], &[1.0]).is_err());
+        assert!(paint_stains(&mut [0.0; 512], 1, 16, &[ROUND; 3], &[1.0; 3]).is_err());
+        assert!(paint_stains(&mut patch, 1, 16, &[], &[]).is_ok());
         assert!(patch.iter().all(|&pixel| pixel == 0.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Patches back into one image: the mean where they overlap.
+//! Stitches patches into one image, the mean where they overlap.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -8,8 +8,7 @@ use rayon::prelude::*;
 use super::extract::Grid;
 use crate::error::{Error, check_len};
 
-/// Image rows of a task: the fewer, the shorter the stretches in which patches are read; the more, the longer the last
-/// task runs alone.
+/// Image rows of a task. Fewer rows read patches in shorter pieces; more let the last task run alone for longer.
 const TASK_ROWS: RangeInclusive<usize> = 16..=128;
 
 /// Lays patches (P, C, h, w) of a range of the grid into an image (H, W, C) that holds what all before them left there.
@@ -20,7 +19,12 @@ const TASK_ROWS: RangeInclusive<usize> = 16..=128;
 ///
 /// # Errors
 /// If a slice does not have the length of its shape, or the range passes the end of the grid.
-pub fn stitch(patches: &[f32], grid: Grid, range: Range<usize>, image: &mut [f32]) -> Result<(), Error> {
+pub fn stitch_patches(
+    patches: &[f32],
+    grid: Grid,
+    range: Range<usize>,
+    image: &mut [f32],
+) -> Result<(), Error> {
     grid.check("patches", &range, patches.len())?;
     check_len("image", grid.shape.len(), image.len())?;
     if range.is_empty() {
@@ -34,16 +38,16 @@ pub fn stitch(patches: &[f32], grid: Grid, range: Range<usize>, image: &mut [f32
     } else {
         grid.rows.at(range.end / grid.columns.count)
     };
-    let over = Coverage::new(grid);
+    let counts = PatchCounts::new(grid);
     let line = grid.shape.width * grid.shape.channels;
     each_band(grid, top..bottom(range.end - 1), image, |first, lines| {
         let part = |row: usize, lines: &[f32]| (row.saturating_sub(first) * line).min(lines.len());
         let fresh = part(reached, lines);
         lines[fresh..].fill(0.0);
         let arch = Arch::new();
-        arch.dispatch(Addition { patches, grid, range: range.clone(), first, lines: &mut *lines });
+        arch.dispatch(AddPatches { patches, grid, range: range.clone(), first, lines: &mut *lines });
         let done = part(complete, lines);
-        arch.dispatch(Division { over: &over, first, lines: &mut lines[..done] });
+        arch.dispatch(DivideByCounts { counts: &counts, first, lines: &mut lines[..done] });
     });
     Ok(())
 }
@@ -58,8 +62,8 @@ fn each_band(grid: Grid, rows: Range<usize>, image: &mut [f32], work: impl Fn(us
     bands.enumerate().for_each(|(band, lines)| work(rows.start + band * height, lines));
 }
 
-/// Adds what patches of a range hold of the image's rows from `first` on.
-struct Addition<'a> {
+/// Adds the part that patches of a range have of the image's rows from `first` on.
+struct AddPatches<'a> {
     patches: &'a [f32],
     grid: Grid,
     range: Range<usize>,
@@ -67,7 +71,7 @@ struct Addition<'a> {
     lines: &'a mut [f32],
 }
 
-impl WithSimd for Addition<'_> {
+impl WithSimd for AddPatches<'_> {
     type Output = ();
 
     // A method and not a closure, which pulp would compile without the instructions that it has found.
@@ -145,14 +149,14 @@ fn add_row(patch: &[f32], row: usize, side: usize, channels: usize, line: &mut [
     }
 }
 
-/// How many patches lie over a pixel: the grid is a product of rows and columns, and so is this.
-struct Coverage {
+/// Number of patches over each pixel: a product of a count by row and one by column, as the grid is.
+struct PatchCounts {
     rows: Vec<f32>,
     columns: Vec<f32>,
     channels: usize,
 }
 
-impl Coverage {
+impl PatchCounts {
     fn new(grid: Grid) -> Self {
         let side = |count: usize, at: &dyn Fn(usize) -> usize, length: usize| {
             let mut over = vec![0.0; length];
@@ -169,19 +173,19 @@ impl Coverage {
     }
 }
 
-/// Divides the sums of an image's rows from `first` on by how many patches lie over them.
-struct Division<'a> {
-    over: &'a Coverage,
+/// Divides the sums of an image's rows from `first` on by the number of patches over them.
+struct DivideByCounts<'a> {
+    counts: &'a PatchCounts,
     first: usize,
     lines: &'a mut [f32],
 }
 
-impl WithSimd for Division<'_> {
+impl WithSimd for DivideByCounts<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Coverage { rows, columns, channels } = self.over;
+        let PatchCounts { rows, columns, channels } = self.counts;
         let lines = self.lines.chunks_exact_mut(columns.len() * channels);
         for (line, row) in lines.zip(&rows[self.first..]) {
             if *channels == 1 {
@@ -197,7 +201,7 @@ impl WithSimd for Division<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::extract::{ImageShape, extract};
+    use super::super::extract::{ImageShape, extract_patches};
     use super::*;
 
     #[test]
@@ -209,9 +213,9 @@ mod tests {
             let image: Vec<f32> = (0..shape.len()).map(|index| (index * 37 % 101) as f32 / 100.0).collect();
             let grid = Grid::new(shape, patch_size, stride)?;
             let mut patches = vec![f32::NAN; grid.count() * grid.patch_len()];
-            extract(&image, grid, 0..grid.count(), &mut patches)?;
+            extract_patches(&image, grid, 0..grid.count(), &mut patches)?;
             let mut back = vec![f32::NAN; shape.len()];
-            stitch(&patches, grid, 0..grid.count(), &mut back)?;
+            stitch_patches(&patches, grid, 0..grid.count(), &mut back)?;
             for (got, want) in back.iter().zip(&image) {
                 assert!((got - want).abs() < 1e-6, "{got} {want}");
             }
@@ -220,7 +224,7 @@ mod tests {
                 for start in (0..grid.count()).step_by(batch) {
                     let range = start..(start + batch).min(grid.count());
                     let part = &patches[start * grid.patch_len()..range.end * grid.patch_len()];
-                    stitch(part, grid, range, &mut laid)?;
+                    stitch_patches(part, grid, range, &mut laid)?;
                 }
                 assert_eq!(laid, back);
             }
@@ -231,10 +235,10 @@ mod tests {
     #[test]
     fn slices_of_other_lengths_are_refused() -> Result<(), Error> {
         let grid = Grid::new(ImageShape { height: 4, width: 4, channels: 1 }, 2, 2)?;
-        assert!(stitch(&[0.0; 8], grid, 0..4, &mut [0.0; 16]).is_err());
-        assert!(stitch(&[0.0; 16], grid, 0..4, &mut [0.0; 15]).is_err());
-        assert!(stitch(&[0.0; 8], grid, 0..1, &mut [0.0; 16]).is_err());
-        assert!(stitch(&[0.0; 8], grid, 3..5, &mut [0.0; 16]).is_err());
+        assert!(stitch_patches(&[0.0; 8], grid, 0..4, &mut [0.0; 16]).is_err());
+        assert!(stitch_patches(&[0.0; 16], grid, 0..4, &mut [0.0; 15]).is_err());
+        assert!(stitch_patches(&[0.0; 8], grid, 0..1, &mut [0.0; 16]).is_err());
+        assert!(stitch_patches(&[0.0; 8], grid, 3..5, &mut [0.0; 16]).is_err());
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Arrays as slices: maps, images, and borrows that are refused instead of a panic.
+//! Arrays of Python borrowed as maps and images; a borrow that is not possible is an error and no panic.
 
 use numpy::ndarray::Dimension;
 use numpy::{

@@ -1,4 +1,5 @@
-//! The only folder that knows Python: arrays to slices, core call without the GIL, errors to Python's.
+//! The bindings, which are all that knows Python. They borrow arrays as slices, call the core without the GIL, and turn
+//! errors into those of Python.
 
 mod arrays;
 mod evaluation;

@@ -1,4 +1,4 @@
-//! Patches and crops.
+//! Patches, crops and stains.
 
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ pub fn extract_patches(
             let image = readable(&$image)?;
             let (grid, range) = laid(image_shape(image.shape()), &shape, stride, first)?;
             let pixels = image.as_slice()?;
-            py.detach(|| extract::extract(pixels, grid, range, out))?
+            py.detach(|| extract::extract_patches(pixels, grid, range, out))?
         }};
     }
     match image {
@@ -116,7 +116,7 @@ pub fn gather_crops(
         .collect();
     let turns = turns.as_ref().map(|turns| turns.as_slice()).transpose()?;
     let out = out.as_slice_mut()?;
-    py.detach(|| crops::gather(&sources, &crops, turns, channels, patch_size, out))?;
+    py.detach(|| crops::gather_crops(&sources, &crops, turns, channels, patch_size, out))?;
     Ok(())
 }
 
@@ -132,7 +132,7 @@ pub fn stitch_patches(
     let (patches, mut image) = (readable(patches)?, writable(image)?);
     let (grid, range) = laid(image_shape(image.shape()), patches.shape(), stride, first)?;
     let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
-    py.detach(|| stitch::stitch(patches, grid, range, image))?;
+    py.detach(|| stitch::stitch_patches(patches, grid, range, image))?;
     Ok(())
 }
 
@@ -180,7 +180,7 @@ pub fn paint_stains(
         })
         .collect();
     let (values, patches) = (values.as_slice()?, patches.as_slice_mut()?);
-    py.detach(|| stains::paint(patches, channels, side, &painted, values))?;
+    py.detach(|| stains::paint_stains(patches, channels, side, &painted, values))?;
     Ok(())
 }
 

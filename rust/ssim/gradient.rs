@@ -5,24 +5,24 @@
 
 use std::ops::Range;
 
-use super::moments::{Moments, Planes};
+use super::moments::{Moments, PlanePair};
 use super::parameters::Ssim;
 use super::parts::strips;
 use super::simd::buffer::{Buffer, LANES, whole_lanes};
 use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
-use super::terms::{Slopes, Terms, add_extra};
-use super::window::blur::{Line, Ring};
+use super::terms::{LossRow, SlopeRows, add_extra};
+use super::window::blur::{PaddedRow, RowRing};
 use super::window::border::Border;
 
-/// What the sum is taken of, on one plane, and where its gradient goes.
-pub struct Sweep<'a, T> {
+/// One task: rows of a plane whose sum is taken, and where their gradients go.
+pub struct GradientTask<'a, T> {
     /// Window and constants.
     pub ssim: &'a Ssim<T>,
     /// Inputs.
-    pub planes: Planes<'a, T>,
+    pub planes: PlanePair<'a, T>,
     /// Weights of the map, or 1 everywhere.
     pub weights: Option<&'a [T]>,
-    /// What the gradient is multiplied with besides.
+    /// Factor of the gradient.
     pub scale: T,
     /// Rows of the plane whose part of the sum and whose gradient are wanted.
     pub rows: Range<usize>,
@@ -32,7 +32,7 @@ pub struct Sweep<'a, T> {
     pub grad_y: Option<&'a mut [T]>,
 }
 
-impl<'a, T: Real> Sweep<'a, T> {
+impl<'a, T: Real> GradientTask<'a, T> {
     /// Returns the sum over the rows, and writes their gradients.
     pub fn run(mut self) -> f64 {
         let wanted = self.grad_x.is_some() || self.grad_y.is_some();
@@ -74,15 +74,15 @@ impl<'a, T: Real> Sweep<'a, T> {
         let (stride, constants) = (moments.stride, ssim.constants);
         let [mut losses, mut weights] = [(); 2].map(|()| Buffer::<T>::new(whole_lanes(columns.len())));
         weights[..columns.len()].fill(T::from_f64(1.0));
-        let mut sum = Total::default();
+        let mut sum = CompensatedLanes::default();
         for row in rows {
             let moments = moments.advance();
-            arch.dispatch(Terms { constants, moments, stride, losses: &mut losses, slopes: None });
+            arch.dispatch(LossRow { constants, moments, stride, losses: &mut losses, slopes: None });
             self.add_extra(row, &columns, &mut losses[..columns.len()]);
             if let Some(row) = self.weights_of(row, &columns) {
                 weights[..columns.len()].copy_from_slice(row);
             }
-            arch.dispatch(AddTo { sum: &mut sum, losses: &losses, weights: &weights });
+            arch.dispatch(AddWeightedRow { sum: &mut sum, losses: &losses, weights: &weights });
         }
         sum.value()
     }
@@ -96,8 +96,8 @@ impl<'a, T: Real> Sweep<'a, T> {
         // Windows that read the strip, and which of them count in its sum.
         let columns = reach(&strip, radius, &ssim.inside(shape.width));
         let rows = reach(&self.rows, radius, &ssim.inside(shape.height));
-        let own_columns = clamp(strip.clone(), &ssim.inside(shape.width));
-        let own_rows = self.map_rows(&self.rows);
+        let counted_columns = clamp(strip.clone(), &ssim.inside(shape.width));
+        let counted_rows = self.map_rows(&self.rows);
         let reflects = ssim.border == Border::Reflect && radius > 0;
         let rim = |place: usize, side: usize| reflects && (place == 0 || place + 1 == side);
         let two = T::from_f64(2.0);
@@ -109,30 +109,30 @@ impl<'a, T: Real> Sweep<'a, T> {
         // Past the strip's columns the gradient of the map is 0, and so are slopes up to whole lanes.
         let length = whole_lanes(columns.len());
         let [mut upstream, mut losses, mut counted] = [(); 3].map(|()| Buffer::<T>::new(length));
-        let own = own_columns.start - columns.start..own_columns.end - columns.start;
+        let counted_part = counted_columns.start - columns.start..counted_columns.end - columns.start;
         upstream[..columns.len()].fill(T::from_f64(1.0));
-        counted[own.clone()].fill(T::from_f64(1.0));
+        counted[counted_part.clone()].fill(T::from_f64(1.0));
         // Windows over slopes begin with that of the strip's first pixel, a radius before it; slopes with a register.
         let place = columns.start + radius - strip.start;
         let start = whole_lanes(place);
         let slope_stride = whole_lanes((start + length).max(start - place + strip.len() + 2 * radius));
         let outside = Buffer::new(planes * slope_stride);
-        let mut ring = Ring::new(&ssim.window, ssim.border, shape.height, rows, outside);
-        let mut line = Line::new(&ssim.window, 2 * planes * slope_stride);
+        let mut ring = RowRing::new(&ssim.window, ssim.border, shape.height, rows, outside);
+        let mut line = PaddedRow::new(&ssim.window, 2 * planes * slope_stride);
         let mut blurred = Buffer::<T>::new(2 * planes * slope_stride);
-        let mut sum = Total::default();
+        let mut sum = CompensatedLanes::default();
         for first in self.rows.clone().step_by(2) {
             while let Some(row) = ring.wants(first) {
                 if let Some(weights) = self.weights_of(row, &columns) {
                     upstream[..columns.len()].copy_from_slice(weights);
-                    counted[own.clone()].copy_from_slice(&weights[own.clone()]);
+                    counted[counted_part.clone()].copy_from_slice(&weights[counted_part.clone()]);
                 }
                 let scale = if rim(row, shape.height) { two * self.scale } else { self.scale };
                 let (constants, moments) = (ssim.constants, moments.advance());
                 ring.push(arch, |out| {
                     let (upstream, out) = (&upstream[..], &mut out[start..]);
-                    let slopes = Some(Slopes { upstream, scale, out, stride: slope_stride, of_x, of_y });
-                    arch.dispatch(Terms { constants, moments, stride, losses: &mut losses, slopes });
+                    let slopes = Some(SlopeRows { upstream, scale, out, stride: slope_stride, of_x, of_y });
+                    arch.dispatch(LossRow { constants, moments, stride, losses: &mut losses, slopes });
                     for column in [columns.start, columns.end - 1] {
                         if rim(column, shape.width) {
                             for plane in out.chunks_mut(slope_stride) {
@@ -141,9 +141,9 @@ impl<'a, T: Real> Sweep<'a, T> {
                         }
                     }
                 });
-                if own_rows.contains(&row) {
-                    self.add_extra(row, &own_columns, &mut losses[own.clone()]);
-                    arch.dispatch(AddTo { sum: &mut sum, losses: &losses, weights: &counted });
+                if counted_rows.contains(&row) {
+                    self.add_extra(row, &counted_columns, &mut losses[counted_part.clone()]);
+                    arch.dispatch(AddWeightedRow { sum: &mut sum, losses: &losses, weights: &counted });
                 }
             }
             ring.blur_two(arch, first, line.columns());
@@ -169,8 +169,8 @@ impl<'a, T: Real> Sweep<'a, T> {
                     }
                 }
                 self.combine(arch, row, &strip, blurred, slope_stride);
-                if own_rows.contains(&row) && ssim.has_extra() {
-                    self.add_extra_gradient(row, &own_columns);
+                if counted_rows.contains(&row) && ssim.has_extra() {
+                    self.add_extra_gradient(row, &counted_columns);
                 }
             }
         }
@@ -188,11 +188,21 @@ impl<'a, T: Real> Sweep<'a, T> {
         let (e, c) = (term(0), term(1));
         if let Some(grad) = self.grad_x.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine { own: x, from: x, to: y, e, c, mean: term(2), mask, shift, grad });
+            arch.dispatch(CombineRow { input: x, from: x, to: y, e, c, mean: term(2), mask, shift, grad });
         }
         if let Some(grad) = self.grad_y.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
-            arch.dispatch(Combine { own: y, from: y, to: x, e, c, mean: term(mean_y), mask, shift, grad });
+            arch.dispatch(CombineRow {
+                input: y,
+                from: y,
+                to: x,
+                e,
+                c,
+                mean: term(mean_y),
+                mask,
+                shift,
+                grad,
+            });
         }
     }
 
@@ -234,27 +244,27 @@ fn halved<T: Real>(value: T) -> T {
     value * T::from_f64(0.5)
 }
 
-/// A sum in several parts, each with what its additions rounded off (Knuth's two-sum): exact to the rounding of float64
-/// however many numbers of float32 it holds.
+/// A sum in several lanes, each with the rounding errors of its additions (Knuth's two-sum). It is exact to the rounding
+/// of float64 for any number of float32 values.
 #[derive(Default)]
-struct Total<T> {
+struct CompensatedLanes<T> {
     high: [T; LANES],
     low: [T; LANES],
 }
 
-impl<T: Real> Total<T> {
+impl<T: Real> CompensatedLanes<T> {
     fn value(&self) -> f64 {
         self.high.iter().zip(&self.low).map(|(high, low)| high.to_f64() + low.to_f64()).sum()
     }
 }
 
-struct AddTo<'a, T> {
-    sum: &'a mut Total<T>,
+struct AddWeightedRow<'a, T> {
+    sum: &'a mut CompensatedLanes<T>,
     losses: &'a [T],
     weights: &'a [T],
 }
 
-impl<T: Real> WithSimd for AddTo<'_, T> {
+impl<T: Real> WithSimd for AddWeightedRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -277,9 +287,9 @@ impl<T: Real> WithSimd for AddTo<'_, T> {
     }
 }
 
-/// One row of the gradient by one input: own' e - (from - to) c + mean, times the mask.
-struct Combine<'a, T> {
-    own: &'a [T],
+/// One row of the gradient by `input`: (input - shift) e - (from - to) c + mean, times the mask.
+struct CombineRow<'a, T> {
+    input: &'a [T],
     from: &'a [T],
     to: &'a [T],
     e: &'a [T],
@@ -290,7 +300,7 @@ struct Combine<'a, T> {
     grad: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Combine<'_, T> {
+impl<T: Real> WithSimd for CombineRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -302,18 +312,18 @@ impl<T: Real> WithSimd for Combine<'_, T> {
     }
 }
 
-impl<T: Real> Combine<'_, T> {
+impl<T: Real> CombineRow<'_, T> {
     #[inline(always)]
     fn combine<S: Simd, const MASKED: bool>(self, simd: S) {
         // The inputs end where they end: what is past the last whole register is done number by number.
         let length = self.grad.len();
         let whole = length / LANES * LANES;
-        let (own, from, to) = (&self.own[..length], &self.from[..length], &self.to[..length]);
+        let (input, from, to) = (&self.input[..length], &self.from[..length], &self.to[..length]);
         let (e, c, mean) = (&self.e[..length], &self.c[..length], &self.mean[..length]);
-        let mask = &self.mask.unwrap_or(own)[..length];
+        let mask = &self.mask.unwrap_or(input)[..length];
         let shift = Lanes::<S, T>::splat(simd, self.shift);
         let mut rows: [&[T::Vector<S>]; 7] = [&[]; 7];
-        for (vectors, row) in rows.iter_mut().zip([own, from, to, e, c, mean, mask]) {
+        for (vectors, row) in rows.iter_mut().zip([input, from, to, e, c, mean, mask]) {
             *vectors = T::vectors::<S>(&row[..whole]);
         }
         for (place, grad) in T::vectors_mut::<S>(&mut self.grad[..whole]).iter_mut().enumerate() {
@@ -321,12 +331,12 @@ impl<T: Real> Combine<'_, T> {
             for (lanes, row) in at.iter_mut().zip(rows) {
                 lanes.1 = row[place];
             }
-            let [own, from, to, e, c, mean, mask] = at;
-            let term = (own - shift) * e - (from - to) * c + mean;
+            let [input, from, to, e, c, mean, mask] = at;
+            let term = (input - shift) * e - (from - to) * c + mean;
             *grad = if MASKED { mask * term } else { term }.1;
         }
         for column in whole..length {
-            let term = (own[column] - self.shift) * e[column] - (from[column] - to[column]) * c[column]
+            let term = (input[column] - self.shift) * e[column] - (from[column] - to[column]) * c[column]
                 + mean[column];
             self.grad[column] = if MASKED { mask[column] * term } else { term };
         }

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::moments::{Moments, Planes};
+use super::moments::{Moments, PlanePair};
 use super::parameters::Ssim;
 use super::parts::strips;
 use super::simd::buffer::{Buffer, whole_lanes};
 use super::simd::lanes::{Arch, Real};
-use super::terms::{Terms, add_extra};
+use super::terms::{LossRow, add_extra};
 
 /// Writes `rows` of the map (counted as rows of the plane) into `out`, which holds those rows whole.
-pub fn write_rows<T: Real>(ssim: &Ssim<T>, planes: Planes<'_, T>, rows: Range<usize>, out: &mut [T]) {
+pub fn write_rows<T: Real>(ssim: &Ssim<T>, planes: PlanePair<'_, T>, rows: Range<usize>, out: &mut [T]) {
     let arch = Arch::new();
     let columns = ssim.inside(planes.shape.width);
     for strip in strips(columns.clone()) {
@@ -18,7 +18,7 @@ pub fn write_rows<T: Real>(ssim: &Ssim<T>, planes: Planes<'_, T>, rows: Range<us
         let (stride, mut losses) = (moments.stride, Buffer::<T>::new(whole_lanes(strip.len())));
         for (row, line) in rows.clone().zip(out.chunks_exact_mut(columns.len())) {
             let (constants, moments) = (ssim.constants, moments.advance());
-            arch.dispatch(Terms { constants, moments, stride, losses: &mut losses, slopes: None });
+            arch.dispatch(LossRow { constants, moments, stride, losses: &mut losses, slopes: None });
             let losses = &mut losses[..strip.len()];
             if ssim.has_extra() {
                 let start = row * planes.shape.width;

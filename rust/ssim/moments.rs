@@ -5,15 +5,15 @@ use std::ops::Range;
 use super::parameters::{PlaneShape, Ssim};
 use super::simd::buffer::{Buffer, whole_lanes};
 use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
-use super::window::blur::{Line, Ring};
+use super::window::blur::{PaddedRow, RowRing};
 use super::window::border::Border;
 
 /// Moments without a mask; the mask's own blur comes after them.
 pub const MOMENTS: usize = 4;
 
-/// One plane of both inputs, and what of it enters windows.
+/// One plane of both inputs, and the weights with which its pixels enter windows.
 #[derive(Clone, Copy)]
-pub struct Planes<'a, T> {
+pub struct PlanePair<'a, T> {
     /// First input.
     pub x: &'a [T],
     /// Second input.
@@ -28,7 +28,7 @@ pub struct Planes<'a, T> {
 pub struct Moments<'a, T> {
     ssim: &'a Ssim<T>,
     arch: Arch,
-    planes: Planes<'a, T>,
+    planes: PlanePair<'a, T>,
     /// Columns that the windows read, as far as they lie in the plane.
     read: Range<usize>,
     /// Where the first window begins, counted from the window's radius before those columns.
@@ -37,9 +37,9 @@ pub struct Moments<'a, T> {
     next: usize,
     /// One row of x, y and the mask, continued past the border.
     padded: Vec<Buffer<T>>,
-    ring: Ring<'a, T>,
+    ring: RowRing<'a, T>,
     /// Two rows, one after the other.
-    line: Line<T>,
+    line: PaddedRow<T>,
     /// Moments of two rows, each moment [`Moments::stride`] columns.
     rows: Buffer<T>,
     /// Row of the two that is the current one.
@@ -54,7 +54,7 @@ impl<'a, T: Real> Moments<'a, T> {
     pub fn new(
         ssim: &'a Ssim<T>,
         arch: Arch,
-        planes: Planes<'a, T>,
+        planes: PlanePair<'a, T>,
         columns: &Range<usize>,
         first_row: usize,
     ) -> Self {
@@ -80,8 +80,8 @@ impl<'a, T: Real> Moments<'a, T> {
             read,
             next: first_row,
             padded: (0..if planes.mask.is_some() { 3 } else { 2 }).map(|_| Buffer::new(stride)).collect(),
-            ring: Ring::new(&ssim.window, ssim.border, planes.shape.height, existing, outside),
-            line: Line::new(&ssim.window, 2 * count * stride),
+            ring: RowRing::new(&ssim.window, ssim.border, planes.shape.height, existing, outside),
+            line: PaddedRow::new(&ssim.window, 2 * count * stride),
             rows: Buffer::new(2 * count * stride),
             current: 1,
             stride,
@@ -130,7 +130,7 @@ impl<'a, T: Real> Moments<'a, T> {
     }
 }
 
-/// What is blurred of one row: x', d, d^2, x'y', times the mask, and the mask.
+/// Computes the products of one row that are blurred: x', d, d^2, x'y', times the mask, and the mask.
 struct Products<'a, T> {
     x: &'a [T],
     y: &'a [T],

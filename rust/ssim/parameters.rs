@@ -1,4 +1,4 @@
-//! Window, constants, and what is added to the map.
+//! The parameters of SSIM: window, constants, border, and the weights of the terms added to the map.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::window::blur::{MAX_TAPS, Window};
 use super::window::border::Border;
 use crate::error::Error;
 
-/// What SSIM divides by and is shifted by.
+/// Constants of the formula, and the shift of both inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Constants<T> {
     /// C1 of Wang et al. 2004.
@@ -20,7 +20,7 @@ pub struct Constants<T> {
     pub one_pixel: bool,
 }
 
-/// Window, constants, and what is added to the map.
+/// SSIM with all its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ssim<T> {
     pub(super) window: Window<T>,

@@ -1,4 +1,4 @@
-//! How sides of a plane are divided into parts.
+//! Divides the sides of a plane into parts.
 
 use std::ops::Range;
 
@@ -6,12 +6,13 @@ use std::ops::Range;
 const STRIP_COLUMNS: usize = 512;
 
 /// Divides a side into nearly equal parts of about a length, never fewer pixels than half of it unless the side is short.
-pub fn parts(side: usize, about: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn equal_parts(side: usize, about: usize) -> impl Iterator<Item = Range<usize>> {
     let count = ((side + about / 2) / about).max(1);
     (0..count).map(move |part| part * side / count..(part + 1) * side / count)
 }
 
-/// Column ranges whose rows stay in the cache while the window moves down.
+/// Returns column ranges whose rows stay in the cache while the window moves down.
 pub fn strips(columns: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    parts(columns.len(), STRIP_COLUMNS).map(move |part| columns.start + part.start..columns.start + part.end)
+    equal_parts(columns.len(), STRIP_COLUMNS)
+        .map(move |part| columns.start + part.start..columns.start + part.end)
 }

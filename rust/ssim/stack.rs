@@ -1,4 +1,4 @@
-//! Stacks of planes divided into tasks: maps, and sums with their gradients.
+//! Maps, and sums with their gradients, of stacks of planes, which are divided into tasks.
 
 use std::ops::Range;
 
@@ -6,24 +6,24 @@ use rayon::prelude::*;
 
 use super::gradient;
 use super::map;
-use super::moments::Planes;
+use super::moments::PlanePair;
 use super::parameters::{PlaneShape, Ssim};
-use super::parts::parts;
+use super::parts::equal_parts;
 use super::simd::lanes::Real;
 use crate::error::{Error, check_len};
 
 /// Rows of one task when a map is computed; short enough for threads to share one image.
 const MAP_ROWS: usize = 64;
 
-/// Rows of one task when gradients are: each computes the map twice the window's radius further.
+/// Rows of one task when gradients are computed, which needs the map for twice the window's radius more rows.
 const GRADIENT_ROWS: usize = 128;
 
 /// Stacked planes of both inputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a, T> {
-    /// Planes of the first input, one after the other.
+    /// PlanePair of the first input, one after the other.
     pub x: &'a [T],
-    /// Planes of the second input.
+    /// PlanePair of the second input.
     pub y: &'a [T],
     /// Weights of the pixels inside windows: pixels of weight 0 enter none. One plane for all, or one each.
     pub mask: Option<&'a [T]>,
@@ -41,7 +41,7 @@ impl<T: Real> Ssim<T> {
         let map_shape = self.map_shape(shape)?;
         let planes = inputs.count()?;
         check_len("map", planes * map_shape.len(), map.len())?;
-        let (rows, blocks) = (self.inside(shape.height), parts(shape.height, MAP_ROWS));
+        let (rows, blocks) = (self.inside(shape.height), equal_parts(shape.height, MAP_ROWS));
         let tasks = blocks.map(|block| block.start.max(rows.start)..block.end.min(rows.end));
         let tasks: Vec<_> = tasks.filter(|rows| !rows.is_empty()).collect();
         let mut rest = map;
@@ -73,10 +73,10 @@ impl<T: Real> Ssim<T> {
         let map_len = self.map_shape(shape)?.len();
         let planes = inputs.count()?;
         check_stack("weights", weights, planes, map_len)?;
-        let blocks: Vec<_> = parts(shape.height, GRADIENT_ROWS).collect();
+        let blocks: Vec<_> = equal_parts(shape.height, GRADIENT_ROWS).collect();
         let [grad_x, grad_y] = gradients;
-        let grads_x = split(grad_x, "gradient of x", planes, shape, &blocks)?;
-        let grads_y = split(grad_y, "gradient of y", planes, shape, &blocks)?;
+        let grads_x = split_gradient(grad_x, "gradient of x", planes, shape, &blocks)?;
+        let grads_y = split_gradient(grad_y, "gradient of y", planes, shape, &blocks)?;
         let sums: Vec<f64> = grads_x
             .into_par_iter()
             .zip(grads_y)
@@ -85,7 +85,7 @@ impl<T: Real> Ssim<T> {
                 let (index, rows) = (task / blocks.len(), blocks[task % blocks.len()].clone());
                 let weights = weights.map(|weights| one_of(weights, index, map_len));
                 let (planes, scale) = (inputs.plane(index), T::from_f64(scale));
-                gradient::Sweep { ssim: self, planes, weights, scale, rows, grad_x, grad_y }.run()
+                gradient::GradientTask { ssim: self, planes, weights, scale, rows, grad_x, grad_y }.run()
             })
             .collect();
         Ok(sums.chunks(blocks.len()).map(|sums| scale * sums.iter().sum::<f64>()).collect())
@@ -101,10 +101,10 @@ impl<'a, T: Real> Inputs<'a, T> {
         Ok(planes)
     }
 
-    fn plane(&self, index: usize) -> Planes<'a, T> {
+    fn plane(&self, index: usize) -> PlanePair<'a, T> {
         let len = self.shape.len();
         let plane = index * len..(index + 1) * len;
-        Planes {
+        PlanePair {
             x: &self.x[plane.clone()],
             y: &self.y[plane],
             mask: self.mask.map(|mask| one_of(mask, index, len)),
@@ -126,7 +126,7 @@ fn check_stack<T>(what: &'static str, stack: Option<&[T]>, planes: usize, len: u
 }
 
 /// Returns, for each plane and block of rows, its part of a gradient, or None where that is not wanted.
-fn split<'a, T>(
+fn split_gradient<'a, T>(
     gradient: Option<&'a mut [T]>,
     what: &'static str,
     planes: usize,

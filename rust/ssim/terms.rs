@@ -1,11 +1,11 @@
-//! From moments to 1 - SSIM and to what its gradient is blurred from, one row at a time.
+//! Computes 1 - SSIM from moments, and the rows from which its gradient is blurred, one row at a time.
 
 use super::moments::MOMENTS;
 use super::parameters::Constants;
 use super::simd::lanes::{Lanes, Real, Simd, WithSimd};
 
 /// Moments of one row, `stride` apart: four, or five with the mask's own blur.
-pub struct Terms<'a, T> {
+pub struct LossRow<'a, T> {
     /// Constants.
     pub constants: Constants<T>,
     /// Blurred moments.
@@ -14,15 +14,15 @@ pub struct Terms<'a, T> {
     pub stride: usize,
     /// Row of 1 - SSIM.
     pub losses: &'a mut [T],
-    /// What the gradient needs, if there is one.
-    pub slopes: Option<Slopes<'a, T>>,
+    /// Rows for the gradient, if it is wanted.
+    pub slopes: Option<SlopeRows<'a, T>>,
 }
 
 /// Rows from which the gradient is blurred back, each as long as the row of the map.
-pub struct Slopes<'a, T> {
+pub struct SlopeRows<'a, T> {
     /// Gradient of the map.
     pub upstream: &'a [T],
-    /// What it is multiplied with.
+    /// Factor of the gradient.
     pub scale: T,
     /// g e, g c, then the terms of the means for each input whose gradient is wanted.
     pub out: &'a mut [T],
@@ -34,7 +34,7 @@ pub struct Slopes<'a, T> {
     pub of_y: bool,
 }
 
-impl<T: Real> WithSimd for Terms<'_, T> {
+impl<T: Real> WithSimd for LossRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -53,8 +53,8 @@ impl<T: Real> WithSimd for Terms<'_, T> {
     }
 }
 
-/// What values and slopes of a window have in common, in the letters of Wang et al. 2004.
-struct Parts<S: Simd, T: Real> {
+/// Terms that the value and the slopes of a window share, in the letters of Wang et al. 2004.
+struct WindowTerms<S: Simd, T: Real> {
     /// 1 over the window's weight: 0 where it holds no pixel, so that every moment is 0.
     share: Lanes<S, T>,
     /// Mean of x'.
@@ -69,7 +69,7 @@ struct Parts<S: Simd, T: Real> {
     b2: Lanes<S, T>,
 }
 
-impl<T: Real> Terms<'_, T> {
+impl<T: Real> LossRow<'_, T> {
     /// Returns the rows of moments; the last one is the mask's, or any where there is none.
     #[inline(always)]
     fn rows<S: Simd, const MASKED: bool>(
@@ -86,12 +86,12 @@ impl<T: Real> Terms<'_, T> {
     }
 
     #[inline(always)]
-    fn parts<S: Simd, const MASKED: bool>(
+    fn window_terms<S: Simd, const MASKED: bool>(
         simd: S,
         constants: Constants<T>,
         rows: &[&[T::Vector<S>]; MOMENTS + 1],
         place: usize,
-    ) -> Parts<S, T> {
+    ) -> WindowTerms<S, T> {
         let splat = Lanes::<S, T>::splat;
         let (c1, c2, shift) =
             (splat(simd, constants.c1), splat(simd, constants.c2), splat(simd, constants.shift));
@@ -110,7 +110,7 @@ impl<T: Real> Terms<'_, T> {
         let covariance = product - ux * uy;
         let (a1, a2) = (luminance + luminance + c1, covariance + covariance + c2);
         let dv = square - du * du;
-        Parts { share, ux, du, a1, b1: a1 + du * du, a2, dv, b2: a2 + dv }
+        WindowTerms { share, ux, du, a1, b1: a1 + du * du, a2, dv, b2: a2 + dv }
     }
 
     #[inline(always)]
@@ -118,7 +118,8 @@ impl<T: Real> Terms<'_, T> {
         let rows = Self::rows::<S, MASKED>(self.moments, self.stride, self.losses.len());
         let losses = T::vectors_mut::<S>(self.losses);
         for (place, loss) in losses.iter_mut().enumerate() {
-            let Parts { du, b1, dv, b2, .. } = Self::parts::<S, MASKED>(simd, self.constants, &rows, place);
+            let WindowTerms { du, b1, dv, b2, .. } =
+                Self::window_terms::<S, MASKED>(simd, self.constants, &rows, place);
             let (l, q) = (du * du / b1, dv / b2);
             *loss = (l + q - l * q).1;
         }
@@ -127,7 +128,7 @@ impl<T: Real> Terms<'_, T> {
     #[inline(always)]
     fn slopes<S: Simd, const MASKED: bool, const X: bool, const Y: bool>(self, simd: S) {
         let (constants, length) = (self.constants, self.losses.len());
-        let Some(Slopes { upstream, scale, out, stride, .. }) = self.slopes else { return };
+        let Some(SlopeRows { upstream, scale, out, stride, .. }) = self.slopes else { return };
         let rows = Self::rows::<S, MASKED>(self.moments, self.stride, length);
         let losses = T::vectors_mut::<S>(self.losses);
         let upstream = &T::vectors::<S>(upstream)[..losses.len()];
@@ -144,8 +145,8 @@ impl<T: Real> Terms<'_, T> {
         // The gradient of 1 - SSIM is that of SSIM with the other sign; c and k below are half of what they are there.
         let scale = splat(simd, T::from_f64(-2.0) * scale);
         for (place, loss) in losses.iter_mut().enumerate() {
-            let Parts { share, ux, du, a1, b1, a2, dv, b2 } =
-                Self::parts::<S, MASKED>(simd, constants, &rows, place);
+            let WindowTerms { share, ux, du, a1, b1, a2, dv, b2 } =
+                Self::window_terms::<S, MASKED>(simd, constants, &rows, place);
             // Ratios one by one: b2 b1^2 would underflow for a small data range.
             let (r1, r2) = (one / b1, one / b2);
             let (l, q) = (du * du * r1, dv * r2);

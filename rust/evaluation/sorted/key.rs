@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-/// What can be written to a file, little-endian.
-pub trait Plain: Copy + Send + Sync + Default + Debug {
+/// A value that files hold, little-endian.
+pub trait LittleEndian: Copy + Send + Sync + Default + Debug {
     /// Size there.
     const BYTES: usize;
     /// Appends the value to the bytes of a file.
@@ -12,38 +12,38 @@ pub trait Plain: Copy + Send + Sync + Default + Debug {
     fn read(bytes: &[u8]) -> Self;
 }
 
-impl Plain for () {
+impl LittleEndian for () {
     const BYTES: usize = 0;
     fn write(self, _: &mut Vec<u8>) {}
     fn read(_: &[u8]) {}
 }
 
-macro_rules! impl_plain {
+macro_rules! impl_little_endian {
     ($($number:ty),*) => {$(
-        impl Plain for $number {
+        impl LittleEndian for $number {
             const BYTES: usize = size_of::<$number>();
             fn write(self, bytes: &mut Vec<u8>) {
                 bytes.extend_from_slice(&self.to_le_bytes());
             }
             fn read(bytes: &[u8]) -> Self {
-                let mut own = [0; Self::BYTES];
-                own.copy_from_slice(bytes);
-                Self::from_le_bytes(own)
+                let mut bytes_of_value = [0; Self::BYTES];
+                bytes_of_value.copy_from_slice(bytes);
+                Self::from_le_bytes(bytes_of_value)
             }
         }
     )*};
 }
 
-impl_plain!(u32, u64);
+impl_little_endian!(u32, u64);
 
 /// An integer image of a score: the smaller the key, the higher the score; equal scores have equal keys.
-pub trait Key: Plain + Ord {
+pub trait Key: LittleEndian + Ord {
     /// Digits of [`Key::DIGIT_BITS`] bits.
     const DIGITS: usize;
     /// Bits of one digit: as many as leave the counts of a digit in the first-level cache.
     const DIGIT_BITS: usize = 11;
     /// Returns a digit, the lowest first.
-    fn digit(self, place: usize) -> usize;
+    fn digit(self, index: usize) -> usize;
     /// Returns the score.
     fn score(self) -> f64;
 }
@@ -80,8 +80,8 @@ macro_rules! impl_score {
 
         impl Key for $key {
             const DIGITS: usize = (<$key>::BITS as usize).div_ceil(Self::DIGIT_BITS);
-            fn digit(self, place: usize) -> usize {
-                (self >> (place * Self::DIGIT_BITS)) as usize & ((1 << Self::DIGIT_BITS) - 1)
+            fn digit(self, index: usize) -> usize {
+                (self >> (index * Self::DIGIT_BITS)) as usize & ((1 << Self::DIGIT_BITS) - 1)
             }
             fn score(self) -> f64 {
                 let sign = 1 << (<$key>::BITS - 1);
@@ -98,8 +98,8 @@ macro_rules! impl_score {
 impl_score!(f32, u32, i32);
 impl_score!(f64, u64, i64);
 
-/// What goes with a key through sorting and files: nothing, or the number of a region.
-pub trait Tag: Plain {
+/// A value that stays with its key through sorting and files: nothing, or the number of a region.
+pub trait Tag: LittleEndian {
     /// Returns the tag in a list that `by` regions were put in front of.
     fn shifted(self, by: u32) -> Self;
 }
@@ -137,7 +137,7 @@ mod tests {
     fn digits_make_up_the_key() {
         let key = 0x1234_5678_9abc_def0_u64;
         let whole: u64 =
-            (0..u64::DIGITS).map(|place| (key.digit(place) as u64) << (place * u64::DIGIT_BITS)).sum();
+            (0..u64::DIGITS).map(|index| (key.digit(index) as u64) << (index * u64::DIGIT_BITS)).sum();
         assert_eq!(key, whole);
         assert_eq!((u32::DIGITS, u64::DIGITS), (3, 6));
     }

@@ -1,30 +1,30 @@
-//! Sorting by digits, the lowest first: time grows with the number of keys and nothing else.
+//! Radix sort, the lowest digit first. Its time grows with the number of keys only.
 
 use super::key::{Key, Tag};
 
-/// Room that sorting needs beside its input, kept for the next time.
+/// Memory that sorting needs beside its input, kept for the next call.
 #[derive(Debug, Default)]
-pub struct Spare<K, T> {
+pub struct Scratch<K, T> {
     keys: Vec<K>,
     tags: Vec<T>,
     counts: Vec<usize>,
 }
 
 /// Sorts keys, smallest first, and their tags with them; equal keys stay in their order.
-pub fn sort<K: Key, T: Tag>(keys: &mut Vec<K>, tags: &mut Vec<T>, spare: &mut Spare<K, T>) {
+pub fn sort<K: Key, T: Tag>(keys: &mut Vec<K>, tags: &mut Vec<T>, scratch: &mut Scratch<K, T>) {
     let Some(&any) = keys.first() else { return };
     let buckets = 1 << K::DIGIT_BITS;
-    spare.counts.clear();
-    spare.counts.resize(K::DIGITS * buckets, 0);
+    scratch.counts.clear();
+    scratch.counts.resize(K::DIGITS * buckets, 0);
     for key in &*keys {
-        for place in 0..K::DIGITS {
-            spare.counts[place * buckets + key.digit(place)] += 1;
+        for index in 0..K::DIGITS {
+            scratch.counts[index * buckets + key.digit(index)] += 1;
         }
     }
-    spare.keys.resize(keys.len(), K::default());
-    spare.tags.resize(keys.len(), T::default());
-    for (place, counts) in spare.counts.chunks_exact_mut(buckets).enumerate() {
-        if counts[any.digit(place)] == keys.len() {
+    scratch.keys.resize(keys.len(), K::default());
+    scratch.tags.resize(keys.len(), T::default());
+    for (index, counts) in scratch.counts.chunks_exact_mut(buckets).enumerate() {
+        if counts[any.digit(index)] == keys.len() {
             continue; // all share this digit
         }
         let mut start = 0;
@@ -32,13 +32,13 @@ pub fn sort<K: Key, T: Tag>(keys: &mut Vec<K>, tags: &mut Vec<T>, spare: &mut Sp
             start += std::mem::replace(count, start);
         }
         for (&key, &tag) in keys.iter().zip(&*tags) {
-            let next = &mut counts[key.digit(place)];
-            spare.keys[*next] = key;
-            spare.tags[*next] = tag;
+            let next = &mut counts[key.digit(index)];
+            scratch.keys[*next] = key;
+            scratch.tags[*next] = tag;
             *next += 1;
         }
-        std::mem::swap(keys, &mut spare.keys);
-        std::mem::swap(tags, &mut spare.tags);
+        std::mem::swap(keys, &mut scratch.keys);
+        std::mem::swap(tags, &mut scratch.tags);
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
                 let mut tags: Vec<u32> = (0..count as u32).collect();
                 let mut want: Vec<(u64, u32)> = keys.iter().copied().zip(tags.iter().copied()).collect();
                 want.sort_unstable();
-                sort(&mut keys, &mut tags, &mut Spare::default());
+                sort(&mut keys, &mut tags, &mut Scratch::default());
                 assert_eq!(keys.into_iter().zip(tags).collect::<Vec<_>>(), want);
             }
         }
@@ -75,12 +75,12 @@ mod tests {
 
     #[test]
     fn room_of_an_earlier_sort_does_no_harm() {
-        let mut spare = Spare::default();
+        let mut scratch = Scratch::default();
         for count in [500, 20, 700] {
             let mut keys: Vec<u32> = noise(count, u64::MAX).into_iter().map(|key| key as u32).collect();
             let mut want = keys.clone();
             want.sort_unstable();
-            sort(&mut keys, &mut vec![(); count], &mut spare);
+            sort(&mut keys, &mut vec![(); count], &mut scratch);
             assert_eq!(keys, want);
         }
     }

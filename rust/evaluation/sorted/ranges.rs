@@ -1,4 +1,4 @@
-//! All keys in order, a stretch at a time, gathered from sorted runs.
+//! All keys of several sorted runs in order, one range at a time.
 
 use std::fs::File;
 use std::ops::Range;
@@ -7,23 +7,23 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::key::{Key, Tag};
-use super::radix::{Spare, sort};
-use super::runs::{BLOCK, Pile, Run, Writer};
+use super::radix::{Scratch, sort};
+use super::runs::{BLOCK, KeyStore, RunWriter, SortedRun};
 use crate::error::Error;
 
-/// Keys that a stretch has of each run on average, at least.
-const FROM_EACH_RUN: usize = 1 << 10;
+/// Keys that a range takes from each run on average, at least.
+const KEYS_OF_EACH_RUN: usize = 1 << 10;
 
-/// Returns keys, ascending, that divide all keys of some runs into stretches of about a block each.
+/// Returns keys, ascending, that divide the keys of all runs into ranges of about a block each.
 ///
-/// Every run is searched for every stretch: where runs are many, stretches are long enough that this stays a small part
-/// of the time. A key that comes often is among those returned, so only the stretches of these single keys may be of
+/// Every run is searched for every range: where runs are many, ranges are long enough that this stays a small part
+/// of the time. A key that comes often is among those returned, so only the ranges of these single keys may be of
 /// any number.
-pub fn divide<K: Key>(samples: impl Iterator<Item = (Vec<K>, usize)>) -> Vec<K> {
+pub fn choose_splitters<K: Key>(samples: impl Iterator<Item = (Vec<K>, usize)>) -> Vec<K> {
     let (mut weighted, mut size): (Vec<(K, usize)>, _) = (Vec::new(), 0);
     for (keys, weight) in samples {
         weighted.extend(keys.into_iter().map(|key| (key, weight)));
-        size += FROM_EACH_RUN;
+        size += KEYS_OF_EACH_RUN;
     }
     let size = size.max(BLOCK);
     weighted.sort_unstable();
@@ -38,16 +38,16 @@ pub fn divide<K: Key>(samples: impl Iterator<Item = (Vec<K>, usize)>) -> Vec<K> 
     found
 }
 
-/// Keys that follow each other: where they lie in each of some runs.
+/// A range of keys: where it lies in each run.
 #[derive(Debug)]
-pub struct Stretch<'a, K, T> {
-    runs: &'a [Run<K, T>],
+pub struct KeyRange<'a, K, T> {
+    runs: &'a [SortedRun<K, T>],
     parts: Vec<Range<usize>>,
-    /// What all the keys are, or None if they may differ.
+    /// The key that all have, or None if they may differ.
     pub key: Option<K>,
 }
 
-impl<K: Key, T: Tag> Stretch<'_, K, T> {
+impl<K: Key, T: Tag> KeyRange<'_, K, T> {
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.parts.iter().map(Range::len).sum()
@@ -57,18 +57,18 @@ impl<K: Key, T: Tag> Stretch<'_, K, T> {
     ///
     /// # Errors
     /// If a file of runs cannot be read.
-    pub fn gather(&self) -> Result<(Vec<K>, Vec<T>), Error> {
+    pub fn read_sorted(&self) -> Result<(Vec<K>, Vec<T>), Error> {
         let (mut keys, mut tags) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len()));
         for (run, part) in self.runs.iter().zip(&self.parts) {
             run.read(part.clone(), &mut keys, &mut tags)?;
         }
         if self.runs.len() > 1 {
-            sort(&mut keys, &mut tags, &mut Spare::default());
+            sort(&mut keys, &mut tags, &mut Scratch::default());
         }
         Ok((keys, tags))
     }
 
-    /// Hands out the tags, some at a time, in no order.
+    /// Calls with the tags, some at a time, in no order.
     ///
     /// # Errors
     /// If a file of runs cannot be read, or the first of `take`.
@@ -85,23 +85,23 @@ impl<K: Key, T: Tag> Stretch<'_, K, T> {
     }
 }
 
-/// A place between the keys of some runs that moves on from stretch to stretch.
+/// A position in each run, which moves on from range to range.
 pub struct Cursor<'a, K, T> {
-    runs: &'a [Run<K, T>],
+    runs: &'a [SortedRun<K, T>],
     at: Vec<usize>,
 }
 
 impl<'a, K: Key, T: Tag> Cursor<'a, K, T> {
     /// Starts before all keys.
-    pub fn new(runs: &'a [Run<K, T>]) -> Self {
+    pub fn new(runs: &'a [SortedRun<K, T>]) -> Self {
         Self { runs, at: vec![0; runs.len()] }
     }
 
-    /// Moves on behind the last of some keys, ascending; returns two stretches for each, that before it and its own.
+    /// Moves on behind the last of some keys, ascending; returns two ranges for each, that before it and its own.
     ///
     /// # Errors
     /// If a file of runs cannot be read.
-    pub fn advance(&mut self, keys: &[K]) -> Result<Vec<Stretch<'a, K, T>>, Error> {
+    pub fn advance(&mut self, keys: &[K]) -> Result<Vec<KeyRange<'a, K, T>>, Error> {
         let parts: Vec<Vec<Range<usize>>> = self
             .runs
             .par_iter()
@@ -113,80 +113,84 @@ impl<'a, K: Key, T: Tag> Cursor<'a, K, T> {
                 };
                 keys.iter()
                     .flat_map(|&key| [(key, false), (key, true)])
-                    .map(|(key, own)| next(key, own))
+                    .map(|(key, included)| next(key, included))
                     .collect()
             })
             .collect::<Result<_, Error>>()?;
-        let stretch = |place: usize| Stretch {
+        let range = |index: usize| KeyRange {
             runs: self.runs,
-            parts: parts.iter().map(|run| run[place].clone()).collect(),
-            key: (place % 2 == 1).then(|| keys[place / 2]),
+            parts: parts.iter().map(|run| run[index].clone()).collect(),
+            key: (index % 2 == 1).then(|| keys[index / 2]),
         };
-        Ok((0..2 * keys.len()).map(stretch).collect())
+        Ok((0..2 * keys.len()).map(range).collect())
     }
 
     /// Returns all that is left.
-    pub fn rest(self) -> Stretch<'a, K, T> {
+    pub fn rest(self) -> KeyRange<'a, K, T> {
         let parts = self.runs.iter().zip(self.at).map(|(run, at)| at..run.len()).collect();
-        Stretch { runs: self.runs, parts, key: None }
+        KeyRange { runs: self.runs, parts, key: None }
     }
 }
 
-/// Makes something of each of some stretches, in parallel, and hands it out in their order.
+/// Calls `make` on every range in parallel, and `take` with the results in the order of the ranges.
 ///
 /// # Errors
 /// The first of `make` or `take`.
-pub fn in_order<S: Send + Sync, P: Send>(
-    stretches: &[S],
+pub fn parallel_in_order<S: Send + Sync, P: Send>(
+    ranges: &[S],
     make: impl Fn(&S) -> Result<P, Error> + Send + Sync,
     mut take: impl FnMut(&S, P) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let made: Vec<Result<P, Error>> = stretches.par_iter().map(make).collect();
-    stretches.iter().zip(made).try_for_each(|(stretch, part)| take(stretch, part?))
+    let made: Vec<Result<P, Error>> = ranges.par_iter().map(make).collect();
+    ranges.iter().zip(made).try_for_each(|(range, part)| take(range, part?))
 }
 
-/// Number of dividing keys taken at a time: enough to keep the threads busy.
-pub fn at_a_time() -> usize {
+/// Number of splitters that one pass takes: enough to keep the threads busy.
+pub fn splitters_at_a_time() -> usize {
     2 * rayon::current_num_threads()
 }
 
-/// Hands out all keys and tags of some runs in order.
+/// Calls with all keys and tags of some runs, in order.
 ///
 /// # Errors
 /// If a file of runs cannot be read, or the first of `take`.
-pub fn sorted<K: Key, T: Tag>(
-    runs: &[Run<K, T>],
+pub fn visit_sorted<K: Key, T: Tag>(
+    runs: &[SortedRun<K, T>],
     mut take: impl FnMut(&[K], &[T]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let keys = divide(runs.iter().map(Run::samples));
+    let keys = choose_splitters(runs.iter().map(SortedRun::samples));
     let mut cursor = Cursor::new(runs);
-    let mut pass = |stretches: &[Stretch<'_, K, T>]| {
-        in_order(
-            stretches,
-            |stretch| if stretch.key.is_some() { Ok(Default::default()) } else { stretch.gather() },
-            |stretch, (keys, tags)| match stretch.key {
+    let mut pass = |ranges: &[KeyRange<'_, K, T>]| {
+        parallel_in_order(
+            ranges,
+            |range| if range.key.is_some() { Ok(Default::default()) } else { range.read_sorted() },
+            |range, (keys, tags)| match range.key {
                 None => take(&keys, &tags),
-                Some(key) => stretch.tags(|tags| take(&vec![key; tags.len()], tags)),
+                Some(key) => range.tags(|tags| take(&vec![key; tags.len()], tags)),
             },
         )
     };
-    for some in keys.chunks(at_a_time()) {
+    for some in keys.chunks(splitters_at_a_time()) {
         pass(&cursor.advance(some)?)?;
     }
     pass(&[cursor.rest()])
 }
 
-/// Moves all keys of a pile that are in memory to a file, behind its first `end` bytes, as one run.
+/// Moves all keys of a store that are in memory to a file, behind its first `end` bytes, as one run.
 ///
 /// # Errors
 /// If the file cannot be written; the keys then stay where they are.
-pub fn spill<K: Key, T: Tag>(pile: &mut Pile<K, T>, file: &Arc<File>, end: &mut u64) -> Result<(), Error> {
-    pile.settle();
-    let runs = pile.in_memory();
-    let mut writer = Writer::new(file, *end, runs.iter().map(Run::len).sum());
-    sorted(&runs, |keys, tags| writer.push(keys, tags))?;
+pub fn spill_store<K: Key, T: Tag>(
+    store: &mut KeyStore<K, T>,
+    file: &Arc<File>,
+    end: &mut u64,
+) -> Result<(), Error> {
+    store.sort_pending();
+    let runs = store.runs_in_memory();
+    let mut writer = RunWriter::new(file, *end, runs.iter().map(SortedRun::len).sum());
+    visit_sorted(&runs, |keys, tags| writer.push(keys, tags))?;
     let (run, behind) = writer.finish()?;
-    pile.replace_in_memory(run);
+    store.replace_runs_in_memory(run);
     *end = behind;
     Ok(())
 }
@@ -195,13 +199,13 @@ pub fn spill<K: Key, T: Tag>(pile: &mut Pile<K, T>, file: &Arc<File>, end: &mut 
 mod tests {
     use super::*;
 
-    fn pile(keys: &[Vec<u32>]) -> Pile<u32, u32> {
-        let mut pile = Pile::default();
+    fn store(keys: &[Vec<u32>]) -> KeyStore<u32, u32> {
+        let mut store = KeyStore::default();
         for run in keys {
-            pile.extend(run.iter().copied(), 0);
-            pile.settle();
+            store.extend(run.iter().copied(), 0);
+            store.sort_pending();
         }
-        pile
+        store
     }
 
     fn noise(count: u32, levels: u32) -> Vec<u32> {
@@ -215,7 +219,7 @@ mod tests {
             let mut want = parts.concat();
             want.sort_unstable();
             let mut got = Vec::new();
-            let taken = sorted(pile(&parts).runs(), |keys, tags| {
+            let taken = visit_sorted(store(&parts).runs(), |keys, tags| {
                 assert_eq!(keys.len(), tags.len());
                 got.extend_from_slice(keys);
                 Ok(())
@@ -230,19 +234,19 @@ mod tests {
         let Ok(file) = tempfile::tempfile() else { panic!("no temporary file") };
         let (file, mut end) = (Arc::new(file), 0);
         let parts = [noise(300_000, 1 << 30), noise(90, 5), noise(500_000, 1 << 20)];
-        let mut pile = Pile::default();
+        let mut store = KeyStore::default();
         for (number, part) in parts.iter().enumerate() {
-            pile.extend(part.iter().copied(), number as u32);
+            store.extend(part.iter().copied(), number as u32);
             if number > 0 {
-                assert_eq!(spill(&mut pile, &file, &mut end), Ok(()));
-                assert_eq!(pile.bytes(), 0);
+                assert_eq!(spill_store(&mut store, &file, &mut end), Ok(()));
+                assert_eq!(store.bytes(), 0);
             }
         }
         let mut want: Vec<(u32, u32)> =
             (0..3).flat_map(|number| parts[number].iter().map(move |&key| (key, number as u32))).collect();
         want.sort_unstable();
         let mut got = Vec::new();
-        let taken = sorted(pile.runs(), |keys, tags: &[u32]| {
+        let taken = visit_sorted(store.runs(), |keys, tags: &[u32]| {
             got.extend(keys.iter().copied().zip(tags.iter().copied()));
             Ok(())
         });
@@ -253,7 +257,7 @@ mod tests {
             for included in [false, true] {
                 let before = |&&(other, _): &&(u32, u32)| other < key || (included && other == key);
                 let count: Result<usize, Error> =
-                    pile.runs().iter().map(|run| run.rank(key, included, 0)).sum();
+                    store.runs().iter().map(|run| run.rank(key, included, 0)).sum();
                 assert_eq!(count, Ok(want.iter().filter(before).count()));
             }
         }
@@ -261,15 +265,15 @@ mod tests {
 
     #[test]
     fn stretches_are_of_bounded_size_unless_keys_are_equal() {
-        let pile = pile(&[noise(2_000_000, 1 << 30), noise(500_000, 2)]);
-        let keys = divide(pile.runs().iter().map(Run::samples));
+        let store = store(&[noise(2_000_000, 1 << 30), noise(500_000, 2)]);
+        let keys = choose_splitters(store.runs().iter().map(SortedRun::samples));
         assert!(keys.len() > 3);
-        let mut cursor = Cursor::new(pile.runs());
-        let Ok(mut stretches) = cursor.advance(&keys) else { panic!("refused") };
-        stretches.push(cursor.rest());
-        assert_eq!(stretches.iter().map(Stretch::len).sum::<usize>(), pile.len());
-        for stretch in stretches {
-            assert!(stretch.key.is_some() || stretch.len() < 2 * BLOCK, "{}", stretch.len());
+        let mut cursor = Cursor::new(store.runs());
+        let Ok(mut ranges) = cursor.advance(&keys) else { panic!("refused") };
+        ranges.push(cursor.rest());
+        assert_eq!(ranges.iter().map(KeyRange::len).sum::<usize>(), store.len());
+        for range in ranges {
+            assert!(range.key.is_some() || range.len() < 2 * BLOCK, "{}", range.len());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A symmetric window along one row of float32 with AVX-512, where loads that lie across two cache lines are the limit.
 //!
-//! All shifted copies of a row but one lie so. Every second of them is put together from two registers instead, which
-//! another part of the processor does.
+//! All shifted copies of a row but one lie across two lines. Every second of them is assembled from two registers instead,
+//! which another part of the processor does.
 
 use std::arch::x86_64::{
     __m512, _mm512_add_epi32, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps,

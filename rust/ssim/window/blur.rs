@@ -1,11 +1,11 @@
-//! The window along one side: weighted sums of rows of columns, vertically from a ring of rows, sideways in one row.
+//! The window along one side: it moves down over a ring of rows, and sideways along one row.
 
 use std::ops::Range;
 
+use super::super::simd::buffer::{Buffer, LANES};
+use super::super::simd::lanes::{Arch, Real};
 use super::border::Border;
-use super::rows::{Blur, BlurTwo, Sum, SumTwo};
-use crate::ssim::simd::buffer::{Buffer, LANES};
-use crate::ssim::simd::lanes::{Arch, Real};
+use super::rows::{BlurRow, BlurTwoRows, SumRow, SumTwoRows};
 
 /// Largest window side.
 pub const MAX_TAPS: usize = 31;
@@ -49,7 +49,7 @@ impl<T: Real> Window<T> {
         self.equal && self.side() > side
     }
 
-    /// What a sum of rows is multiplied with.
+    /// Factor of a sum of rows with equal weights.
     fn scale(&self) -> T {
         T::from_f64(1.0 / self.side() as f64)
     }
@@ -70,10 +70,10 @@ impl<T: Real> Window<T> {
             let quads = if self.is_equal_beyond(QUAD) { self.side() / QUAD } else { 0 };
             let steps = (0..quads).map(|step| quad(step * QUAD)).chain((quads * QUAD..self.side()).map(row));
             let count = fill(&mut rows, steps);
-            arch.dispatch(Sum { rows: &rows[..count], scale: self.scale(), out });
+            arch.dispatch(SumRow { rows: &rows[..count], scale: self.scale(), out });
         } else {
             let count = fill(&mut rows, (0..self.side()).map(row));
-            arch.dispatch(Blur { weights: &self.weights, rows: &rows[..count], out });
+            arch.dispatch(BlurRow { weights: &self.weights, rows: &rows[..count], out });
         }
     }
 }
@@ -82,8 +82,8 @@ fn fill<'a, T>(rows: &mut [&'a [T]], steps: impl Iterator<Item = &'a [T]>) -> us
     rows.iter_mut().zip(steps).map(|(row, step)| *row = step).count()
 }
 
-/// Rows of a plane as they come, the last ones kept: one more than the window is high.
-pub struct Ring<'a, T> {
+/// The last rows of a plane that came, one more than the window is high.
+pub struct RowRing<'a, T> {
     window: &'a Window<T>,
     border: Border,
     height: usize,
@@ -99,7 +99,7 @@ pub struct Ring<'a, T> {
     slot: usize,
 }
 
-impl<'a, T: Real> Ring<'a, T> {
+impl<'a, T: Real> RowRing<'a, T> {
     /// Makes room for rows of a length, a multiple of [`LANES`], of a plane of a height. `existing` are the rows that come;
     /// `outside` is what lies beyond them, unless they are mirrored at the plane's border.
     pub fn new(
@@ -149,7 +149,7 @@ impl<'a, T: Real> Ring<'a, T> {
             let places = [0, 1, 2, 3].map(|before| self.place(self.next - before));
             let rows = places.map(|place| &self.rows[place]);
             if let Some(quads) = &mut self.quads {
-                arch.dispatch(Sum { rows: &rows, scale: T::from_f64(1.0), out: &mut quads[place] });
+                arch.dispatch(SumRow { rows: &rows, scale: T::from_f64(1.0), out: &mut quads[place] });
             }
         }
         self.next += 1;
@@ -175,7 +175,7 @@ impl<'a, T: Real> Ring<'a, T> {
         let mut rows: [&[T]; MAX_TAPS + 1] = [&[]; MAX_TAPS + 1];
         if !(self.window.equal && (inside || side <= DIRECT)) {
             let (weights, count) = (&self.window.weights, fill(&mut rows, (0..=side).map(row)));
-            return arch.dispatch(BlurTwo { weights, rows: &rows[..count], outs });
+            return arch.dispatch(BlurTwoRows { weights, rows: &rows[..count], outs });
         }
         // All rows but the first and the last one are shared.
         let (quads, mut count) = (if self.quads.is_some() { (side - 1) / QUAD } else { 0 }, 0);
@@ -184,19 +184,19 @@ impl<'a, T: Real> Ring<'a, T> {
         }
         count += fill(&mut rows[count..], (1 + quads * QUAD..side).map(row));
         let (rows, ends, scale) = (&rows[..count], [row(0), row(side)], self.window.scale());
-        arch.dispatch(SumTwo { rows, ends, scale, outs });
+        arch.dispatch(SumTwoRows { rows, ends, scale, outs });
     }
 }
 
-/// One row over which a window slides sideways: what the columns of several planes, laid one after the other, have on
-/// both sides of them must be there, too.
-pub struct Line<T> {
+/// One row along which a window slides. It holds the columns of several planes, one after the other, each continued on
+/// both sides.
+pub struct PaddedRow<T> {
     columns: Buffer<T>,
     quads: Option<Buffer<T>>,
     length: usize,
 }
 
-impl<T: Real> Line<T> {
+impl<T: Real> PaddedRow<T> {
     /// Makes room for columns, all zero.
     pub fn new(window: &Window<T>, length: usize) -> Self {
         let room = || Buffer::new(length + SLACK);
@@ -237,7 +237,7 @@ impl<T: Real> Line<T> {
         }
         if let Some(quads) = &mut self.quads {
             let rows = [0, 1, 2, 3].map(|step| &columns[step..][..length + 2 * LANES]);
-            arch.dispatch(Sum {
+            arch.dispatch(SumRow {
                 rows: &rows,
                 scale: T::from_f64(1.0),
                 out: &mut quads[..length + 2 * LANES],

@@ -1,8 +1,8 @@
-//! How windows go on past the border of a plane.
+//! Continues windows past the border of a plane.
 
-use crate::ssim::simd::lanes::Real;
+use super::super::simd::lanes::Real;
 
-/// How a window goes on past the border of a plane.
+/// Continuation of a plane past its border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Border {
     /// Not at all: the map is smaller by K - 1.

@@ -1,12 +1,12 @@
 //! Weighted and plain sums of rows, one or two at a time, in whole registers.
 
-use crate::ssim::simd::lanes::{Real, Simd, WithSimd};
+use super::super::simd::lanes::{Real, Simd, WithSimd};
 
 /// Most pairs of weights that one pass over the columns takes.
 const PAIRS: usize = 8;
 
 /// Weighted sum of rows: weights from the outermost pair to the middle row.
-pub struct Blur<'a, T> {
+pub struct BlurRow<'a, T> {
     /// From the outermost pair to the middle row.
     pub weights: &'a [T],
     /// As many as the window has taps.
@@ -15,8 +15,8 @@ pub struct Blur<'a, T> {
     pub out: &'a mut [T],
 }
 
-/// The same of all rows but the last, and of all but the first.
-pub struct BlurTwo<'a, T> {
+/// Two weighted sums: of all rows but the last, and of all but the first.
+pub struct BlurTwoRows<'a, T> {
     /// From the outermost pair to the middle row.
     pub weights: &'a [T],
     /// One more than the window has taps.
@@ -34,7 +34,7 @@ macro_rules! with_count {
     };
 }
 
-impl<T: Real> WithSimd for Blur<'_, T> {
+impl<T: Real> WithSimd for BlurRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -49,7 +49,7 @@ impl<T: Real> WithSimd for Blur<'_, T> {
     }
 }
 
-impl<T: Real> WithSimd for BlurTwo<'_, T> {
+impl<T: Real> WithSimd for BlurTwoRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -142,18 +142,18 @@ fn add_pairs_two<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
 }
 
 /// Scaled sums of the same rows and one more each.
-pub struct SumTwo<'a, T> {
+pub struct SumTwoRows<'a, T> {
     /// Rows of both sums.
     pub rows: &'a [&'a [T]],
     /// Row of the first sum alone, and of the second.
     pub ends: [&'a [T]; 2],
-    /// What the sums are multiplied with.
+    /// Factor of the sums.
     pub scale: T,
     /// Where they go.
     pub outs: [&'a mut [T]; 2],
 }
 
-impl<T: Real> WithSimd for SumTwo<'_, T> {
+impl<T: Real> WithSimd for SumTwoRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -190,16 +190,16 @@ fn add_rows_two<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
 }
 
 /// Scaled sum of rows.
-pub struct Sum<'a, T> {
+pub struct SumRow<'a, T> {
     /// Up to ten.
     pub rows: &'a [&'a [T]],
-    /// What the sum is multiplied with.
+    /// Factor of the sum.
     pub scale: T,
     /// Where it goes.
     pub out: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Sum<'_, T> {
+impl<T: Real> WithSimd for SumRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
