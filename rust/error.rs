@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Error {
     /// A slice does not have the number of elements its shape asks for.
     Length {
-        /// Which argument.
+        /// Name of the argument.
         what: &'static str,
         /// Elements the shape asks for.
         expected: usize,

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_are_only_noted_count() {
+    fn pending_pixels_count() {
         let areas = [4, PENDING as u32 * 2];
         let (mut coverage, mut slowly) = (Coverage::new(areas.into_iter()), Coverage::new(areas.into_iter()));
         let tags: Vec<u32> =

@@ -30,8 +30,8 @@ impl CompensatedSum {
 
 /// A curve that rises from (0, 0) to (1, 1), joined by straight lines.
 ///
-/// What lies between two points that are kept becomes two lines that meet where the area below them is that of the
-/// lines they stand for.
+/// Between two points that are kept, the curve becomes two lines that meet where the area below them is that of the
+/// lines they replace.
 #[derive(Debug)]
 pub struct ThinnedCurve {
     points: Vec<[f64; 2]>,

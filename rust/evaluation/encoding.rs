@@ -12,9 +12,9 @@ const MAGIC: &[u8; 16] = b"ssimae-scores-1\n";
 /// Scores of the type they were gathered as.
 #[derive(Debug)]
 pub enum AnyScores {
-    /// Of float32.
+    /// float32.
     Single(Scores<f32>),
-    /// Of float64.
+    /// float64.
     Double(Scores<f64>),
 }
 

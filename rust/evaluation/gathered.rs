@@ -13,9 +13,9 @@ use crate::error::Error;
 /// An anomaly map of either type.
 #[derive(Debug, Clone, Copy)]
 pub enum AnyMap<'a> {
-    /// Of float32.
+    /// float32.
     Single(AnomalyMap<'a, f32>),
-    /// Of float64.
+    /// float64.
     Double(AnomalyMap<'a, f64>),
 }
 

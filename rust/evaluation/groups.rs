@@ -29,7 +29,7 @@ pub struct TiedGroup {
     pub tied: usize,
     /// Index after the last of the positives.
     pub end: usize,
-    /// What they add to the covered shares.
+    /// Sum of the shares that they add to the covered shares.
     pub shares: u128,
 }
 

@@ -94,7 +94,7 @@ fn samples_of<K: Key, T: Tag>(store: &KeyStore<K, T>) -> impl Iterator<Item = (V
 
 struct Sweep<'a, K> {
     request: &'a Request,
-    /// What a pixel of each region adds to the covered shares.
+    /// Share that one pixel of each region adds to the covered shares.
     pixel_shares: &'a [u128],
     negatives: usize,
     positives: usize,

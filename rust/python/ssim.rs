@@ -81,7 +81,7 @@ pub fn ssim_loss_map(
     }
 }
 
-/// What the sums are of, and where their gradients go, as Python objects.
+/// Arrays that the sums are computed from, and arrays that receive their gradients.
 struct SumArrays<'a, 'py> {
     y: &'a Bound<'py, PyAny>,
     mask: Option<&'a Bound<'py, PyAny>>,

@@ -31,7 +31,7 @@ pub struct Moments<'a, T> {
     planes: PlanePair<'a, T>,
     /// Columns that the windows read, as far as they lie in the plane.
     read: Range<usize>,
-    /// Where the first window begins, counted from the window's radius before those columns.
+    /// Start of the first window, counted from the window's radius before those columns.
     first: usize,
     /// Row whose windows come next.
     next: usize,

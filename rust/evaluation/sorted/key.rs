@@ -50,7 +50,7 @@ pub trait Key: LittleEndian + Ord {
 
 /// A type of scores.
 pub trait Score: Copy + Send + Sync {
-    /// What they are sorted by.
+    /// Integer by which the scores are sorted.
     type Key: Key;
     /// Returns the key of a finite score.
     fn key(self) -> Self::Key;

@@ -35,7 +35,7 @@ enum RunData<K, T> {
 #[derive(Debug)]
 struct RunFile<K> {
     file: Arc<File>,
-    /// Where the keys begin, and the tags.
+    /// Start of the keys, and of the tags.
     offsets: [u64; 2],
     len: usize,
     /// Every `FILE_SPACING`th key, the first among them.

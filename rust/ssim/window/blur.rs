@@ -89,7 +89,7 @@ pub struct RowRing<'a, T> {
     height: usize,
     /// Rows that come.
     existing: Range<usize>,
-    /// What lies past a border that does not mirror.
+    /// Values past a border that does not mirror.
     outside: Buffer<T>,
     rows: Buffer<T>,
     quads: Option<Buffer<T>>,
@@ -127,7 +127,7 @@ impl<'a, T: Real> RowRing<'a, T> {
         }
     }
 
-    /// Where a row lies that has come or is to come. Between two is one register more, so that the rows of a window are in
+    /// Returns the position of a row that has come or comes next. Between two rows is one register more, so that the rows of a window are in
     /// different sets of the cache.
     fn place(&self, row: usize) -> Range<usize> {
         let slots = self.window.side() + 1;

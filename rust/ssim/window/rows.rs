@@ -9,9 +9,9 @@ const PAIRS: usize = 8;
 pub struct BlurRow<'a, T> {
     /// From the outermost pair to the middle row.
     pub weights: &'a [T],
-    /// As many as the window has taps.
+    /// One row for each tap of the window.
     pub rows: &'a [&'a [T]],
-    /// Where the sum goes.
+    /// Receives the sum.
     pub out: &'a mut [T],
 }
 
@@ -21,7 +21,7 @@ pub struct BlurTwoRows<'a, T> {
     pub weights: &'a [T],
     /// One more than the window has taps.
     pub rows: &'a [&'a [T]],
-    /// Where the sums go.
+    /// Receive the sums.
     pub outs: [&'a mut [T]; 2],
 }
 
@@ -149,7 +149,7 @@ pub struct SumTwoRows<'a, T> {
     pub ends: [&'a [T]; 2],
     /// Factor of the sums.
     pub scale: T,
-    /// Where they go.
+    /// Receive the sums.
     pub outs: [&'a mut [T]; 2],
 }
 
@@ -195,7 +195,7 @@ pub struct SumRow<'a, T> {
     pub rows: &'a [&'a [T]],
     /// Factor of the sum.
     pub scale: T,
-    /// Where it goes.
+    /// Receives the sum.
     pub out: &'a mut [T],
 }
 
