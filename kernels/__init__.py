@@ -1,7 +1,4 @@
-"""Kernels on the GPU, in Triton; importable, and honest about why it cannot serve, without a GPU or Triton."""
+"""Triton kernels for the GPU: `loss_map`, `loss_sums` and `scale`, on what `support` and `pixels` give all of them.
 
-from .one_shot import ssim_loss_sums
-from .scaling import scale_planes
-from .ssim import INTERPRETED, available, ssim_loss_map, ssim_loss_map_backward
-
-__all__ = ["INTERPRETED", "available", "scale_planes", "ssim_loss_map", "ssim_loss_map_backward", "ssim_loss_sums"]
+Every module imports without a GPU and without Triton; `support.available` says why the kernels cannot serve a tensor.
+"""

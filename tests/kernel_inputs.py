@@ -15,7 +15,7 @@ from kernel_values import (
     relative_l2,
     upstream,
 )
-from ssimae import kernels
+from ssimae.kernels.loss_map import launch
 from ssimae.similarity.reference import loss_map as specified_map
 from ssimae.similarity.window import Window
 from torch import Tensor
@@ -53,7 +53,7 @@ def test_masks_are_the_specifications(border: str, window_size: int, sigma: floa
     mask = weights_with_holes((1 if shared else 2, 13, 18))
     grad = upstream(x, form)
     loss, grad_x, grad_y = specified(x, y, grad, form, mask, 0.0, 0.0)
-    found = kernels.ssim_loss_map(x, y, *form, mask=mask)
+    found = launch.ssim_loss_map(x, y, *form, mask=mask)
     assert relative_l2(found, loss) < VALUE_RTOL
     # Windows without weight: exactly 0, and they exist.
     assert (loss == 0).any()
@@ -74,10 +74,10 @@ def test_extra_terms_are_the_specifications(border: str, masked: bool) -> None:
     terms = {"mask": mask, "l1": 0.3, "l2": 0.7}
     grad = upstream(x, form, torch.float64)
     wanted = specified(x, y, grad, form, mask, 0.3, 0.7)
-    found = kernels.ssim_loss_map(x, y, *form, **terms), *gradients(grad, x, y, form, **terms)
+    found = launch.ssim_loss_map(x, y, *form, **terms), *gradients(grad, x, y, form, **terms)
     for got, want in zip(found, wanted, strict=True):
         assert relative_l2(got, want) < DOUBLE_RTOL
-    only_y = kernels.ssim_loss_map_backward(grad, x, y, *form, False, True, **terms)[1]
+    only_y = launch.ssim_loss_map_backward(grad, x, y, *form, False, True, **terms)[1]
     assert only_y is not None
     assert relative_l2(only_y, wanted[2]) < DOUBLE_RTOL
 
@@ -85,10 +85,10 @@ def test_extra_terms_are_the_specifications(border: str, masked: bool) -> None:
 def test_a_mask_of_ones_is_no_mask_and_bool_is_a_mask() -> None:
     form = options("zero", window_size=5)
     x, y = pair((1, 1, 9, 11))
-    plain, ones = (kernels.ssim_loss_map(x, y, *form, mask=mask) for mask in (None, torch.ones_like(x[0])))
+    plain, ones = (launch.ssim_loss_map(x, y, *form, mask=mask) for mask in (None, torch.ones_like(x[0])))
     torch.testing.assert_close(ones, plain, rtol=VALUE_RTOL, atol=0)
     holes = weights_with_holes((1, 9, 11)) > 0
-    got, want = (kernels.ssim_loss_map(x, y, *form, mask=mask) for mask in (holes, holes.float()))
+    got, want = (launch.ssim_loss_map(x, y, *form, mask=mask) for mask in (holes, holes.float()))
     assert torch.equal(got, want)
 
 
@@ -104,12 +104,12 @@ def test_bytes_stand_for_their_share_of_the_data_range(dtype: torch.dtype) -> No
     terms = {"mask": weights_with_holes((1, 6, 9)), "l1": 0.3, "l2": 0.7}
     grad = upstream(x, form)
     for a, b, want_a, want_b in ((x, y, x.to(accumulator), as_numbers), (y, x, as_numbers, x.to(accumulator))):
-        loss = kernels.ssim_loss_map(a, b, *form, **terms)
+        loss = launch.ssim_loss_map(a, b, *form, **terms)
         assert loss.dtype == accumulator
         # Cards fuse the scaling with the subtraction that follows, and round once less.
-        assert relative_l2(loss, kernels.ssim_loss_map(want_a, want_b, *form, **terms).double()) < VALUE_RTOL
-        found = kernels.ssim_loss_map_backward(grad, a, b, *form, True, True, **terms)
-        wanted = kernels.ssim_loss_map_backward(grad, want_a, want_b, *form, a is x, b is x, **terms)
+        assert relative_l2(loss, launch.ssim_loss_map(want_a, want_b, *form, **terms).double()) < VALUE_RTOL
+        found = launch.ssim_loss_map_backward(grad, a, b, *form, True, True, **terms)
+        wanted = launch.ssim_loss_map_backward(grad, want_a, want_b, *form, a is x, b is x, **terms)
         for got, want, image in zip(found, wanted, (a, b), strict=True):
             assert (got is None) == (image is y)
             if got is not None and want is not None:
@@ -117,7 +117,7 @@ def test_bytes_stand_for_their_share_of_the_data_range(dtype: torch.dtype) -> No
                 # To half precision cards round, and the interpreter truncates.
                 rounded = {torch.float16: 2**-10, torch.bfloat16: 2**-7}.get(dtype, VALUE_RTOL)
                 assert relative_l2(got, want.double()) < rounded
-    assert kernels.ssim_loss_map_backward(grad, y, y, *form, True, True) == (None, None)
+    assert launch.ssim_loss_map_backward(grad, y, y, *form, True, True) == (None, None)
 
 
 def test_inputs_of_different_types_get_gradients_of_their_own() -> None:
@@ -133,4 +133,4 @@ def test_inputs_of_different_types_get_gradients_of_their_own() -> None:
 def test_identical_bytes_have_no_loss() -> None:
     form = options("reflect", window_size=5)
     x = (255 * pair((1, 1, 6, 9))[0]).clamp(0, 255).to(torch.uint8)
-    assert not kernels.ssim_loss_map(x, x.clone(), *form, l1=1.0, l2=1.0).any()
+    assert not launch.ssim_loss_map(x, x.clone(), *form, l1=1.0, l2=1.0).any()

@@ -9,9 +9,8 @@ import pytest
 import torch
 from gpu_traffic import Traffic, gradient_traffic, map_traffic
 from kernel_values import options, pair, upstream
-from ssimae import kernels
-from ssimae.kernels import ssim as kernel_module
-from ssimae.kernels.launching import LaunchSize
+from ssimae.kernels.loss_map import launch
+from ssimae.kernels.loss_map.sizes import LaunchSize
 from triton.runtime import interpreter
 
 SIZE = LaunchSize(lines=4, lanes=32, planes=1)
@@ -43,7 +42,7 @@ class Recorder:
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     recorder = Recorder()
     builder = interpreter.InterpreterBuilder
-    load, store, launch = builder.create_masked_load, builder.create_masked_store, kernel_module._launch
+    load, store, run = builder.create_masked_load, builder.create_masked_store, launch._launch
 
     def masked_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
         recorder.record("read", pointers.data, mask.data, pointers.get_element_ty().primitive_bitwidth // 8)
@@ -54,14 +53,14 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         return store(self, pointers, value, mask, *rest)
 
     def counted_launch(*args: Any) -> None:
-        launch(*args)
+        run(*args)
         recorder.launched()
 
     with monkeypatch.context() as patch:
         patch.setattr(builder, "create_masked_load", masked_load)
         patch.setattr(builder, "create_masked_store", masked_store)
-        patch.setattr(kernel_module, "_launch", counted_launch)
-        patch.setattr(kernel_module, "launch_size", lambda *_: SIZE)
+        patch.setattr(launch, "_launch", counted_launch)
+        patch.setattr(launch, "launch_size", lambda *_: SIZE)
         yield recorder
 
 
@@ -77,11 +76,11 @@ def test_launches_move_what_the_model_says(
     grad = upstream(x, form)
     shape = {"window_size": 3, "border": border, "size": SIZE}
     with recorded(monkeypatch) as moved:
-        kernels.ssim_loss_map(x, y, *form)
+        launch.ssim_loss_map(x, y, *form)
     check(moved, map_traffic(1, height, width, **shape))  # type: ignore[arg-type]
     for both in (False, True):
         with recorded(monkeypatch) as moved:
-            kernels.ssim_loss_map_backward(grad, x, y, *form, True, both)
+            launch.ssim_loss_map_backward(grad, x, y, *form, True, both)
         check(moved, gradient_traffic(1, height, width, both=both, **shape))  # type: ignore[arg-type]
 
 
@@ -96,5 +95,5 @@ def test_bfloat16_images_are_half_as_many_bytes(monkeypatch: pytest.MonkeyPatch)
     x, y = pair((1, 1, 6, 9), torch.bfloat16)
     shape = {"window_size": 3, "border": "reflect", "size": SIZE}
     with recorded(monkeypatch) as moved:
-        kernels.ssim_loss_map(x, y, *form)
+        launch.ssim_loss_map(x, y, *form)
     assert moved.requested == map_traffic(1, 6, 9, image_bytes=2, **shape).requested  # type: ignore[arg-type]

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from ssimae import kernels
-from ssimae.kernels import ssim as kernel_module
-from ssimae.kernels.launching import LaunchSize
+from ssimae.kernels.loss_map import launch
+from ssimae.kernels.loss_map.sizes import LaunchSize
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -83,7 +82,7 @@ def relative_l2(got: Tensor, want: Tensor) -> float:
 
 
 def gradients(grad: Tensor, x: Tensor, y: Tensor, form: Options, **terms: Any) -> tuple[Tensor, Tensor]:
-    grad_x, grad_y = kernels.ssim_loss_map_backward(grad, x, y, *form, True, True, **terms)
+    grad_x, grad_y = launch.ssim_loss_map_backward(grad, x, y, *form, True, True, **terms)
     assert grad_x is not None
     assert grad_y is not None
     return grad_x, grad_y
@@ -123,7 +122,7 @@ def test_map_and_gradients_are_the_textbooks(
     x, y = pair(shape)
     grad = upstream(x, form)
     loss, grad_x, grad_y = textbook(x, y, grad, form)
-    found = kernels.ssim_loss_map(x, y, *form)
+    found = launch.ssim_loss_map(x, y, *form)
     assert found.dtype == torch.float32
     assert found.shape == loss.shape
     assert relative_l2(found, loss) < VALUE_RTOL
@@ -138,7 +137,7 @@ def test_float64_keeps_float64(border: str) -> None:
     form = options(border, window_size=7, data_range=255.0)
     x, y = (255 * image for image in pair((1, 1, 18, 9), torch.float64, noise=0.1))
     grad = upstream(x, form, torch.float64)
-    found = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    found = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
     for got, want in zip(found, textbook(x, y, grad, form), strict=True):
         assert got.dtype == torch.float64
         assert relative_l2(got, want) < DOUBLE_RTOL
@@ -152,7 +151,7 @@ def test_uniform_windows_of_every_size_are_sums(window_size: int) -> None:
         y = x + 1
     grad = upstream(x, form)
     loss = textbook(x, y, grad, form)[0]
-    assert relative_l2(kernels.ssim_loss_map(x, y, *form), loss) < VALUE_RTOL
+    assert relative_l2(launch.ssim_loss_map(x, y, *form), loss) < VALUE_RTOL
 
 
 @pytest.mark.parametrize("lines", [2, 8])
@@ -160,9 +159,9 @@ def test_sizes_of_programs_change_nothing(monkeypatch: pytest.MonkeyPatch, lines
     form = options("reflect", window_size=3)
     x, y = pair((1, 1, 5, 17))
     grad = upstream(x, form)
-    usual = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
-    monkeypatch.setattr(kernel_module, "launch_size", lambda *_: LaunchSize(lines, 16, 1))
-    assert all(map(torch.equal, usual, (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))))
+    usual = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    monkeypatch.setattr(launch, "launch_size", lambda *_: LaunchSize(lines, 16, 1))
+    assert all(map(torch.equal, usual, (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))))
 
 
 class _LossMap(torch.autograd.Function):
@@ -170,12 +169,12 @@ class _LossMap(torch.autograd.Function):
     def forward(ctx, x, y, form):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x, y)
         ctx.form = form
-        return kernels.ssim_loss_map(x, y, *form)
+        return launch.ssim_loss_map(x, y, *form)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         x, y = ctx.saved_tensors
-        return *kernels.ssim_loss_map_backward(grad, x, y, *ctx.form, *ctx.needs_input_grad[:2]), None
+        return *launch.ssim_loss_map_backward(grad, x, y, *ctx.form, *ctx.needs_input_grad[:2]), None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ def test_gradcheck(border: str, window_size: int, fast: bool) -> None:
 def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch.dtype) -> None:
     form = options(border, window_size=5)
     x, _ = pair((1, 1, 6, 9), dtype)
-    assert not kernels.ssim_loss_map(x, x.clone(), *form).any()
+    assert not launch.ssim_loss_map(x, x.clone(), *form).any()
     for grad in gradients(upstream(x, form), x, x.clone(), form):
         assert not grad.any()
 
@@ -208,7 +207,7 @@ def test_half_precision_is_float32_on_the_rounded_images(dtype: torch.dtype) -> 
     form = options("reflect", window_size=5)
     x, y = pair((1, 1, 6, 9), dtype, noise=0.1)
     grad = upstream(x, form)
-    assert torch.equal(kernels.ssim_loss_map(x, y, *form), kernels.ssim_loss_map(x.float(), y.float(), *form))
+    assert torch.equal(launch.ssim_loss_map(x, y, *form), launch.ssim_loss_map(x.float(), y.float(), *form))
     for half, single in zip(gradients(grad, x, y, form), gradients(grad, x.float(), y.float(), form), strict=True):
         assert half.dtype == dtype
         if dtype == torch.bfloat16 and DEVICE == "cpu":
@@ -223,15 +222,15 @@ def test_gradients_that_are_not_needed_are_not_computed() -> None:
     x, y = pair((1, 1, 9, 11))
     grad = upstream(x, form)
     both = gradients(grad, x, y, form)
-    only_x, nothing = kernels.ssim_loss_map_backward(grad, x, y, *form, True, False)
+    only_x, nothing = launch.ssim_loss_map_backward(grad, x, y, *form, True, False)
     assert nothing is None
     assert only_x is not None
     assert torch.equal(only_x, both[0])
-    nothing, only_y = kernels.ssim_loss_map_backward(grad, x, y, *form, False, True)
+    nothing, only_y = launch.ssim_loss_map_backward(grad, x, y, *form, False, True)
     assert nothing is None
     assert only_y is not None
     assert relative_l2(only_y, both[1].double()) < GRADIENT_RTOL
-    assert kernels.ssim_loss_map_backward(grad, x, y, *form, False, False) == (None, None)
+    assert launch.ssim_loss_map_backward(grad, x, y, *form, False, False) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def test_memory_layout_changes_nothing(scatter) -> None:  # type: ignore[no-unty
     x, y = pair((2, 2, 5, 8))
     grad = upstream(x, form)
     assert not scatter(x).is_contiguous()
-    assert torch.equal(kernels.ssim_loss_map(scatter(x), y, *form), kernels.ssim_loss_map(x, y, *form))
+    assert torch.equal(launch.ssim_loss_map(scatter(x), y, *form), launch.ssim_loss_map(x, y, *form))
     found = gradients(scatter(grad), x, scatter(y), form)
     assert all(map(torch.equal, found, gradients(grad, x, y, form)))
 
@@ -263,9 +262,9 @@ def test_planes_in_several_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyP
     form = options("reflect", window_size=3)
     x, y = pair((1, 3, 5, 8))
     grad = upstream(x, form)
-    whole = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
-    monkeypatch.setattr(kernel_module, "launch_size", lambda *_: LaunchSize(4, 32, 2))
-    chunked = (kernels.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    whole = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
+    monkeypatch.setattr(launch, "launch_size", lambda *_: LaunchSize(4, 32, 2))
+    chunked = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
     assert all(map(torch.equal, whole, chunked))
 
 
@@ -283,5 +282,5 @@ def test_tiny_data_range_does_not_underflow() -> None:
 def test_more_planes_than_a_grid_axis_holds() -> None:
     form = options("reflect", window_size=3)
     x, y = (image.expand(70_000, 1, 5, 8) for image in pair((1, 1, 5, 8)))
-    loss = kernels.ssim_loss_map(x, y, *form)
-    assert torch.equal(loss, kernels.ssim_loss_map(x[:1], y[:1], *form).expand_as(loss))
+    loss = launch.ssim_loss_map(x, y, *form)
+    assert torch.equal(loss, launch.ssim_loss_map(x[:1], y[:1], *form).expand_as(loss))

@@ -8,8 +8,8 @@ import os
 
 import pytest
 import torch
-from ssimae.kernels import one_shot
-from ssimae.kernels.one_shot import cut, ssim_loss_sums
+from ssimae.kernels.loss_sums import launch
+from ssimae.kernels.loss_sums.launch import cut, ssim_loss_sums
 from ssimae.similarity.reference import loss_map
 from ssimae.similarity.window import BORDERS, Window, make_window
 from torch import Tensor
@@ -90,7 +90,7 @@ def _unwritten_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 def _small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planes are cut into programs of 32 columns and 8 rows."""
     monkeypatch.setattr(
-        one_shot,
+        launch,
         "launch_size",
         lambda _, height, width, window_size, **__: cut(height, width, window_size, block_rows=8, side=4, num_warps=1),
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 from cubins import Cubin, build, compiler_tools
-from ssimae.kernels import ssim as kernel_module
+from ssimae.kernels.loss_map import programs
 
 LINES, LANES = 16, 32
 """As launch_size gives them for all but small images: one warp, each of whose threads computes 16 pixels."""
@@ -32,7 +32,7 @@ def compiled(name: str, case: Case, capability: int) -> Cubin:
     compiler_tools()
     from triton.language import float32
 
-    kernel = getattr(kernel_module, name)
+    kernel = getattr(programs, name)
     images = ("x_ptr", "y_ptr")
     gradients = "fp32" if case.dtype == "u8" else case.dtype
     dtypes = dict.fromkeys(images, case.dtype) | dict.fromkeys(("grad_x_ptr", "grad_y_ptr"), gradients)

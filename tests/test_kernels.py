@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ssimae.kernels import available
-from ssimae.kernels.launching import Card, launch_size
+from ssimae.kernels.loss_map.sizes import Card, launch_size
+from ssimae.kernels.support import available
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -72,8 +72,8 @@ def test_tensors_that_cannot_be_served_are_declined_in_words(monkeypatch: pytest
 def test_kernels_import_without_triton_and_say_so() -> None:
     code = (
         "import sys; sys.modules['triton'] = None\n"
-        "import torch; from ssimae import kernels\n"
-        "print(kernels.available(torch.zeros(1)))"
+        "import torch; import ssimae.operators; from ssimae.kernels.support import available\n"
+        "print(available(torch.zeros(1)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("triton is not installed", 0), done.stderr

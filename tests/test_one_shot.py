@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from ssimae.kernels import available
-from ssimae.kernels.one_shot import LaunchSize, fits, launch_size
-from ssimae.kernels.one_shot_programs import _one_shot_kernel
+from ssimae.kernels.loss_sums.launch import LaunchSize, fits, launch_size
+from ssimae.kernels.loss_sums.programs import _one_shot_kernel
+from ssimae.kernels.support import available
 from ssimae.similarity.window import make_window
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

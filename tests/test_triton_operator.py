@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ssimae.kernels import available
+from ssimae.kernels.support import available
 
 
 def run_values(**environment: str) -> None:

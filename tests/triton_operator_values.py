@@ -8,7 +8,7 @@ import os
 import pytest
 import ssimae
 import torch
-from ssimae import kernels
+from ssimae import operators
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 INTERPRETED = DEVICE == "cpu"
@@ -35,7 +35,7 @@ def answers(x, y, **options):
 
 def test_auto_takes_the_kernels(monkeypatch):
     x, y = pair((1, 1, 8, 9))
-    monkeypatch.setattr(kernels, "ssim_loss_sums", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("reached")))
+    monkeypatch.setattr(operators, "ssim_loss_sums", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("reached")))
     with pytest.raises(RuntimeError, match="reached"):
         ssimae.ssim_loss(x, y, data_range=1.0, window_size=3)
     with pytest.raises(ValueError, match="backend` 'rust' cannot serve"):

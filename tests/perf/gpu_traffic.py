@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ssimae.kernels.launching import LaunchSize
+from ssimae.kernels.loss_map.sizes import LaunchSize
 
 ACCUMULATOR_BYTES = 4
 

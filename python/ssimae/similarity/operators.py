@@ -9,7 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssimae import kernels
+from ssimae.kernels.loss_map.launch import ssim_loss_map, ssim_loss_map_backward
+from ssimae.kernels.loss_sums.launch import ssim_loss_sums
+from ssimae.kernels.scale import scale_planes
+from ssimae.kernels.support import INTERPRETED, available
 from ssimae.similarity.window import Border, Window
 
 try:
@@ -36,7 +39,7 @@ def loss_sums(
     Parameters
     ----------
     x, y : Tensor of shape (N, C, H, W)
-        float32 or float64, alike, on the CPU; on a GPU what :func:`ssimae.kernels.available` allows.
+        float32 or float64, alike, on the CPU; on a GPU what :func:`ssimae.kernels.support.available` allows.
     window : Window
     mask : Tensor of shape (1, H, W) or (N C, H, W), in the type that is computed in, or None
         Weights of the pixels inside windows; no gradient is computed for it.
@@ -124,7 +127,7 @@ def _loss_sums(
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     if runs_kernels(x):
-        sums, *found = kernels.ssim_loss_sums(
+        sums, *found = ssim_loss_sums(
             x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y,
             scale=scale, weights=weights, mask=mask, l1=l1, l2=l2,
         )  # fmt: skip
@@ -181,7 +184,7 @@ def _scaled(grad: Tensor, factors: Tensor) -> Tensor:
 def _scale(grad: Tensor, factors: Tensor) -> Tensor:
     """Multiply each plane of a gradient with a factor, without passing over it where all are 1, as they mostly are."""
     if runs_kernels(grad):
-        return kernels.scale_planes(grad, factors)
+        return scale_planes(grad, factors)
     return grad if bool((factors == 1).all()) else grad.mul_(factors.to(grad.dtype)[:, :, None, None])
 
 
@@ -216,7 +219,7 @@ def _loss_map(
     l2: float,
 ) -> Tensor:
     if runs_kernels(x):
-        result: Tensor = kernels.ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border, mask=mask, l1=l1, l2=l2)
+        result: Tensor = ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border, mask=mask, l1=l1, l2=l2)
         return result
     x, y = x.contiguous(), y.contiguous()
     out = torch.empty(_map_shape(x, taps, border), dtype=x.dtype)
@@ -249,7 +252,7 @@ def _loss_map_backward(
     grad_of_y: bool,
 ) -> tuple[Tensor, Tensor]:
     if runs_kernels(x):
-        found = kernels.ssim_loss_map_backward(
+        found = ssim_loss_map_backward(
             grad, x, y, tuple(taps), c1, c2, shift, border, grad_of_x, grad_of_y, mask=mask, l1=l1, l2=l2
         )
         return _or_empty(found, x, y)
@@ -287,7 +290,7 @@ _loss_map_backward.register_autograd(_refuse_twice)
 
 def runs_kernels(x: Tensor) -> bool:
     """Return whether operators run Triton's kernels on a tensor, rather than Rust."""
-    return x.device.type != "cpu" or kernels.INTERPRETED
+    return x.device.type != "cpu" or INTERPRETED
 
 
 def decline(backend: str, x: Tensor, y: Tensor) -> str | None:
@@ -298,13 +301,13 @@ def decline(backend: str, x: Tensor, y: Tensor) -> str | None:
 def _decline_rust(x: Tensor) -> str | None:
     if _rust is None:
         return "the compiled library is not there; build it with `maturin develop --release`"
-    if kernels.INTERPRETED:
+    if INTERPRETED:
         return "Triton's interpreter is on, and serves tensors on the CPU"
     return None if x.device.type == "cpu" else f"it computes on the CPU, got a tensor on {x.device}"
 
 
 def _decline_triton(x: Tensor) -> str | None:
-    return kernels.available(x) if runs_kernels(x) else "it computes on a GPU, got a tensor on the CPU"
+    return available(x) if runs_kernels(x) else "it computes on a GPU, got a tensor on the CPU"
 
 
 _DECLINE: dict[str, Callable[[Tensor], str | None]] = {"rust": _decline_rust, "triton": _decline_triton}

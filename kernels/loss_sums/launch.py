@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .lines import tl
-from .one_shot_programs import _one_shot_kernel
-from .ssim import ssim_loss_map, ssim_loss_map_backward
+from ..loss_map.launch import ssim_loss_map, ssim_loss_map_backward
+from ..support import as_planes, compute_dtype, triton_dtype
+from .programs import _one_shot_kernel
 
 NUM_WARPS = 4
 """Warps of a program; 32 columns each. Registers let two programs share a multiprocessor."""
@@ -159,10 +159,8 @@ def ssim_loss_sums(
             x, y, (taps, c1, c2, shift, border), need_y, scale=scale, weights=weights, mask=mask, l1=l1, l2=l2
         )
     height, width = x.shape[2:]
-    kind, accumulator = (
-        (torch.float64, tl.float64) if torch.float64 in (x.dtype, y.dtype) else (torch.float32, tl.float32)
-    )
-    xs, ys = _planes(x), _planes(y)
+    dtype = compute_dtype(x, y)
+    xs, ys = as_planes(x), as_planes(y)
     gradients, masked = int(need_x) + int(need_y), mask is not None
     size = launch_size(
         len(xs), height, width, len(taps),
@@ -171,8 +169,8 @@ def ssim_loss_sums(
     partial = torch.empty((len(xs), size.blocks * size.strips), dtype=torch.float64, device=x.device)
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device) if need_x else None
     grad_y = torch.empty(y.shape, dtype=y.dtype, device=x.device) if need_y else None
-    map_weights = partial if weights is None else _planes(weights.to(kind))
-    window_mask = partial if mask is None else _planes(mask.to(kind))
+    map_weights = partial if weights is None else as_planes(weights.to(dtype))
+    window_mask = partial if mask is None else as_planes(mask.to(dtype))
     constants: dict[str, Any] = {
         "TAPS": taps,
         "BORDER": border,
@@ -183,7 +181,7 @@ def ssim_loss_sums(
         "EXTRA": bool(l1 or l2),
         "SIDE": size.side,
         "LANES": size.columns // size.side,
-        "ACC": accumulator,
+        "ACC": triton_dtype(dtype),
     }
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
         # Asked for by name, fused multiply-add draws no warning about its changing default (Triton 3.9).
@@ -215,10 +213,6 @@ def _from_maps(
     grad_x, grad_y = ssim_loss_map_backward(scale * each, x, y, *window, True, need_y, **options)
     assert grad_x is not None  # It was asked for.
     return scale * (losses * each).sum((2, 3), dtype=torch.float64), grad_x, grad_y
-
-
-def _planes(x: Tensor) -> Tensor:
-    return x.reshape(-1, *x.shape[-2:]).contiguous()
 
 
 def _processors(device: torch.device) -> int:

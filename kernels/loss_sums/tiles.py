@@ -8,29 +8,15 @@ shared memory.
 
 # Tuples grow while the kernel is compiled; Triton knows no starred tuples.
 # ruff: noqa: RUF005
-# mypy: disable-error-code="assignment, var-annotated"
 
 from __future__ import annotations
 
 from typing import Any
 
-from .lines import _jit, tl
-
-__all__ = [
-    "_as_pixels",
-    "_blur",
-    "_blur_tile",
-    "_load_tile",
-    "_mirror",
-    "_neighbours",
-    "_part",
-    "_store_tile",
-    "_to_columns",
-    "_to_tiles",
-]
+from ..support import jit, tl
 
 
-@_jit
+@jit
 def _split4(tensor: tl.tensor) -> Any:  # (..., 2, 2) -> 4 x (...)
     even, odd = tl.split(tensor)
     t0, t2 = tl.split(even)
@@ -38,12 +24,12 @@ def _split4(tensor: tl.tensor) -> Any:  # (..., 2, 2) -> 4 x (...)
     return t0, t1, t2, t3
 
 
-@_jit
+@jit
 def _join4(t0: tl.tensor, t1: tl.tensor, t2: tl.tensor, t3: tl.tensor) -> Any:  # 4 x (...) -> (..., 2, 2)
     return tl.join(tl.join(t0, t2), tl.join(t1, t3))
 
 
-@_jit
+@jit
 def _to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
     # SIDE columns (SIDE, LANES) of each plane -> SIDE rows (SIDE * LANES,): columns[SIDE * plane + row].
     LANES: tl.constexpr = tiles[0].shape[1]
@@ -63,12 +49,12 @@ def _to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
     return columns
 
 
-@_jit
+@jit
 def _interleaved(even: tl.tuple, odd: tl.tuple) -> Any:
     return even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]
 
 
-@_jit
+@jit
 def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
     # The way back: tiles[SIDE * plane + column].
     LANES: tl.constexpr = columns[0].shape[0] // SIDE
@@ -87,7 +73,7 @@ def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
     return tiles
 
 
-@_jit
+@jit
 def _load_tile(
     image_ptr: tl.tensor,
     rows: tl.tensor,  # (SIDE,) int64: of all planes
@@ -114,7 +100,7 @@ def _load_tile(
     return tile
 
 
-@_jit
+@jit
 def _store_tile(
     image_ptr: tl.tensor,
     tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
@@ -144,7 +130,7 @@ def _store_tile(
             tl.store(image_ptr + (rows[:, None] * width + cols), value, mask=inside)
 
 
-@_jit
+@jit
 def _as_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
     # Bytes stand for multiples of `unit`, the data range over 255.
     pixels = ()
@@ -156,7 +142,7 @@ def _as_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
     return pixels
 
 
-@_jit
+@jit
 def _mirror(
     slots: tl.tuple,  # SIDE + 2 * HALO tensors (SIDE, LANES): columns -HALO .. SIDE - 1 + HALO from `first`
     first: tl.tensor,  # (LANES,)
@@ -186,7 +172,7 @@ def _mirror(
     return filled
 
 
-@_jit
+@jit
 def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
     # The COUNT windows along a line of COUNT + len(TAPS) - 1 tensors.
     blurred = ()
@@ -218,14 +204,14 @@ def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
     return blurred
 
 
-@_jit
+@jit
 def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
     # SIDE neighbouring windows along a row, from the slots of _mirror.
     begin: tl.constexpr = HALO - len(TAPS) // 2
     return _blur(_part(slots, begin, begin + SIDE + len(TAPS) - 1), TAPS, SIDE)
 
 
-@_jit
+@jit
 def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
     part = ()
     for index in tl.static_range(BEGIN, END):
@@ -233,7 +219,7 @@ def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
     return part
 
 
-@_jit
+@jit
 def _neighbours(
     tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
     lanes: tl.tensor,  # (LANES,)

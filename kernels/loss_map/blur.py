@@ -6,39 +6,13 @@ tuple. What shall be blurred along the other axis next is stored turned, lines f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # The functions below then stay plain ones that nobody calls.
-    triton = tl = None
-
-__all__ = [
-    "_blur",
-    "_columns",
-    "_difference",
-    "_jit",
-    "_joined",
-    "_load_adjoint",
-    "_load_blurred",
-    "_load_lines",
-    "_pixels",
-    "_place",
-    "_source",
-    "_split",
-    "_start",
-    "tl",
-    "triton",
-]
+from ..pixels import _source
+from ..support import jit, tl
 
 
-def _jit(function: Callable[..., Any]) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def _place(length: tl.tensor, width: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
     # All programs lie on grid axis 0, which alone reaches beyond 65535; neighbours share the lines round their own.
     program = tl.program_id(0)
@@ -50,19 +24,7 @@ def _place(length: tl.tensor, width: tl.tensor, LINES: tl.constexpr, LANES: tl.c
     return (program // down // across).to(tl.int64), first, lanes
 
 
-@_jit
-def _source(index: tl.tensor, size: tl.tensor, BORDER: tl.constexpr) -> Any:
-    # The pixel that the border puts at an index: -1 and size are the first ones outside.
-    if BORDER == "reflect":
-        index = tl.where(index < 0, -index, index)
-        index = tl.where(index >= size, 2 * size - 2 - index, index)
-    elif BORDER == "symmetric":
-        index = tl.where(index < 0, -1 - index, index)
-        index = tl.where(index >= size, 2 * size - 1 - index, index)
-    return index
-
-
-@_jit
+@jit
 def _load_lines(
     plane_ptr: tl.tensor,  # (size, width)
     first: tl.tensor,
@@ -87,24 +49,7 @@ def _load_lines(
     return lines
 
 
-@_jit
-def _pixels(line: tl.tensor, byte: tl.tensor, ACC: tl.constexpr) -> Any:
-    pixels = line.to(ACC)
-    if line.dtype == tl.uint8:
-        pixels *= byte
-    return pixels
-
-
-@_jit
-def _difference(x: tl.tensor, y: tl.tensor, byte: tl.tensor, ACC: tl.constexpr) -> Any:
-    if x.dtype == tl.uint8 and y.dtype == tl.uint8:
-        # Scaled last: a fused multiply-add would leave the rounding of one product where both are equal.
-        return (x.to(ACC) - y.to(ACC)) * byte
-    else:
-        return _pixels(x, byte, ACC) - _pixels(y, byte, ACC)
-
-
-@_jit
+@jit
 def _joined(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
     # Lines as the columns of a tile, (LANES, LINES). Joining adds the last axis: lines half of them apart meet first.
     for _halving in tl.static_range(5):
@@ -116,7 +61,7 @@ def _joined(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
     return tl.reshape(lines[0], (LANES, LINES))
 
 
-@_jit
+@jit
 def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
     # The inverse of _joined.
     parts = (columns,)
@@ -135,12 +80,12 @@ def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
     return lines
 
 
-@_jit
+@jit
 def _columns(first: tl.tensor, lanes: tl.tensor, LINES: tl.constexpr) -> Any:
     return lanes[:, None], first + tl.arange(0, LINES)[None, :]
 
 
-@_jit
+@jit
 def _blur(
     lines: tl.tuple,  # LINES + K - 1 of them
     taps: tl.tuple,  # (K,)
@@ -179,7 +124,7 @@ def _blur(
         return blurred
 
 
-@_jit
+@jit
 def _start(first: tl.tensor, taps: tl.tuple, BORDER: tl.constexpr) -> Any:
     # The first line that the window of an output line reads.
     if BORDER != "valid":
@@ -187,7 +132,7 @@ def _start(first: tl.tensor, taps: tl.tuple, BORDER: tl.constexpr) -> Any:
     return first
 
 
-@_jit
+@jit
 def _load_blurred(
     plane_ptr: tl.tensor,  # (size, lanes)
     first: tl.tensor,
@@ -206,7 +151,7 @@ def _load_blurred(
     return _blur(lines, taps, UNIFORM, LINES)
 
 
-@_jit
+@jit
 def _load_adjoint(
     plane_ptr: tl.tensor,  # (map_size, width)
     first: tl.tensor,

@@ -11,15 +11,15 @@ beyond the rim are computed like those inside (the map is mirrored with the imag
 
 # Tuples grow, and options branch, while the kernel is compiled; Triton knows no starred tuples.
 # ruff: noqa: RUF005, PLR0912, PLR0915
-# mypy: disable-error-code="assignment, var-annotated"
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .lines import _difference, _jit, _pixels, _source, tl, triton
-from .one_shot_tiles import (
+from ..pixels import _difference, _pixels, _source
+from ..support import jit, tl
+from .tiles import (
     _as_pixels,
     _blur,
     _blur_tile,
@@ -32,17 +32,15 @@ from .one_shot_tiles import (
     _to_tiles,
 )
 
-__all__ = ["_one_shot_kernel"]
-
 # Sizes of 1 and multiples of 16 are compiled apart, which takes seconds and gains nothing but for the width.
 _ANY_SIZE = ("height", "weights_planes", "mask_planes", "block_rows", "blocks", "strips", "strip_quads")
 
 
 def _jit_any_size(function: Callable[..., Any]) -> Any:
-    return function if triton is None else triton.jit(function, do_not_specialize=_ANY_SIZE)
+    return jit(function, do_not_specialize=_ANY_SIZE)
 
 
-@_jit
+@jit
 def _blurred_products(
     x_ptr: tl.tensor,
     y_ptr: tl.tensor,
@@ -101,7 +99,7 @@ def _blurred_products(
     return _to_columns(tiles, SIDE)
 
 
-@_jit
+@jit
 def _loss_and_slopes(
     ux: tl.tensor,
     du: tl.tensor,
@@ -144,7 +142,7 @@ def _loss_and_slopes(
     return loss, slopes
 
 
-@_jit
+@jit
 def _store_gradients(
     x_ptr: tl.tensor,
     y_ptr: tl.tensor,

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lines import (
+from ..pixels import _difference, _pixels
+from ..support import jit, tl
+from .blur import (
     _blur,
     _columns,
-    _difference,
-    _jit,
     _joined,
     _load_adjoint,
     _load_blurred,
     _load_lines,
-    _pixels,
     _place,
     _start,
-    tl,
 )
 
 
-@_jit
+@jit
 def _blur_products_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
@@ -85,7 +83,7 @@ def _blur_products_kernel(
         tl.store(out_ptr + 4 * step, _joined(_blur(total, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
 
 
-@_jit
+@jit
 def _moments(
     blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
     plane: tl.tensor,
@@ -117,7 +115,7 @@ def _moments(
     return ux, du, dd, xy, total
 
 
-@_jit
+@jit
 def _centred(ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, total: tl.tensor, MASKED: tl.constexpr) -> Any:
     # Blurred x' and d, the variance of d, the covariance, and what was multiplied to normalise them.
     inverse = 1.0
@@ -131,7 +129,7 @@ def _centred(ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, total: 
     return ux, du, dd - du * du, xy - ux * (ux - du), inverse
 
 
-@_jit
+@jit
 def _loss_kernel(
     blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
     x_ptr: tl.tensor,  # (planes, height, width), unread unless EXTRA
@@ -175,12 +173,12 @@ def _loss_kernel(
     tl.store(loss_ptr + (plane * map_height + rows) * map_width + cols, loss, mask=inside)
 
 
-@_jit
+@jit
 def _rim(index: tl.tensor, size: tl.tensor, factor: tl.constexpr) -> Any:
     return tl.where(index == 0, factor, tl.where(index == size - 1, factor, 1.0))
 
 
-@_jit
+@jit
 def _slopes_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width)
     blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
@@ -243,7 +241,7 @@ def _slopes_kernel(
         tl.store(out_ptr + 3 * step, g * (ay - e * uy - c * du), mask=inside)
 
 
-@_jit
+@jit
 def _blur_kernel(
     slopes_ptr: tl.tensor,  # (planes, map_width, map_height)
     spread_ptr: tl.tensor,  # (planes, map_height, width): the adjoint of the horizontal blur
@@ -266,7 +264,7 @@ def _blur_kernel(
     tl.store(spread_ptr + offsets, spread, mask=(rows < map_height) & (cols < width))
 
 
-@_jit
+@jit
 def _gradient_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width), unread unless EXTRA
     x_ptr: tl.tensor,  # (planes, height, width)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .lines import _jit, tl, triton
+from .support import compute_dtype, jit, tl, triton, triton_dtype
 
 _BLOCK = 1024
 _PROGRAMS_A_PLANE = 64
 """More would cost more than they do, where factors are 1."""
 
 
-@_jit
+@jit
 def _scale_kernel(
     planes_ptr: tl.tensor,  # (planes, size)
     factors_ptr: tl.tensor,  # (planes,), float64
@@ -53,9 +53,8 @@ def scale_planes(planes: Tensor, factors: Tensor) -> Tensor:
     """
     size = planes.shape[2] * planes.shape[3]
     programs = min(_PROGRAMS_A_PLANE, triton.cdiv(size, _BLOCK))
-    accumulator = tl.float64 if planes.dtype == torch.float64 else tl.float32
     with torch.cuda.device_of(planes):  # type: ignore[no-untyped-call]
         _scale_kernel[(planes.shape[0] * planes.shape[1] * programs,)](
-            planes, factors.contiguous(), size, PROGRAMS=programs, BLOCK=_BLOCK, ACC=accumulator
+            planes, factors.contiguous(), size, PROGRAMS=programs, BLOCK=_BLOCK, ACC=triton_dtype(compute_dtype(planes))
         )
     return planes

@@ -13,36 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .launching import card_of, launch_size
-from .lines import tl, triton
-from .ssim_programs import _blur_kernel, _blur_products_kernel, _gradient_kernel, _loss_kernel, _slopes_kernel
-
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.uint8)
-
-
-INTERPRETED: bool = triton is not None and triton.knobs.runtime.interpret
-"""Whether Triton's interpreter runs the kernels, on the CPU; for tests."""
-
-
-def available(x: Tensor) -> str | None:
-    """Return why the kernels cannot serve a tensor, in words, or None if they can.
-
-    Notes
-    -----
-    They compute in float32. Under Triton's interpreter, which is for tests, they serve tensors on the CPU and float64.
-    """
-    if triton is None:
-        return "triton is not installed"
-    if INTERPRETED:
-        return None if x.dtype in (*_DTYPES, torch.float64) else f"needs a floating or uint8 tensor, got {x.dtype}"
-    if x.device.type != "cuda":
-        return f"needs a CUDA or ROCm device, got {x.device.type}"
-    if x.dtype not in _DTYPES:
-        return f"needs float32, bfloat16, float16 or uint8, got {x.dtype}"
-    capability = torch.cuda.get_device_capability(x.device)
-    if torch.version.hip is None and capability < (8, 0):
-        return f"needs compute capability 8.0 or higher, got {capability[0]}.{capability[1]}"
-    return None
+from ..support import as_planes, compute_dtype, triton, triton_dtype
+from .programs import _blur_kernel, _blur_products_kernel, _gradient_kernel, _loss_kernel, _slopes_kernel
+from .sizes import card_of, launch_size
 
 
 def ssim_loss_map(
@@ -63,7 +36,7 @@ def ssim_loss_map(
     Parameters
     ----------
     x, y : Tensor of shape (N, C, H, W), float32, bfloat16, float16 or uint8
-        On a device for which :func:`available` gives None for both, and no smaller than the window. Their types may
+        On a device for which ``support.available`` gives None for both, no smaller than the window. Their types may
         differ; uint8 stands for its value times 2 `shift` / 255.
     taps : tuple of float
         Weights along one side of the window: K in number, K odd, symmetric, summing to 1.
@@ -88,7 +61,7 @@ def ssim_loss_map(
     """
     arguments = _arguments(x, y, taps, (c1, c2, shift), (l1, l2), border, mask)
     map_size = (arguments["map_height"], arguments["map_width"])
-    loss = torch.empty((*x.shape[:2], *map_size), dtype=_accumulator(x, y), device=x.device)
+    loss = torch.empty((*x.shape[:2], *map_size), dtype=compute_dtype(x, y), device=x.device)
     arguments |= {"loss_ptr": loss.view(-1, *map_size)}
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
         for chunk in _chunks(arguments):
@@ -141,7 +114,7 @@ def ssim_loss_map_backward(
     grad_y = torch.empty(y.shape, dtype=y.dtype, device=y.device) if need_y else grad_x
     arguments |= {
         "BOTH": need_y,
-        "grad_ptr": _planes(grad),
+        "grad_ptr": as_planes(grad),
         "grad_x_ptr": grad_x.view(-1, height, width),
         "grad_y_ptr": grad_y.view(-1, height, width),
     }
@@ -165,14 +138,6 @@ def ssim_loss_map_backward(
     return grad_x, grad_y if need_y else None
 
 
-def _accumulator(x: Tensor, y: Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
-
-
-def _planes(images: Tensor) -> Tensor:
-    return images.reshape(-1, *images.shape[2:]).contiguous()
-
-
 def _arguments(
     x: Tensor,
     y: Tensor,
@@ -185,7 +150,7 @@ def _arguments(
     """Return what the kernels take, by the names of their parameters; scratch and results are added by the callers."""
     height, width = x.shape[2:]
     lost = len(taps) - 1 if border == "valid" else 0
-    xs, ys = _planes(x), _planes(y)
+    xs, ys = as_planes(x), as_planes(y)
     if mask is not None:
         # A mask of one plane serves all: the step from plane to plane is then 0.
         mask = (mask.view(torch.uint8) if mask.dtype == torch.bool else mask).contiguous().expand(len(xs), -1, -1)
@@ -205,7 +170,7 @@ def _arguments(
         "UNIFORM": min(taps) == max(taps),
         "MASKED": mask is not None,
         "EXTRA": any(extra),
-        "ACC": tl.float64 if _accumulator(x, y) == torch.float64 else tl.float32,
+        "ACC": triton_dtype(compute_dtype(x, y)),
         "LINES": size.lines,
         "LANES": size.lanes,
         "planes": size.planes,
@@ -224,7 +189,7 @@ def _chunks(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _blur_products(arguments: dict[str, Any]) -> Tensor:
     xs, map_height, width = arguments["x_ptr"], arguments["map_height"], arguments["width"]
-    dtype = torch.float64 if arguments["ACC"] == tl.float64 else torch.float32
+    dtype = compute_dtype(xs, arguments["y_ptr"])
     products = 5 if arguments["MASKED"] else 4
     blurred = torch.empty((len(xs), products, width, map_height), dtype=dtype, device=xs.device)
     _launch(_blur_products_kernel, len(xs), (map_height, width), arguments | {"blurred_ptr": blurred})
