@@ -1,4 +1,4 @@
-"""Multiplies a gradient in place where a factor other than 1 asks for it, without telling the host which it is."""
+"""Scale gradients in place without synchronising with the host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .support import compute_dtype, jit, tl, triton, triton_dtype
 
 _BLOCK = 1024
 _PROGRAMS_A_PLANE = 64
-"""More would cost more than they do, where factors are 1."""
+"""Where factors are 1, as they mostly are, further programs would only cost time."""
 
 
 @jit
@@ -49,7 +49,7 @@ def scale_planes(planes: Tensor, factors: Tensor) -> Tensor:
 
     Notes
     -----
-    The gradient of a loss by itself is 1, so that mostly there is nothing to do; the host need not wait to learn it.
+    The gradient of a loss by itself is 1, so mostly there is nothing to do, and the host need not wait to learn that.
     """
     size = planes.shape[2] * planes.shape[3]
     programs = min(_PROGRAMS_A_PLANE, triton.cdiv(size, _BLOCK))

@@ -10,10 +10,10 @@ import torch
 from gpu_traffic import Traffic, gradient_traffic, map_traffic
 from kernel_values import options, pair, upstream
 from ssimae.kernels.loss_map import launch
-from ssimae.kernels.loss_map.sizes import LaunchSize
+from ssimae.kernels.loss_map.sizes import PassSize
 from triton.runtime import interpreter
 
-SIZE = LaunchSize(lines=4, lanes=32, planes=1)
+SIZE = PassSize(lines=4, lanes=32, planes=1)
 
 
 class Recorder:
@@ -60,7 +60,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         patch.setattr(builder, "create_masked_load", masked_load)
         patch.setattr(builder, "create_masked_store", masked_store)
         patch.setattr(launch, "_launch", counted_launch)
-        patch.setattr(launch, "launch_size", lambda *_: SIZE)
+        patch.setattr(launch, "choose_pass_size", lambda *_: SIZE)
         yield recorder
 
 

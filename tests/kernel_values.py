@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 from ssimae.kernels.loss_map import launch
-from ssimae.kernels.loss_map.sizes import LaunchSize
+from ssimae.kernels.loss_map.sizes import PassSize
 from torch import Tensor
 from torch.nn import functional as F
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 BORDERS = ("reflect", "symmetric", "zero", "valid")
 
-# Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (SSIM.md, 6).
+# Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (docs/ssim.md, "Tolerances").
 VALUE_RTOL = 1e-5
 GRADIENT_RTOL = 2e-6
 # Float64 loses little more than its rounding, 1e-16, over the few digits that the textbook's cancellation costs.
@@ -160,7 +160,7 @@ def test_sizes_of_programs_change_nothing(monkeypatch: pytest.MonkeyPatch, lines
     x, y = pair((1, 1, 5, 17))
     grad = upstream(x, form)
     usual = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
-    monkeypatch.setattr(launch, "launch_size", lambda *_: LaunchSize(lines, 16, 1))
+    monkeypatch.setattr(launch, "choose_pass_size", lambda *_: PassSize(lines, 16, 1))
     assert all(map(torch.equal, usual, (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))))
 
 
@@ -263,7 +263,7 @@ def test_planes_in_several_chunks_give_the_same_bits(monkeypatch: pytest.MonkeyP
     x, y = pair((1, 3, 5, 8))
     grad = upstream(x, form)
     whole = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
-    monkeypatch.setattr(launch, "launch_size", lambda *_: LaunchSize(4, 32, 2))
+    monkeypatch.setattr(launch, "choose_pass_size", lambda *_: PassSize(4, 32, 2))
     chunked = (launch.ssim_loss_map(x, y, *form), *gradients(grad, x, y, form))
     assert all(map(torch.equal, whole, chunked))
 

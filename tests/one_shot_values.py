@@ -9,14 +9,15 @@ import os
 import pytest
 import torch
 from ssimae.kernels.loss_sums import launch
-from ssimae.kernels.loss_sums.launch import cut, ssim_loss_sums
+from ssimae.kernels.loss_sums.launch import ssim_loss_sums
+from ssimae.kernels.loss_sums.sizes import make_grid
 from ssimae.similarity.reference import loss_map
 from ssimae.similarity.window import BORDERS, Window, make_window
 from torch import Tensor
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
-# Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (SSIM.md, 6).
+# Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (docs/ssim.md, "Tolerances").
 SUM_RTOL = 1e-6
 GRADIENT_RTOL = 2e-6
 DOUBLE_RTOL = 1e-10
@@ -91,8 +92,10 @@ def _small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planes are cut into programs of 32 columns and 8 rows."""
     monkeypatch.setattr(
         launch,
-        "launch_size",
-        lambda _, height, width, window_size, **__: cut(height, width, window_size, block_rows=8, side=4, num_warps=1),
+        "choose_grid",
+        lambda _, height, width, window_size, **__: make_grid(
+            height, width, window_size, block_rows=8, side=4, num_warps=1
+        ),
     )
 
 

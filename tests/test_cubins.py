@@ -8,7 +8,7 @@ from cubins import Cubin, build, compiler_tools
 from ssimae.kernels.loss_map import programs
 
 LINES, LANES = 16, 32
-"""As launch_size gives them for all but small images: one warp, each of whose threads computes 16 pixels."""
+"""As choose_pass_size gives them for all but small images: one warp, each of whose threads computes 16 pixels."""
 
 
 class Case(NamedTuple):
@@ -25,7 +25,7 @@ class Case(NamedTuple):
 PAPER, UNIFORM, WIDEST = Case(), Case(uniform=True), Case(window_size=31, border="symmetric", dtype="fp16")
 EVERYTHING = Case(window_size=3, border="valid", dtype="u8", full=True, one_pixel=True)
 
-KERNELS = ("_blur_products_kernel", "_loss_kernel", "_slopes_kernel", "_blur_kernel", "_gradient_kernel")
+KERNELS = ("blur_products_kernel", "loss_kernel", "slopes_kernel", "spread_kernel", "gradient_kernel")
 
 
 def compiled(name: str, case: Case, capability: int) -> Cubin:
@@ -70,8 +70,8 @@ def test_the_widest_window_does_not_spill(name: str) -> None:
     assert compiled(name, WIDEST, 90).spilled_bytes == 0
 
 
-BUDGETS = {"_blur_products_kernel": 140, "_loss_kernel": 148, "_slopes_kernel": 190, "_blur_kernel": 45,
-           "_gradient_kernel": 121}  # fmt: skip
+BUDGETS = {"blur_products_kernel": 140, "loss_kernel": 148, "slopes_kernel": 190, "spread_kernel": 45,
+           "gradient_kernel": 121}  # fmt: skip
 """Instructions a pixel, K = 11: 8 % above the most that a card takes, which is sm_100."""
 
 
@@ -102,10 +102,10 @@ def test_instructions_of_each_pixel_stay_few(capability: int, capsys: pytest.Cap
         for name, pixel in table:
             parts = ", ".join(f"{title} {number:.1f}" for title, number in sorted(pixel.items(), key=lambda i: -i[1]))
             print(f"  {name:22} {slots(pixel):6.1f} = {parts}")
-        print(f"  map {forward:.0f}, its gradient {backward:.0f}; floors of one-shot kernels 114 and 209 (SSIM.md, 4)")
+        print(f"  map {forward:.0f}, its gradient {backward:.0f}; floors of loss_sums 114 and 209")
     for name, pixel in table:
         # Fewer than K a blurred plane would mean that instructions were missed.
-        planes = {"_blur_kernel": 1, "_gradient_kernel": 3}.get(name, 4)
+        planes = {"spread_kernel": 1, "gradient_kernel": 3}.get(name, 4)
         assert 11 * planes <= arithmetic(pixel)
         assert slots(pixel) <= BUDGETS[name], (name, pixel)
 
@@ -114,7 +114,7 @@ def test_instructions_of_each_pixel_stay_few(capability: int, capsys: pytest.Cap
 @pytest.mark.parametrize("name", KERNELS)
 def test_uniform_windows_take_fewer_instructions(name: str) -> None:
     uniform, gaussian = (compiled(name, case, 90).count() for case in (UNIFORM, PAPER))
-    planes = {"_blur_kernel": 1, "_gradient_kernel": 3}.get(name, 4)
+    planes = {"spread_kernel": 1, "gradient_kernel": 3}.get(name, 4)
     saved = (arithmetic(gaussian) - arithmetic(uniform)) / LINES
     # Eleven lines: a multiplication and, shared by 16 windows of 26 lines, about 6 additions in place of 11 FFMA.
     assert saved >= 3.5 * planes

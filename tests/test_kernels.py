@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ssimae.kernels.loss_map.sizes import Card, launch_size
+from ssimae.kernels.loss_map.sizes import Card, choose_pass_size
 from ssimae.kernels.support import available
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -87,7 +87,7 @@ H100 = Card(processors=132, warp_size=32, l2_bytes=50 << 20)
 )
 def test_launches_fill_the_card_and_scratch_stays_bounded(shape: tuple[int, int, int]) -> None:
     planes, height, width = shape
-    size = launch_size(*shape, H100)
+    size = choose_pass_size(*shape, H100)
     programs = planes * -(-height // size.lines) * -(-width // size.lanes)
     # Small maps are cut into small programs; a large image keeps the 4 schedulers of every processor busy.
     assert size.lines in (4, 8, 16)

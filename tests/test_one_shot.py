@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ssimae.kernels.loss_sums.launch import LaunchSize, fits, launch_size
-from ssimae.kernels.loss_sums.programs import _one_shot_kernel
+from ssimae.kernels.loss_sums.programs import loss_sums_kernel
+from ssimae.kernels.loss_sums.sizes import ProgramGrid, choose_grid, fits_registers
 from ssimae.kernels.support import available
 from ssimae.similarity.window import make_window
 
@@ -98,8 +98,8 @@ def test_kernel_compiles_without_a_card_within_its_budget(
     if not all((tools / tool).exists() for tool in ("cuobjdump", "nvdisasm", "ptxas")):
         pytest.skip(f"needs the CUDA tools that triton ships in {tools}")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    assert fits(window_size, gradients, masked)
-    size = launch_size(128, 128, width, window_size, processors=132, gradients=gradients, masked=masked)
+    assert fits_registers(window_size, gradients, masked)
+    size = choose_grid(128, 128, width, window_size, processors=132, gradients=gradients, masked=masked)
     form = make_window(
         data_range=1.0, window_size=window_size, window="gaussian" if sigma else "uniform", sigma=sigma or 1.0,
         k1=0.01, k2=0.03, c1=None, c2=None, border=border,
@@ -120,13 +120,13 @@ def test_kernel_compiles_without_a_card_within_its_budget(
         "x_ptr": types[0], "y_ptr": types[1], "grad_x_ptr": types[0], "grad_y_ptr": types[1],
         "partial_ptr": "fp64", "weights_ptr": "fp32", "mask_ptr": "fp32",
     }  # fmt: skip
-    signature = {name: "i32" for name in _one_shot_kernel.arg_names} | dict.fromkeys(constants, "constexpr")
+    signature = {name: "i32" for name in loss_sums_kernel.arg_names} | dict.fromkeys(constants, "constexpr")
     signature |= {name: f"*{kind}" for name, kind in pointers.items()}
     signature |= dict.fromkeys(("shift", "c1", "c2", "scale", "l1", "l2"), "fp64")
     multiples_of_16 = [*pointers, *(["width"] if width % 16 == 0 else [])]
-    attributes = {(_one_shot_kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in multiples_of_16}
+    attributes = {(loss_sums_kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in multiples_of_16}
     compiled = triton.compile(
-        ASTSource(_one_shot_kernel, signature, constants, attributes),
+        ASTSource(loss_sums_kernel, signature, constants, attributes),
         target=GPUTarget("cuda", capability, 32),
         options={"num_warps": size.num_warps, "enable_fp_fusion": True},
     )
@@ -153,7 +153,7 @@ def test_kernel_compiles_without_a_card_within_its_budget(
 )
 @pytest.mark.parametrize("window_size", [1, 11, 19])
 def test_launch_covers_each_plane_once(planes: int, height: int, width: int, window_size: int) -> None:
-    size = launch_size(planes, height, width, window_size, processors=132)
+    size = choose_grid(planes, height, width, window_size, processors=132)
     assert size.block_rows % size.side == 0
     assert 4 * size.strip_quads % size.side == 0
     assert (size.blocks - 1) * size.block_rows < height <= size.blocks * size.block_rows
@@ -164,7 +164,7 @@ def test_launch_covers_each_plane_once(planes: int, height: int, width: int, win
     assert size.strips == 1 or (size.strips - 2) * step + size.columns < width
 
 
-def _bytes_a_pixel(size: LaunchSize, height: int, width: int, window_size: int) -> float:
+def _bytes_a_pixel(size: ProgramGrid, height: int, width: int, window_size: int) -> float:
     """Return the memory traffic of float32 images and a gradient if halos were read anew by every program."""
     rows = sum(
         min(height, (block + 1) * size.block_rows + window_size - 1) - max(0, block * size.block_rows - window_size + 1)
@@ -182,11 +182,11 @@ def _bytes_a_pixel(size: LaunchSize, height: int, width: int, window_size: int) 
     ("planes", "height", "width", "most"), [(128, 128, 128, 14.0), (24, 1080, 1920, 15.0), (1, 4096, 4096, 15.0)]
 )
 def test_traffic_is_near_that_of_two_images_and_a_gradient(planes: int, height: int, width: int, most: float) -> None:
-    size = launch_size(planes, height, width, 11, processors=132)
+    size = choose_grid(planes, height, width, 11, processors=132)
     assert 12 <= _bytes_a_pixel(size, height, width, 11) < most
 
 
 @pytest.mark.parametrize(("gradients", "masked", "widest"), [(0, False, 31), (1, False, 19), (2, False, 15)])
 def test_windows_that_fit(gradients: int, masked: bool, widest: int) -> None:
-    assert fits(widest, gradients, masked)
-    assert widest == 31 or not fits(widest + 2, gradients, masked)
+    assert fits_registers(widest, gradients, masked)
+    assert widest == 31 or not fits_registers(widest + 2, gradients, masked)

@@ -1,19 +1,20 @@
-"""Blurs along the slow axis of planes, in registers: the pieces that the map kernels are made of.
+"""Blurs along the slow axis of planes, in registers: the building blocks of the map's kernels.
 
 A program owns `LINES` lines of `LANES` pixels, reads each line that its windows reach once, and keeps the lines as a
-tuple. What shall be blurred along the other axis next is stored turned, lines for columns.
+tuple. Planes that are blurred along the other axis next are stored transposed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..pixels import _source
+from ..pixels import source_index
 from ..support import jit, tl
 
 
 @jit
-def _place(length: tl.tensor, width: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+def locate_program(length: tl.tensor, width: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+    """Return the plane of a program, its first line, and its lanes."""
     # All programs lie on grid axis 0, which alone reaches beyond 65535; neighbours share the lines round their own.
     program = tl.program_id(0)
     down = tl.cdiv(length, LINES)
@@ -25,7 +26,7 @@ def _place(length: tl.tensor, width: tl.tensor, LINES: tl.constexpr, LANES: tl.c
 
 
 @jit
-def _load_lines(
+def load_lines(
     plane_ptr: tl.tensor,  # (size, width)
     first: tl.tensor,
     size: tl.tensor,
@@ -36,22 +37,24 @@ def _load_lines(
     COUNT: tl.constexpr,
     LANES: tl.constexpr,
 ) -> Any:
+    """Return COUNT lines (LANES,) from `first` on, with what the border puts beyond the plane."""
     # One load for each power of two in COUNT: the compiler takes time by the square of the number of loads.
     lines = ()
     for bit in tl.static_range(5, -1, -1):
         if COUNT & (1 << bit):
             index = first + COUNT // (2 << bit) * (2 << bit) + tl.arange(0, 1 << bit)
-            line = _source(index, size, BORDER)
+            line = source_index(index, size, BORDER)
             end = tl.where((line >= 0) & (line < size), width, 0)
             offsets = line.to(tl.int64)[None, :] * width + lanes[:, None]
             tile = tl.load(plane_ptr + offsets, mask=lanes[:, None] < end[None, :], other=outside)
-            lines += _split(tile, 1 << bit, LANES)
+            lines += split_lines(tile, 1 << bit, LANES)
     return lines
 
 
 @jit
-def _joined(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
-    # Lines as the columns of a tile, (LANES, LINES). Joining adds the last axis: lines half of them apart meet first.
+def join_lines(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+    """Return lines as the columns of a tile (LANES, LINES)."""
+    # Joining adds the last axis: lines half of them apart meet first.
     for _halving in tl.static_range(5):
         if len(lines) > 1:
             joined = ()
@@ -62,8 +65,8 @@ def _joined(lines: tl.tuple, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
 
 
 @jit
-def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
-    # The inverse of _joined.
+def split_lines(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
+    """Return the columns of a tile (LANES, LINES) as lines: the inverse of join_lines."""
     parts = (columns,)
     for _halving in tl.static_range(5):
         if len(parts) < LINES:
@@ -81,18 +84,19 @@ def _split(columns: tl.tensor, LINES: tl.constexpr, LANES: tl.constexpr) -> Any:
 
 
 @jit
-def _columns(first: tl.tensor, lanes: tl.tensor, LINES: tl.constexpr) -> Any:
+def tile_indices(first: tl.tensor, lanes: tl.tensor, LINES: tl.constexpr) -> Any:
+    """Return the lanes and the lines of a tile, as indices that broadcast to (LANES, LINES)."""
     return lanes[:, None], first + tl.arange(0, LINES)[None, :]
 
 
 @jit
-def _blur(
+def blur_lines(
     lines: tl.tuple,  # LINES + K - 1 of them
     taps: tl.tuple,  # (K,)
     UNIFORM: tl.constexpr,
     LINES: tl.constexpr,
 ) -> Any:
-    # Each of LINES outputs weighs K lines, the first of them its own number.
+    """Return LINES weighted sums: sum j weighs the K lines from line j on."""
     K: tl.constexpr = len(taps)
     blurred = ()
     if UNIFORM:
@@ -125,15 +129,15 @@ def _blur(
 
 
 @jit
-def _start(first: tl.tensor, taps: tl.tuple, BORDER: tl.constexpr) -> Any:
-    # The first line that the window of an output line reads.
+def window_start(first: tl.tensor, taps: tl.tuple, BORDER: tl.constexpr) -> Any:
+    """Return the first line that the window of an output line reads."""
     if BORDER != "valid":
         first -= len(taps) // 2
     return first
 
 
 @jit
-def _load_blurred(
+def load_blurred(
     plane_ptr: tl.tensor,  # (size, lanes)
     first: tl.tensor,
     size: tl.tensor,
@@ -146,13 +150,14 @@ def _load_blurred(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> Any:
-    start = _start(first, taps, BORDER)
-    lines = _load_lines(plane_ptr, start, size, width, lanes, outside, BORDER, LINES + len(taps) - 1, LANES)
-    return _blur(lines, taps, UNIFORM, LINES)
+    """Return LINES lines, blurred across lines."""
+    start = window_start(first, taps, BORDER)
+    lines = load_lines(plane_ptr, start, size, width, lanes, outside, BORDER, LINES + len(taps) - 1, LANES)
+    return blur_lines(lines, taps, UNIFORM, LINES)
 
 
 @jit
-def _load_adjoint(
+def load_adjoint(
     plane_ptr: tl.tensor,  # (map_size, width)
     first: tl.tensor,
     map_size: tl.tensor,
@@ -164,12 +169,13 @@ def _load_adjoint(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> Any:
-    # The taps are symmetric: but for `valid`, where a pixel lies in the windows of the K before it, the blur is its own
-    # adjoint, if the rim is doubled and halved for the border `reflect` (_slopes_kernel, _gradient_kernel).
+    """Return LINES lines under the adjoint of the blur: what pixels receive from the windows that hold them."""
+    # The taps are symmetric, so the blur is its own adjoint: for `reflect` if the rim is doubled and halved
+    # (slopes_kernel, gradient_kernel), and not for `valid`, where a pixel lies in the windows of the K lines before it.
     if BORDER == "valid":
-        lines = _load_lines(
+        lines = load_lines(
             plane_ptr, first - (len(taps) - 1), map_size, width, lanes, 0.0, BORDER, LINES + len(taps) - 1, LANES
         )
-        return _blur(lines, taps, UNIFORM, LINES)
+        return blur_lines(lines, taps, UNIFORM, LINES)
     else:
-        return _load_blurred(plane_ptr, first, map_size, width, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
+        return load_blurred(plane_ptr, first, map_size, width, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..support import as_planes, compute_dtype, triton, triton_dtype
-from .programs import _blur_kernel, _blur_products_kernel, _gradient_kernel, _loss_kernel, _slopes_kernel
-from .sizes import card_of, launch_size
+from .programs import blur_products_kernel, gradient_kernel, loss_kernel, slopes_kernel, spread_kernel
+from .sizes import card_of, choose_pass_size
 
 
 def ssim_loss_map(
@@ -66,7 +66,7 @@ def ssim_loss_map(
     with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
         for chunk in _chunks(arguments):
             blurred = _blur_products(chunk)
-            _launch(_loss_kernel, len(blurred), map_size[::-1], chunk | {"blurred_ptr": blurred})
+            _launch(loss_kernel, len(blurred), map_size[::-1], chunk | {"blurred_ptr": blurred})
             del blurred
     return loss
 
@@ -103,7 +103,7 @@ def ssim_loss_map_backward(
     if not need_x:
         if not need_y:
             return None, None
-        # The loss is symmetric, so that one kernel serves either.
+        # The loss is symmetric, so one kernel serves either input.
         grad_y = ssim_loss_map_backward(
             grad, y, x, taps, c1, c2, shift, border, True, False, mask=mask, l1=l1, l2=l2
         )[0]  # fmt: skip
@@ -125,15 +125,15 @@ def ssim_loss_map_backward(
             planes = len(blurred)
             slopes = blurred.new_empty((planes, terms, map_width, map_height))
             _launch(
-                _slopes_kernel, planes, (map_width, map_height), chunk | {"blurred_ptr": blurred, "slopes_ptr": slopes}
+                slopes_kernel, planes, (map_width, map_height), chunk | {"blurred_ptr": blurred, "slopes_ptr": slopes}
             )
             del blurred
             spread = slopes.new_empty((planes, terms, map_height, width))
             _launch(
-                _blur_kernel, planes * terms, (width, map_height), chunk | {"slopes_ptr": slopes, "spread_ptr": spread}
+                spread_kernel, planes * terms, (width, map_height), chunk | {"slopes_ptr": slopes, "spread_ptr": spread}
             )
             del slopes
-            _launch(_gradient_kernel, planes, (height, width), chunk | {"spread_ptr": spread})
+            _launch(gradient_kernel, planes, (height, width), chunk | {"spread_ptr": spread})
             del spread
     return grad_x, grad_y if need_y else None
 
@@ -154,7 +154,7 @@ def _arguments(
     if mask is not None:
         # A mask of one plane serves all: the step from plane to plane is then 0.
         mask = (mask.view(torch.uint8) if mask.dtype == torch.bool else mask).contiguous().expand(len(xs), -1, -1)
-    size = launch_size(len(xs), height, width, card_of(x.device))
+    size = choose_pass_size(len(xs), height, width, card_of(x.device))
     return {
         "x_ptr": xs,
         "y_ptr": ys,
@@ -178,7 +178,7 @@ def _arguments(
 
 
 def _chunks(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the arguments for some planes after the others, so that their scratch planes stay small."""
+    """Yield the arguments for a few planes at a time, so that their scratch planes stay small."""
     total, count = len(arguments["x_ptr"]), arguments["planes"]
     for first in range(0, total, count):
         yield {
@@ -192,7 +192,7 @@ def _blur_products(arguments: dict[str, Any]) -> Tensor:
     dtype = compute_dtype(xs, arguments["y_ptr"])
     products = 5 if arguments["MASKED"] else 4
     blurred = torch.empty((len(xs), products, width, map_height), dtype=dtype, device=xs.device)
-    _launch(_blur_products_kernel, len(xs), (map_height, width), arguments | {"blurred_ptr": blurred})
+    _launch(blur_products_kernel, len(xs), (map_height, width), arguments | {"blurred_ptr": blurred})
     return blurred
 
 

@@ -1,29 +1,29 @@
-"""What runs on the GPU for the map of 1 - SSIM and its gradient: separable passes over turned planes, no atomics."""
+"""The kernels of the map of 1 - SSIM and its gradient: separable passes over transposed planes, without atomics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..pixels import _difference, _pixels
+from ..pixels import pixel_difference, pixel_values
 from ..support import jit, tl
 from .blur import (
-    _blur,
-    _columns,
-    _joined,
-    _load_adjoint,
-    _load_blurred,
-    _load_lines,
-    _place,
-    _start,
+    blur_lines,
+    join_lines,
+    load_adjoint,
+    load_blurred,
+    load_lines,
+    locate_program,
+    tile_indices,
+    window_start,
 )
 
 
 @jit
-def _blur_products_kernel(
+def blur_products_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
     mask_ptr: tl.tensor,  # (1 or planes, height, width), unread unless MASKED
-    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height): x', d, d^2, x'y' and, if MASKED, the mask, turned
+    blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height): x', d, d^2, x'y', if MASKED the mask; transposed
     height: tl.tensor,
     width: tl.tensor,
     map_height: tl.tensor,
@@ -37,26 +37,27 @@ def _blur_products_kernel(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
+    """Blur the products of the images, the first half of their moments, along the vertical axis."""
     shift, byte = constants[2], constants[3]
-    plane, first, lanes = _place(map_height, width, LINES, LANES)
-    start = _start(first, taps, BORDER)
+    plane, first, lanes = locate_program(map_height, width, LINES, LANES)
+    start = window_start(first, taps, BORDER)
     COUNT: tl.constexpr = LINES + len(taps) - 1
     # Outside, for the border `zero`: black pixels of weight 1.
-    xs = _load_lines(x_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
-    ys = _load_lines(y_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
+    xs = load_lines(x_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
+    ys = load_lines(y_ptr + plane * height * width, start, height, width, lanes, 0, BORDER, COUNT, LANES)
     weights = ()
     if MASKED:
-        weights = _load_lines(mask_ptr + plane * mask_step, start, height, width, lanes, 1, BORDER, COUNT, LANES)
+        weights = load_lines(mask_ptr + plane * mask_step, start, height, width, lanes, 1, BORDER, COUNT, LANES)
     ux = ()
     du = ()
     dd = ()
     xy = ()
     total = ()
     for j in tl.static_range(COUNT):
-        x = _pixels(xs[j], byte, ACC)
-        y = _pixels(ys[j], byte, ACC)
+        x = pixel_values(xs[j], byte, ACC)
+        y = pixel_values(ys[j], byte, ACC)
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
-        d = _difference(xs[j], ys[j], byte, ACC)
+        d = pixel_difference(xs[j], ys[j], byte, ACC)
         x -= shift
         y -= shift
         xw = x
@@ -72,15 +73,15 @@ def _blur_products_kernel(
         xy += (xw * y,)
     step = tl.cast(map_height, tl.int64) * width
     planes: tl.constexpr = 5 if MASKED else 4
-    cols, rows = _columns(first, lanes, LINES)
+    cols, rows = tile_indices(first, lanes, LINES)
     inside = (rows < map_height) & (cols < width)
     out_ptr = blurred_ptr + plane * planes * step + cols.to(tl.int64) * map_height + rows
-    tl.store(out_ptr, _joined(_blur(ux, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
-    tl.store(out_ptr + step, _joined(_blur(du, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
-    tl.store(out_ptr + 2 * step, _joined(_blur(dd, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
-    tl.store(out_ptr + 3 * step, _joined(_blur(xy, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr, join_lines(blur_lines(ux, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + step, join_lines(blur_lines(du, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + 2 * step, join_lines(blur_lines(dd, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+    tl.store(out_ptr + 3 * step, join_lines(blur_lines(xy, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
     if MASKED:
-        tl.store(out_ptr + 4 * step, _joined(_blur(total, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
+        tl.store(out_ptr + 4 * step, join_lines(blur_lines(total, taps, UNIFORM, LINES), LINES, LANES), mask=inside)
 
 
 @jit
@@ -103,21 +104,21 @@ def _moments(
     planes: tl.constexpr = 5 if MASKED else 4
     ptr = blurred_ptr + plane * planes * step
     # Border `zero`: a black pixel is -shift in x', 0 in d, shift^2 in x'y', and its weight is 1.
-    ux = _load_blurred(ptr, first, width, map_height, lanes, -shift, taps, BORDER, UNIFORM, LINES, LANES)
-    du = _load_blurred(ptr + step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
-    dd = _load_blurred(ptr + 2 * step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
-    xy = _load_blurred(
+    ux = load_blurred(ptr, first, width, map_height, lanes, -shift, taps, BORDER, UNIFORM, LINES, LANES)
+    du = load_blurred(ptr + step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
+    dd = load_blurred(ptr + 2 * step, first, width, map_height, lanes, 0.0, taps, BORDER, UNIFORM, LINES, LANES)
+    xy = load_blurred(
         ptr + 3 * step, first, width, map_height, lanes, shift * shift, taps, BORDER, UNIFORM, LINES, LANES
     )
     total = ux
     if MASKED:
-        total = _load_blurred(ptr + 4 * step, first, width, map_height, lanes, 1.0, taps, BORDER, UNIFORM, LINES, LANES)
+        total = load_blurred(ptr + 4 * step, first, width, map_height, lanes, 1.0, taps, BORDER, UNIFORM, LINES, LANES)
     return ux, du, dd, xy, total
 
 
 @jit
 def _centred(ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, total: tl.tensor, MASKED: tl.constexpr) -> Any:
-    # Blurred x' and d, the variance of d, the covariance, and what was multiplied to normalise them.
+    # Blurred x' and d, the variance of d, the covariance, and the factor that normalised them.
     inverse = 1.0
     if MASKED:
         # Windows that hold no weight have moments of 0, hence a loss of exactly 0 and no slope.
@@ -130,7 +131,7 @@ def _centred(ux: tl.tensor, du: tl.tensor, dd: tl.tensor, xy: tl.tensor, total: 
 
 
 @jit
-def _loss_kernel(
+def loss_kernel(
     blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
     x_ptr: tl.tensor,  # (planes, height, width), unread unless EXTRA
     y_ptr: tl.tensor,  # (planes, height, width), unread unless EXTRA
@@ -149,26 +150,27 @@ def _loss_kernel(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
+    """Blur the products along the horizontal axis and take the loss from them."""
     c1, c2, shift, byte, l1, l2 = constants
-    plane, first, lanes = _place(map_width, map_height, LINES, LANES)
+    plane, first, lanes = locate_program(map_width, map_height, LINES, LANES)
     ux, du, dd, xy, total = _moments(
         blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
-    # Line by line, so that the loss alone is turned.
+    # Line by line, so that only the loss is transposed.
     losses = ()
     for j in tl.static_range(LINES):
         mx, d, dv, sxy, _ = _centred(ux[j], du[j], dd[j], xy[j], total[j], MASKED)
         luminance = d * d / (2 * (mx + shift) * (mx - d + shift) + c1 + d * d)
         structure = dv / (2 * sxy + c2 + dv)
         losses += (luminance + structure - luminance * structure,)
-    loss = _joined(losses, LINES, LANES)
-    rows, cols = _columns(first, lanes, LINES)
+    loss = join_lines(losses, LINES, LANES)
+    rows, cols = tile_indices(first, lanes, LINES)
     inside = (rows < map_height) & (cols < map_width)
     if EXTRA:
         lost: tl.constexpr = len(taps) // 2 if BORDER == "valid" else 0
         offsets = (plane * height + rows + lost) * width + cols + lost
         x = tl.load(x_ptr + offsets, mask=inside, other=0)
-        d = _difference(x, tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
+        d = pixel_difference(x, tl.load(y_ptr + offsets, mask=inside, other=0), byte, ACC)
         loss += l1 * tl.abs(d) + l2 * (d * d)
     tl.store(loss_ptr + (plane * map_height + rows) * map_width + cols, loss, mask=inside)
 
@@ -179,7 +181,7 @@ def _rim(index: tl.tensor, size: tl.tensor, factor: tl.constexpr) -> Any:
 
 
 @jit
-def _slopes_kernel(
+def slopes_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width)
     blurred_ptr: tl.tensor,  # (planes, 4 or 5, width, map_height)
     slopes_ptr: tl.tensor,  # (planes, 3 or 4, map_width, map_height): g e, g c, mean terms of x and, if BOTH, y
@@ -196,16 +198,17 @@ def _slopes_kernel(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
+    """Blur the products along the horizontal axis and take the slopes of the loss from them."""
     c1, c2, shift = constants[0], constants[1], constants[2]
-    plane, first, lanes = _place(map_width, map_height, LINES, LANES)
+    plane, first, lanes = locate_program(map_width, map_height, LINES, LANES)
     ux, du, dd, xy, total = _moments(
         blurred_ptr, plane, first, lanes, width, map_height, taps, shift, BORDER, UNIFORM, MASKED, LINES, LANES
     )
     ux, du, dv, sxy, inverse = _centred(
-        _joined(ux, LINES, LANES), _joined(du, LINES, LANES), _joined(dd, LINES, LANES),
-        _joined(xy, LINES, LANES), _joined(total, LINES, LANES), MASKED,
+        join_lines(ux, LINES, LANES), join_lines(du, LINES, LANES), join_lines(dd, LINES, LANES),
+        join_lines(xy, LINES, LANES), join_lines(total, LINES, LANES), MASKED,
     )  # fmt: skip
-    rows, cols = _columns(first, lanes, LINES)
+    rows, cols = tile_indices(first, lanes, LINES)
     inside = (rows < map_height) & (cols < map_width)
     offsets = (plane * map_height + rows) * map_width + cols
     # The formulas are those of SSIM; the loss is one minus it.
@@ -242,7 +245,7 @@ def _slopes_kernel(
 
 
 @jit
-def _blur_kernel(
+def spread_kernel(
     slopes_ptr: tl.tensor,  # (planes, map_width, map_height)
     spread_ptr: tl.tensor,  # (planes, map_height, width): the adjoint of the horizontal blur
     width: tl.tensor,
@@ -254,18 +257,19 @@ def _blur_kernel(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
-    plane, first, lanes = _place(width, map_height, LINES, LANES)
+    """Apply the adjoint of the horizontal blur to the slopes."""
+    plane, first, lanes = locate_program(width, map_height, LINES, LANES)
     plane_ptr = slopes_ptr + plane * map_width * map_height
-    spread = _joined(
-        _load_adjoint(plane_ptr, first, map_width, map_height, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
+    spread = join_lines(
+        load_adjoint(plane_ptr, first, map_width, map_height, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
     )
-    rows, cols = _columns(first, lanes, LINES)
+    rows, cols = tile_indices(first, lanes, LINES)
     offsets = (plane * map_height + rows) * width + cols
     tl.store(spread_ptr + offsets, spread, mask=(rows < map_height) & (cols < width))
 
 
 @jit
-def _gradient_kernel(
+def gradient_kernel(
     grad_ptr: tl.tensor,  # (planes, map_height, map_width), unread unless EXTRA
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
@@ -289,29 +293,32 @@ def _gradient_kernel(
     LINES: tl.constexpr,
     LANES: tl.constexpr,
 ) -> None:
+    """Apply the adjoint of the vertical blur and put the gradients together."""
     shift, byte, l1, l2 = constants[2], constants[3], constants[4], constants[5]
-    plane, first, lanes = _place(height, width, LINES, LANES)
+    plane, first, lanes = locate_program(height, width, LINES, LANES)
     terms: tl.constexpr = 4 if BOTH else 3
     step = tl.cast(map_height, tl.int64) * width
     ptr = spread_ptr + plane * terms * step
-    e = _joined(_load_adjoint(ptr, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES)
-    c = _joined(
-        _load_adjoint(ptr + step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
+    e = join_lines(
+        load_adjoint(ptr, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
     )
-    mean_x = _joined(
-        _load_adjoint(ptr + 2 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
+    c = join_lines(
+        load_adjoint(ptr + step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES), LINES, LANES
+    )
+    mean_x = join_lines(
+        load_adjoint(ptr + 2 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
         LINES,
         LANES,
     )
-    cols, rows = _columns(first, lanes, LINES)
+    cols, rows = tile_indices(first, lanes, LINES)
     inside = (rows < height) & (cols < width)
     offsets = (plane * height + rows) * width + cols
     x = tl.load(x_ptr + offsets, mask=inside, other=0)
     y = tl.load(y_ptr + offsets, mask=inside, other=0)
-    d = _difference(x, y, byte, ACC)
-    x = _pixels(x, byte, ACC)
-    y = _pixels(y, byte, ACC)
-    # What both gradients are multiplied by: the weight of the pixel, and for `reflect` a half on the rim.
+    d = pixel_difference(x, y, byte, ACC)
+    x = pixel_values(x, byte, ACC)
+    y = pixel_values(y, byte, ACC)
+    # Both gradients are multiplied by the weight of the pixel and, for `reflect`, by a half on the rim.
     weight = 1.0
     if MASKED:
         weight = tl.load(mask_ptr + plane * mask_step + rows.to(tl.int64) * width + cols, mask=inside, other=0).to(ACC)
@@ -332,8 +339,8 @@ def _gradient_kernel(
         grad_x += extra
     tl.store(grad_x_ptr + offsets, grad_x.to(grad_x_ptr.dtype.element_ty), mask=inside)
     if BOTH:
-        mean_y = _joined(
-            _load_adjoint(ptr + 3 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
+        mean_y = join_lines(
+            load_adjoint(ptr + 3 * step, first, map_height, width, lanes, taps, BORDER, UNIFORM, LINES, LANES),
             LINES,
             LANES,
         )

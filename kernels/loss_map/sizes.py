@@ -1,4 +1,4 @@
-"""How large programs and scratch planes are, from the shape of the images and the card alone."""
+"""Choose the sizes of programs and scratch planes from the shape of the images and the card."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class Card(NamedTuple):
-    """What launch sizes depend on."""
+    """The properties of a card that sizes depend on."""
 
     processors: int
     """Streaming multiprocessors or compute units."""
@@ -16,13 +16,13 @@ class Card(NamedTuple):
     l2_bytes: int
 
 
-class LaunchSize(NamedTuple):
-    """Sizes that every pass over some planes has."""
+class PassSize(NamedTuple):
+    """Sizes of every pass over a chunk of planes."""
 
     lines: int
     """Lines that a program blurs: they share the K - 1 further ones that it reads."""
     lanes: int
-    """Pixels of a line. They are the threads of one warp, which turns its lines by shuffles and never waits."""
+    """Pixels of a line. They are the threads of one warp, which transposes its lines by shuffles and never waits."""
     planes: int
     """Planes whose scratch exists at a time."""
 
@@ -36,8 +36,8 @@ _MIN_SCRATCH_PIXELS = 1 << 22
 """With fewer pixels at a time a pass takes no longer than its launch."""
 
 
-def launch_size(planes: int, height: int, width: int, card: Card) -> LaunchSize:
-    """Return the sizes for planes (planes, height, width), of which passes blur one axis or the other."""
+def choose_pass_size(planes: int, height: int, width: int, card: Card) -> PassSize:
+    """Return the sizes of the passes over planes (planes, height, width), along either axis."""
     lines, lanes = _MAX_LINES, card.warp_size
     busy = _WARPS_PER_PROCESSOR * card.processors
     while lines > 4 and (planes * _tiles(height, width, lines, lanes) < busy or lines // 2 >= max(height, width)):
@@ -45,7 +45,7 @@ def launch_size(planes: int, height: int, width: int, card: Card) -> LaunchSize:
     fitting = max(_MIN_SCRATCH_PIXELS, card.l2_bytes // (2 * _SCRATCH_BYTES_A_PIXEL)) // (height * width)
     # Chunks of one size: a small last one would leave the card idle.
     chunks = _ceil_div(planes, max(1, fitting))
-    return LaunchSize(lines, lanes, _ceil_div(planes, chunks))
+    return PassSize(lines, lanes, _ceil_div(planes, chunks))
 
 
 def _ceil_div(total: int, part: int) -> int:
@@ -57,7 +57,7 @@ def _tiles(height: int, width: int, lines: int, lanes: int) -> int:
 
 
 def card_of(device: torch.device) -> Card:
-    """Return what launch sizes need to know of a device; for the interpreter, of no card to keep busy."""
+    """Return the card of a device; on the CPU, for the interpreter, one without processors to keep busy."""
     if device.type == "cpu":
         return Card(processors=0, warp_size=32, l2_bytes=0)
     properties = torch.cuda.get_device_properties(device)

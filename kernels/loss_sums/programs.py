@@ -1,7 +1,7 @@
-"""What runs on the GPU for sums of 1 - SSIM together with their gradient: one launch, nothing saved in between.
+"""The kernel for sums of 1 - SSIM together with their gradient: one launch, nothing saved in between.
 
 A program owns 128 columns of a plane and streams down a block of rows, SIDE rows a step. Horizontal passes run on
-tiles, vertical passes on columns whose last rows stay in registers (one_shot_tiles.py has both arrangements). The
+tiles, vertical passes on columns whose last rows stay in registers (tiles.py has both arrangements). The
 gradient follows a window behind.
 
 Mirrors. The window's adjoint at a mirroring border is the window itself, up to factors at the rim: with E halving the
@@ -17,19 +17,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..pixels import _difference, _pixels, _source
+from ..pixels import pixel_difference, pixel_values, source_index
 from ..support import jit, tl
 from .tiles import (
-    _as_pixels,
-    _blur,
-    _blur_tile,
-    _load_tile,
-    _mirror,
-    _neighbours,
-    _part,
-    _store_tile,
-    _to_columns,
-    _to_tiles,
+    blur_sequence,
+    blur_tile,
+    gather_neighbours,
+    load_tile,
+    mirror_columns,
+    store_tile,
+    take_slice,
+    tile_pixels,
+    to_columns,
+    to_tiles,
 )
 
 # Sizes of 1 and multiples of 16 are compiled apart, which takes seconds and gains nothing but for the width.
@@ -63,27 +63,27 @@ def _blurred_products(
     # SIDE rows (SIDE * LANES,) each of x', d, d^2 and x'y', and of the mask if MASKED, blurred along the rows.
     RADIUS: tl.constexpr = len(TAPS) // 2
     HALO: tl.constexpr = (RADIUS + 3) // 4 * 4
-    rows = _source(row + tl.arange(0, SIDE), height, BORDER)
+    rows = source_index(row + tl.arange(0, SIDE), height, BORDER)
     row_inside = (rows >= 0) & (rows < height)
     image_rows = plane * height + rows
     mask_rows = mask_plane * height + rows
     begin = first - HALO
-    xs = _load_tile(x_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
-    ys = _load_tile(y_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
-    xs = _mirror(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
-    ys = _mirror(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
+    xs = load_tile(x_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
+    ys = load_tile(y_ptr, image_rows, row_inside, begin, width, 0, SIDE + 2 * HALO, RIM % 4 == 3)
+    xs = mirror_columns(xs, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
+    ys = mirror_columns(ys, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
     if MASKED:
-        ms = _load_tile(mask_ptr, mask_rows, row_inside, begin, width, 1, SIDE + 2 * HALO, RIM % 4 == 3)
-        ms = _mirror(ms, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
+        ms = load_tile(mask_ptr, mask_rows, row_inside, begin, width, 1, SIDE + 2 * HALO, RIM % 4 == 3)
+        ms = mirror_columns(ms, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
     ux = ()
     du = ()
     dd = ()
     xy = ()
     for index in tl.static_range(SIDE + 2 * HALO):
         # Differences before products: near-equal images lose nothing, and neither does a bright background.
-        d = _difference(xs[index], ys[index], unit, ACC)
-        x = _pixels(xs[index], unit, ACC) - shift
-        y = _pixels(ys[index], unit, ACC) - shift
+        d = pixel_difference(xs[index], ys[index], unit, ACC)
+        x = pixel_values(xs[index], unit, ACC) - shift
+        y = pixel_values(ys[index], unit, ACC) - shift
         if MASKED:
             ux = ux + (ms[index] * x,)
             du = du + (ms[index] * d,)
@@ -92,11 +92,11 @@ def _blurred_products(
             du = du + (d,)
         dd = dd + (du[index] * d,)
         xy = xy + (ux[index] * y,)
-    tiles = _blur_tile(ux, TAPS, HALO, SIDE) + _blur_tile(du, TAPS, HALO, SIDE)
-    tiles = tiles + _blur_tile(dd, TAPS, HALO, SIDE) + _blur_tile(xy, TAPS, HALO, SIDE)
+    tiles = blur_tile(ux, TAPS, HALO, SIDE) + blur_tile(du, TAPS, HALO, SIDE)
+    tiles = tiles + blur_tile(dd, TAPS, HALO, SIDE) + blur_tile(xy, TAPS, HALO, SIDE)
     if MASKED:
-        tiles = tiles + _blur_tile(ms, TAPS, HALO, SIDE)
-    return _to_columns(tiles, SIDE)
+        tiles = tiles + blur_tile(ms, TAPS, HALO, SIDE)
+    return to_columns(tiles, SIDE)
 
 
 @jit
@@ -112,7 +112,8 @@ def _loss_and_slopes(
     RADIUS: tl.constexpr,
     GRADS: tl.constexpr,
 ) -> Any:
-    # SSIM.md, 2. Two reciprocals; every product of them with a numerator stays in range for a tiny data range.
+    # docs/ssim.md, "The stable form". Two reciprocals; every product of them with a numerator stays in range for a
+    # tiny data range.
     uy = ux - du
     mx = ux + shift
     my = uy + shift
@@ -181,24 +182,24 @@ def _store_gradients(
     RADIUS: tl.constexpr = len(TAPS) // 2
     HALO: tl.constexpr = (RADIUS + 3) // 4 * 4
     LOST: tl.constexpr = RADIUS if BORDER == "valid" else 0
-    tiles = _to_tiles(spread, SIDE)
+    tiles = to_tiles(spread, SIDE)
     blurred = ()
     for term in tl.static_range(GRADS + 2):
-        slots = _neighbours(_part(tiles, SIDE * term, SIDE * term + SIDE), lanes, HALO, RADIUS, SIDE, BORDER)
-        slots = _mirror(slots, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
-        blurred = blurred + _blur_tile(slots, TAPS, HALO, SIDE)
+        slots = gather_neighbours(take_slice(tiles, SIDE * term, SIDE * term + SIDE), lanes, HALO, RADIUS, SIDE, BORDER)
+        slots = mirror_columns(slots, first, width, RADIUS, HALO, SIDE, BORDER, RIM)
+        blurred = blurred + blur_tile(slots, TAPS, HALO, SIDE)
     rows = row + tl.arange(0, SIDE)
     row_inside = (rows >= begin) & (rows < end)
     image_rows = plane * height + rows
-    xs = _as_pixels(_load_tile(x_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
-    ys = _as_pixels(_load_tile(y_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
+    xs = tile_pixels(load_tile(x_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
+    ys = tile_pixels(load_tile(y_ptr, image_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3), unit, ACC)
     if MASKED:
         mask_rows = mask_plane * height + rows
-        ms = _load_tile(mask_ptr, mask_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3)
+        ms = load_tile(mask_ptr, mask_rows, row_inside, first, width, 0, SIDE, RIM % 4 == 3)
     if EXTRA and WEIGHTED:
         weight_rows = weights_plane * (height - 2 * LOST) + (rows - LOST)
         weights_inside = row_inside & (rows >= LOST) & (rows < height - LOST)
-        ws = _load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE, False)
+        ws = load_tile(weights_ptr, weight_rows, weights_inside, first - LOST, width - 2 * LOST, 0, SIDE, False)
     grads_x = ()
     grads_y = ()
     map_rows = ((rows >= LOST) & (rows < height - LOST))[:, None]
@@ -232,13 +233,13 @@ def _store_gradients(
         grads_x = grads_x + (grad_x,)
         if GRADS > 1:
             grads_y = grads_y + (grad_y,)
-    _store_tile(grad_x_ptr, grads_x, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
+    store_tile(grad_x_ptr, grads_x, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
     if GRADS > 1:
-        _store_tile(grad_y_ptr, grads_y, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
+        store_tile(grad_y_ptr, grads_y, image_rows, row_inside, first, width, own_begin, own_end, RIM % 4 == 3)
 
 
 @_jit_any_size
-def _one_shot_kernel(
+def loss_sums_kernel(
     x_ptr: tl.tensor,  # (planes, height, width)
     y_ptr: tl.tensor,  # (planes, height, width)
     weights_ptr: tl.tensor,  # (weights_planes, map_height, map_width), unread unless WEIGHTED
@@ -271,13 +272,14 @@ def _one_shot_kernel(
     LANES: tl.constexpr,  # SIDE * LANES columns of a program
     ACC: tl.constexpr,
 ) -> None:
+    """Sum the loss over the pixels that a program owns, and store their gradients."""
     RADIUS: tl.constexpr = len(TAPS) // 2
     HELD: tl.constexpr = 2 * RADIUS
     PLANES: tl.constexpr = 5 if MASKED else 4
     TERMS: tl.constexpr = GRADS + 2 if GRADS > 0 else 0
     LOST: tl.constexpr = RADIUS if BORDER == "valid" else 0
     if RIM % 4 == 3:
-        # Says to the compiler what lets it load four pixels at a time.
+        # Tells the compiler that it may load four pixels at a time.
         width = width // 4 * 4
     program = tl.program_id(0)
     plane = (program // (blocks * strips)).to(tl.int64)
@@ -325,7 +327,11 @@ def _one_shot_kernel(
             )  # fmt: skip
             kept = ()
             for p in tl.static_range(PLANES):
-                kept = kept + _part(held, p * HELD + SIDE, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
+                kept = (
+                    kept
+                    + take_slice(held, p * HELD + SIDE, (p + 1) * HELD)
+                    + take_slice(new, SIDE * p, SIDE * p + SIDE)
+                )
             held = kept
             start += SIDE
     for row in range(start, end + 2 * RADIUS, SIDE):
@@ -336,9 +342,9 @@ def _one_shot_kernel(
         moments = ()
         kept = ()
         for p in tl.static_range(PLANES):
-            rows = _part(held, p * HELD, (p + 1) * HELD) + _part(new, SIDE * p, SIDE * p + SIDE)
-            moments = moments + _blur(rows, TAPS, SIDE)
-            kept = kept + _part(rows, SIDE, SIDE + HELD)
+            rows = take_slice(held, p * HELD, (p + 1) * HELD) + take_slice(new, SIDE * p, SIDE * p + SIDE)
+            moments = moments + blur_sequence(rows, TAPS, SIDE)
+            kept = kept + take_slice(rows, SIDE, SIDE + HELD)
         held = kept
 
         slopes = ()  # slopes[TERMS * row + term]
@@ -347,7 +353,7 @@ def _one_shot_kernel(
             map_row = row + (j - RADIUS)
             gain = col_gain
             real = (map_row >= LOST) & (map_row < height - LOST)
-            source = _source(map_row, height, BORDER)
+            source = source_index(map_row, height, BORDER)
             if BORDER == "zero" or BORDER == "valid":  # noqa: PLR1714
                 gain = tl.where(real, gain, 0.0)
             elif BORDER == "reflect":
@@ -356,8 +362,8 @@ def _one_shot_kernel(
             source = tl.minimum(tl.maximum(source, LOST), height - LOST - 1)
             if WEIGHTED:
                 weight_row = weights_plane * (height - 2 * LOST) + (source - LOST)
-                place = weight_row * (width - 2 * LOST) + (cols - LOST)
-                weights = tl.load(weights_ptr + place, mask=on_map, other=0.0)
+                offsets = weight_row * (width - 2 * LOST) + (cols - LOST)
+                weights = tl.load(weights_ptr + offsets, mask=on_map, other=0.0)
                 gain *= weights
             ux, du, dd, xy = moments[j], moments[SIDE + j], moments[2 * SIDE + j], moments[3 * SIDE + j]
             if MASKED:
@@ -370,7 +376,7 @@ def _one_shot_kernel(
             if EXTRA:
                 at = (plane * height + source) * width + cols
                 x = tl.load(x_ptr + at, mask=on_map, other=0)
-                d = _difference(x, tl.load(y_ptr + at, mask=on_map, other=0), unit, ACC)
+                d = pixel_difference(x, tl.load(y_ptr + at, mask=on_map, other=0), unit, ACC)
                 loss += l1 * tl.abs(d) + l2 * (d * d)
             if WEIGHTED:
                 loss *= weights
@@ -382,11 +388,11 @@ def _one_shot_kernel(
             spread = ()
             kept = ()
             for term in tl.static_range(TERMS):
-                rows = _part(slopes_held, term * HELD, (term + 1) * HELD)
+                rows = take_slice(slopes_held, term * HELD, (term + 1) * HELD)
                 for j in tl.static_range(SIDE):
                     rows = rows + (slopes[TERMS * j + term],)
-                spread = spread + _blur(rows, TAPS, SIDE)
-                kept = kept + _part(rows, SIDE, SIDE + HELD)
+                spread = spread + blur_sequence(rows, TAPS, SIDE)
+                kept = kept + take_slice(rows, SIDE, SIDE + HELD)
             slopes_held = kept
             grad_row = row - 2 * RADIUS
             if grad_row > begin - SIDE:

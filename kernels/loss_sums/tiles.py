@@ -30,12 +30,12 @@ def _join4(t0: tl.tensor, t1: tl.tensor, t2: tl.tensor, t3: tl.tensor) -> Any:  
 
 
 @jit
-def _to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
-    # SIDE columns (SIDE, LANES) of each plane -> SIDE rows (SIDE * LANES,): columns[SIDE * plane + row].
+def to_columns(tiles: tl.tuple, SIDE: tl.constexpr) -> Any:
+    """Return SIDE rows (SIDE * LANES,) of each plane, `[SIDE * plane + row]`, from its SIDE columns (SIDE, LANES)."""
     LANES: tl.constexpr = tiles[0].shape[1]
     columns = ()
     for plane in tl.static_range(len(tiles) // SIDE):
-        part = _part(tiles, SIDE * plane, SIDE * plane + SIDE)
+        part = take_slice(tiles, SIDE * plane, SIDE * plane + SIDE)
         if SIDE == 4:
             tensor = _join4(part[0], part[1], part[2], part[3])
         else:
@@ -55,8 +55,8 @@ def _interleaved(even: tl.tuple, odd: tl.tuple) -> Any:
 
 
 @jit
-def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
-    # The way back: tiles[SIDE * plane + column].
+def to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
+    """Return SIDE columns (SIDE, LANES) of each plane, `[SIDE * plane + column]`: the inverse of to_columns."""
     LANES: tl.constexpr = columns[0].shape[0] // SIDE
     row = tl.arange(0, SIDE)[:, None]
     tiles = ()
@@ -74,7 +74,7 @@ def _to_tiles(columns: tl.tuple, SIDE: tl.constexpr) -> Any:
 
 
 @jit
-def _load_tile(
+def load_tile(
     image_ptr: tl.tensor,
     rows: tl.tensor,  # (SIDE,) int64: of all planes
     row_inside: tl.tensor,  # (SIDE,)
@@ -84,6 +84,7 @@ def _load_tile(
     COLUMNS: tl.constexpr,  # a multiple of 4
     ALIGNED: tl.constexpr,
 ) -> Any:
+    """Return COLUMNS columns (SIDE, LANES) of an image; `other` beyond it."""
     tile = ()
     if ALIGNED:
         for column in tl.static_range(0, COLUMNS, 4):
@@ -101,7 +102,7 @@ def _load_tile(
 
 
 @jit
-def _store_tile(
+def store_tile(
     image_ptr: tl.tensor,
     tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
     rows: tl.tensor,  # (SIDE,) int64: of all planes
@@ -112,6 +113,7 @@ def _store_tile(
     end: tl.tensor,  # columns begin .. end - 1 are stored
     ALIGNED: tl.constexpr,
 ) -> None:
+    """Store the columns of a tile that lie between `begin` and `end`."""
     if ALIGNED:
         for column in tl.static_range(0, len(tile), 4):
             cols = (first + column)[None, :, None] + tl.arange(0, 4)[None, None, :]
@@ -131,8 +133,8 @@ def _store_tile(
 
 
 @jit
-def _as_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
-    # Bytes stand for multiples of `unit`, the data range over 255.
+def tile_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
+    """Return pixels as numbers; bytes are multiples of `unit`, the data range over 255."""
     pixels = ()
     for index in tl.static_range(len(tensors)):
         if tensors[index].dtype == tl.uint8:
@@ -143,7 +145,7 @@ def _as_pixels(tensors: tl.tuple, unit: tl.tensor, ACC: tl.constexpr) -> Any:
 
 
 @jit
-def _mirror(
+def mirror_columns(
     slots: tl.tuple,  # SIDE + 2 * HALO tensors (SIDE, LANES): columns -HALO .. SIDE - 1 + HALO from `first`
     first: tl.tensor,  # (LANES,)
     width: tl.tensor,
@@ -153,7 +155,7 @@ def _mirror(
     BORDER: tl.constexpr,
     RIM: tl.constexpr,  # (width - 1) % SIDE: where in its lane the last column lies
 ) -> Any:
-    # A lane near the rim holds the mirror images of the columns that it misses.
+    """Return the columns of a tile, mirrored where a lane near the rim reaches beyond it."""
     mirrored: tl.constexpr = BORDER == "reflect" or BORDER == "symmetric"  # noqa: PLR1714 (Triton knows no `in`)
     repeated: tl.constexpr = 1 if BORDER == "symmetric" else 0
     filled = ()
@@ -173,13 +175,13 @@ def _mirror(
 
 
 @jit
-def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
-    # The COUNT windows along a line of COUNT + len(TAPS) - 1 tensors.
+def blur_sequence(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
+    """Return the COUNT windows along a sequence of COUNT + len(TAPS) - 1 tensors."""
     blurred = ()
     if TAPS[0] == TAPS[len(TAPS) // 2]:
         # Uniform: sums of 1, 2, 4 ... neighbours by doubling, and of those the ones that make up the window.
         sums = line
-        blurred = _part(line, 0, COUNT)
+        blurred = take_slice(line, 0, COUNT)
         for bit in tl.static_range(1, 5):
             if len(TAPS) >= 1 << bit:
                 doubled = ()
@@ -205,14 +207,15 @@ def _blur(line: tl.tuple, TAPS: tl.constexpr, COUNT: tl.constexpr) -> Any:
 
 
 @jit
-def _blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
-    # SIDE neighbouring windows along a row, from the slots of _mirror.
+def blur_tile(slots: tl.tuple, TAPS: tl.constexpr, HALO: tl.constexpr, SIDE: tl.constexpr) -> Any:
+    """Return SIDE neighbouring windows along a row, from the columns of mirror_columns."""
     begin: tl.constexpr = HALO - len(TAPS) // 2
-    return _blur(_part(slots, begin, begin + SIDE + len(TAPS) - 1), TAPS, SIDE)
+    return blur_sequence(take_slice(slots, begin, begin + SIDE + len(TAPS) - 1), TAPS, SIDE)
 
 
 @jit
-def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
+def take_slice(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
+    """Return the tensors BEGIN .. END - 1 of a tuple."""
     part = ()
     for index in tl.static_range(BEGIN, END):
         part = part + (tensors[index],)
@@ -220,7 +223,7 @@ def _part(tensors: tl.tuple, BEGIN: tl.constexpr, END: tl.constexpr) -> Any:
 
 
 @jit
-def _neighbours(
+def gather_neighbours(
     tile: tl.tuple,  # SIDE tensors (SIDE, LANES)
     lanes: tl.tensor,  # (LANES,)
     HALO: tl.constexpr,
@@ -228,7 +231,7 @@ def _neighbours(
     SIDE: tl.constexpr,
     BORDER: tl.constexpr,
 ) -> Any:
-    # The columns of the lanes on both sides; those beyond the strip are 0.
+    """Return a tile with HALO columns of the neighbouring lanes on both sides, 0 beyond the strip."""
     slots = ()
     for index in tl.static_range(SIDE + 2 * HALO):
         slot = tile[(index - HALO) % SIDE]

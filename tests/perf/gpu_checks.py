@@ -11,7 +11,8 @@ from gpu_floors import CASES
 from gpu_timing import captured, first_line
 from torch import Tensor
 
-# SSIM.md, 6. A mean is allowed its own rounding to float32 besides; with a mask that of its weights and their sum.
+# docs/ssim.md, "Tolerances". A mean is allowed its own rounding to float32 besides; with a mask that of its weights and
+# their sum.
 MEAN_ATOL, MAP_ATOL, LOSS_RTOL, GRADIENT_RTOL, HALF_ATOL = 1e-8, 1e-6, 1e-5, 2e-6, 1e-6
 MEAN_ROUNDING, MASKED_ROUNDING = 2**-23, 2**-21
 # Where a window or what a mask leaves of it has few pixels, a variance may be next to nothing: a single pixel of an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ssimae.kernels.loss_map.sizes import LaunchSize
+from ssimae.kernels.loss_map.sizes import PassSize
 
 ACCUMULATOR_BYTES = 4
 
@@ -29,7 +29,7 @@ class Traffic(NamedTuple):
 
 
 def map_traffic(
-    planes: int, height: int, width: int, *, window_size: int, border: str, size: LaunchSize, image_bytes: int = 4
+    planes: int, height: int, width: int, *, window_size: int, border: str, size: PassSize, image_bytes: int = 4
 ) -> Traffic:
     """Return what the map takes: vertical pass and horizontal pass."""
     map_height, map_width = _map_size(height, width, window_size, border)
@@ -49,7 +49,7 @@ def gradient_traffic(
     *,
     window_size: int,
     border: str,
-    size: LaunchSize,
+    size: PassSize,
     both: bool,
     image_bytes: int = 4,
 ) -> Traffic:
@@ -91,7 +91,7 @@ def _windows(
     lanes: int,
     window_size: int,
     border: str,
-    size: LaunchSize,
+    size: PassSize,
     *,
     scratch: bool,
     before: int | None = None,
