@@ -1,16 +1,20 @@
 """What the compiler makes of a kernel without a card: registers, shared memory, and instructions by class.
 
-For any kernel: give the types of its parameters and its constants, and ask :func:`build`.
+For any kernel: make a :func:`request` of the types of its parameters and its constants, and :func:`build` it.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
+import multiprocessing
 import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,29 +89,69 @@ def compiler_tools() -> Path:
     return folder
 
 
-def build(
-    kernel: Any, types: Mapping[str, Any], constants: Mapping[str, Any], *, capability: int, num_warps: int = 1
-) -> Cubin:
-    """Return a kernel compiled for a card of a compute capability, such as 90; a session compiles it once.
+class Request(NamedTuple):
+    """What :func:`build` takes; a function is named, so that another process can find it."""
+
+    module: str
+    name: str
+    types: tuple[tuple[str, Any], ...]
+    constants: tuple[tuple[str, Any], ...]
+    capability: int
+    num_warps: int = 1
+    divisible: frozenset[str] | None = None
+
+
+def request(
+    kernel: Any, types: Mapping[str, Any], constants: Mapping[str, Any], *, capability: int, num_warps: int = 1,
+    divisible: Iterable[str] | None = None,
+) -> Request:  # fmt: skip
+    """Return what names a kernel compiled for a card of a compute capability, such as 90.
 
     Parameters
     ----------
     kernel
         Function under `triton.jit`.
     types
-        Triton's type of each parameter that is no constant: "i32", "*fp32", or a tuple of them. Integers and pointers
-        are taken for multiples of 16, as they are for usual images.
+        Triton's type of each parameter that is no constant: "i32", "*fp32", or a tuple of them.
     constants
         Values of the others; names that the kernel lacks are ignored.
+    divisible
+        Parameters that are multiples of 16; None for all integers and pointers, as they are for usual images.
     """
     constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
     types = {name: value for name, value in types.items() if name in kernel.arg_names and name not in constants}
-    return _build(kernel, tuple(types.items()), tuple(constants.items()), capability, num_warps)
+    return Request(
+        kernel.__module__, kernel.__name__, tuple(types.items()), tuple(constants.items()), capability, num_warps,
+        None if divisible is None else frozenset(divisible),
+    )  # fmt: skip
+
+
+_AHEAD: dict[Request, Future[Cubin]] = {}
+
+
+@contextmanager
+def compiled_ahead(requests: Iterable[Request]) -> Iterator[None]:
+    """Compile in two processes of their own, while the tests that ask :func:`build` for the results run."""
+    missing = [each for each in dict.fromkeys(requests) if each not in _AHEAD]
+    if len(missing) < 6:  # Starting processes takes longer.
+        yield
+        return
+    # Spawned, as threads of torch and Rust do not survive a fork.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        _AHEAD.update((each, pool.submit(_build, each)) for each in missing)
+        yield
+
+
+def build(request: Request) -> Cubin:
+    """Return a compiled kernel; a session compiles it once."""
+    return _AHEAD[request].result() if request in _AHEAD else _build(request)
 
 
 @functools.cache
-def _build(kernel: Any, types: Any, constants: Any, capability: int, num_warps: int) -> Cubin:
+def _build(request: Request) -> Cubin:
     folder = compiler_tools()
+    kernel = getattr(importlib.import_module(request.module), request.name)
+    types, constants, capability, num_warps = request[2:6]
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -117,7 +161,9 @@ def _build(kernel: Any, types: Any, constants: Any, capability: int, num_warps: 
     divisible = {
         (place,): [["tt.divisibility", 16]]
         for place, value in enumerate(signature.values())
-        if isinstance(value, str) and (value.startswith("*") or value in ("i32", "i64"))
+        if isinstance(value, str)
+        and (value.startswith("*") or value in ("i32", "i64"))
+        and (request.divisible is None or kernel.arg_names[place] in request.divisible)
     }
     with tempfile.TemporaryDirectory() as scratch, triton.knobs.cache.scope():
         triton.knobs.cache.dir = scratch

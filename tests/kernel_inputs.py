@@ -3,9 +3,9 @@
 import pytest
 import torch
 from kernel_values import (
-    BORDERS,
     DEVICE,
     DOUBLE_RTOL,
+    SOME_BORDERS,
     VALUE_RTOL,
     Options,
     _unwritten_is_nan,  # noqa: F401 (a fixture of every test)
@@ -45,8 +45,10 @@ def weights_with_holes(shape: tuple[int, ...], dtype: torch.dtype = torch.float3
     return weights.to(DEVICE, dtype)
 
 
-@pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize(("window_size", "sigma", "shared"), [(3, None, True), (5, 1.5, False)])
+@pytest.mark.parametrize("border", SOME_BORDERS)
+@pytest.mark.parametrize(
+    ("window_size", "sigma", "shared"), [pytest.param(3, None, True, marks=pytest.mark.exhaustive), (5, 1.5, False)]
+)
 def test_masks_are_the_specifications(border: str, window_size: int, sigma: float | None, shared: bool) -> None:
     form = options(border, window_size=window_size, sigma=sigma)
     x, y = pair((1, 2, 13, 18), noise=0.05)
@@ -64,8 +66,8 @@ def test_masks_are_the_specifications(border: str, window_size: int, sigma: floa
 
 
 @pytest.mark.skipif(DEVICE != "cpu", reason="needs the interpreter: float64")
-@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.exhaustive), True], ids=["plain", "masked"])
+@pytest.mark.parametrize("border", SOME_BORDERS)
 def test_extra_terms_are_the_specifications(border: str, masked: bool) -> None:
     form = options(border, window_size=3)
     x, y = pair((1, 2, 5, 7), torch.float64, noise=0.05)
@@ -92,7 +94,13 @@ def test_a_mask_of_ones_is_no_mask_and_bool_is_a_mask() -> None:
     assert torch.equal(got, want)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float32,
+        *(pytest.param(t, marks=pytest.mark.exhaustive) for t in (torch.float64, torch.float16, torch.bfloat16)),
+    ],
+)
 def test_bytes_stand_for_their_share_of_the_data_range(dtype: torch.dtype) -> None:
     if DEVICE != "cpu" and dtype == torch.float64:
         pytest.skip("float64 is for the interpreter")

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 BORDERS = ("reflect", "symmetric", "zero", "valid")
+SOME_BORDERS = [pytest.param(border, marks=[] if border == "reflect" else pytest.mark.exhaustive) for border in BORDERS]
+"""All of them, of which the ordinary suite takes the default."""
 
 # Relative L2 against float64 for reconstructions off by 1e-3: what float32 must keep (docs/ssim.md, "Tolerances").
 VALUE_RTOL = 1e-5
@@ -113,8 +115,22 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("border", BORDERS)
-@pytest.mark.parametrize(("window_size", "sigma", "shape"), CASES)
+# The ordinary suite takes each border once, with windows of both kinds, several channels and several tiles.
+ORDINARY = {("gaussian-K+1", "reflect"), ("uniform-tall", "symmetric"), ("uniform-many-tiles", "zero"),
+            ("channels-prime-wide", "valid")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("border", "window_size", "sigma", "shape"),
+    [
+        pytest.param(
+            border, *case.values, id=f"{case.id}-{border}",
+            marks=[] if (case.id, border) in ORDINARY else pytest.mark.exhaustive,
+        )
+        for case in CASES
+        for border in BORDERS
+    ],
+)  # fmt: skip
 def test_map_and_gradients_are_the_textbooks(
     border: str, window_size: int, sigma: float | None, shape: tuple[int, ...]
 ) -> None:
@@ -132,7 +148,7 @@ def test_map_and_gradients_are_the_textbooks(
     assert relative_l2(found_y, grad_y) < GRADIENT_RTOL
 
 
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", SOME_BORDERS)
 def test_float64_keeps_float64(border: str) -> None:
     form = options(border, window_size=7, data_range=255.0)
     x, y = (255 * image for image in pair((1, 1, 18, 9), torch.float64, noise=0.1))
@@ -143,7 +159,9 @@ def test_float64_keeps_float64(border: str) -> None:
         assert relative_l2(got, want) < DOUBLE_RTOL
 
 
-@pytest.mark.parametrize("window_size", [1, 5, 13, 15, 17, 27])
+@pytest.mark.parametrize(
+    "window_size", [1, 13, *(pytest.param(size, marks=pytest.mark.exhaustive) for size in (5, 15, 17, 27))]
+)
 def test_uniform_windows_of_every_size_are_sums(window_size: int) -> None:
     form = options("valid", window_size=window_size, sigma=None)
     x, y = pair((1, 1, window_size, window_size + 1), noise=0.1)
@@ -154,6 +172,7 @@ def test_uniform_windows_of_every_size_are_sums(window_size: int) -> None:
     assert relative_l2(launch.ssim_loss_map(x, y, *form), loss) < VALUE_RTOL
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("lines", [2, 8])
 def test_sizes_of_programs_change_nothing(monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
     form = options("reflect", window_size=3)
@@ -180,7 +199,11 @@ class _LossMap(torch.autograd.Function):
 @pytest.mark.parametrize(
     ("border", "window_size", "fast"),
     # The whole Jacobian once; elsewhere its projection on a random direction, which costs two evaluations.
-    [("reflect", 3, False), *((border, 5, True) for border in BORDERS)],
+    [
+        ("reflect", 5, True),
+        pytest.param("reflect", 3, False, marks=pytest.mark.exhaustive),
+        *(pytest.param(border, 5, True, marks=pytest.mark.exhaustive) for border in BORDERS[1:]),
+    ],
 )
 def test_gradcheck(border: str, window_size: int, fast: bool) -> None:
     form = options(border, window_size=window_size)
@@ -192,8 +215,11 @@ def test_gradcheck(border: str, window_size: int, fast: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, *(pytest.param(half, marks=pytest.mark.exhaustive) for half in (torch.float16, torch.bfloat16))],
+)
+@pytest.mark.parametrize("border", SOME_BORDERS)
 def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch.dtype) -> None:
     form = options(border, window_size=5)
     x, _ = pair((1, 1, 6, 9), dtype)
@@ -202,7 +228,7 @@ def test_identical_images_have_no_loss_and_no_gradient(border: str, dtype: torch
         assert not grad.any()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float16, marks=pytest.mark.exhaustive), torch.bfloat16])
 def test_half_precision_is_float32_on_the_rounded_images(dtype: torch.dtype) -> None:
     form = options("reflect", window_size=5)
     x, y = pair((1, 1, 6, 9), dtype, noise=0.1)
@@ -236,11 +262,16 @@ def test_gradients_that_are_not_needed_are_not_computed() -> None:
 @pytest.mark.parametrize(
     "scatter",
     [
-        pytest.param(lambda image: image.contiguous(memory_format=torch.channels_last), id="channels-last"),
+        pytest.param(
+            lambda image: image.contiguous(memory_format=torch.channels_last),
+            id="channels-last", marks=pytest.mark.exhaustive,
+        ),
         pytest.param(lambda image: image.transpose(2, 3).contiguous().transpose(2, 3), id="transposed"),
-        pytest.param(lambda image: F.pad(image, (2, 1))[..., 2:-1], id="cropped"),
+        pytest.param(
+            lambda image: F.pad(image, (2, 1))[..., 2:-1], id="cropped", marks=pytest.mark.exhaustive
+        ),
     ],
-)
+)  # fmt: skip
 def test_memory_layout_changes_nothing(scatter) -> None:  # type: ignore[no-untyped-def]
     form = options("valid", window_size=3)
     x, y = pair((2, 2, 5, 8))
@@ -251,6 +282,7 @@ def test_memory_layout_changes_nothing(scatter) -> None:  # type: ignore[no-unty
     assert all(map(torch.equal, found, gradients(grad, x, y, form)))
 
 
+@pytest.mark.exhaustive
 def test_expanded_upstream_gradient_is_read_as_what_it_shows() -> None:
     form = options("valid", window_size=3)
     x, y = pair((1, 2, 5, 8))

@@ -1,10 +1,11 @@
 """The map kernels as compiled for every card, without one: no spills, few registers, instructions counted."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from cubins import Cubin, build, compiler_tools
+from cubins import Cubin, Request, build, compiled_ahead, compiler_tools, request
 from ssimae.kernels.loss_map import programs
 
 LINES, LANES = 16, 32
@@ -26,10 +27,11 @@ PAPER, UNIFORM, WIDEST = Case(), Case(uniform=True), Case(window_size=31, border
 EVERYTHING = Case(window_size=3, border="valid", dtype="u8", full=True, one_pixel=True)
 
 KERNELS = ("blur_products_kernel", "loss_kernel", "slopes_kernel", "spread_kernel", "gradient_kernel")
+CAPABILITIES = [pytest.param(80, marks=pytest.mark.exhaustive), 90, pytest.param(100, marks=pytest.mark.exhaustive)]
+"""Of the cards, of which the ordinary suite takes one."""
 
 
-def compiled(name: str, case: Case, capability: int) -> Cubin:
-    compiler_tools()
+def request_of(name: str, case: Case, capability: int) -> Request:
     from triton.language import float32
 
     kernel = getattr(programs, name)
@@ -48,13 +50,38 @@ def compiled(name: str, case: Case, capability: int) -> Cubin:
         "BORDER": case.border, "UNIFORM": case.uniform, "MASKED": case.full, "EXTRA": case.full, "BOTH": case.full,
         "ACC": float32, "LINES": LINES, "LANES": LANES,
     } | ({"map_height": 1, "map_width": 1} if case.one_pixel else {})  # fmt: skip
-    return build(kernel, types, constants, capability=capability)
+    return request(kernel, types, constants, capability=capability)
+
+
+def compiled(name: str, case: Case, capability: int) -> Cubin:
+    compiler_tools()
+    return build(request_of(name, case, capability))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ahead(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compile what the tests of this run ask for side by side."""
+    compiler_tools()
+    chosen = [
+        item.callspec.params
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    ]
+    with compiled_ahead(
+        request_of(params["name"], case, params.get("capability", 90))
+        for params in chosen
+        if "name" in params
+        for case in (params.get("case", PAPER),)
+    ):
+        yield
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("case", [pytest.param(PAPER, id="paper"), pytest.param(EVERYTHING, id="everything")])
+@pytest.mark.parametrize(
+    "case", [pytest.param(PAPER, id="paper"), pytest.param(EVERYTHING, id="everything", marks=pytest.mark.exhaustive)]
+)
 def test_kernels_fit_every_card(name: str, case: Case, capability: int) -> None:
     cubin = compiled(name, case, capability)
     assert cubin.spilled_bytes == 0
@@ -64,10 +91,11 @@ def test_kernels_fit_every_card(name: str, case: Case, capability: int) -> None:
     assert cubin.shared_bytes <= 4096
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", KERNELS)
-def test_the_widest_window_does_not_spill(name: str) -> None:
-    assert compiled(name, WIDEST, 90).spilled_bytes == 0
+@pytest.mark.parametrize("case", [pytest.param(WIDEST, id="widest")])
+def test_the_widest_window_does_not_spill(name: str, case: Case) -> None:
+    assert compiled(name, case, 90).spilled_bytes == 0
 
 
 BUDGETS = {"blur_products_kernel": 140, "loss_kernel": 148, "slopes_kernel": 190, "spread_kernel": 45,
@@ -88,7 +116,7 @@ def arithmetic(counted: dict[str, float]) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("capability", CAPABILITIES)
 def test_instructions_of_each_pixel_stay_few(capability: int, capsys: pytest.CaptureFixture[str]) -> None:
     table = []
     for name in KERNELS:
@@ -110,10 +138,11 @@ def test_instructions_of_each_pixel_stay_few(capability: int, capsys: pytest.Cap
         assert slots(pixel) <= BUDGETS[name], (name, pixel)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", KERNELS)
-def test_uniform_windows_take_fewer_instructions(name: str) -> None:
-    uniform, gaussian = (compiled(name, case, 90).count() for case in (UNIFORM, PAPER))
+@pytest.mark.parametrize("case", [pytest.param(UNIFORM, id="uniform")])
+def test_uniform_windows_take_fewer_instructions(name: str, case: Case) -> None:
+    uniform, gaussian = (compiled(name, each, 90).count() for each in (case, PAPER))
     planes = {"spread_kernel": 1, "gradient_kernel": 3}.get(name, 4)
     saved = (arithmetic(gaussian) - arithmetic(uniform)) / LINES
     # Eleven lines: a multiplication and, shared by 16 windows of 26 lines, about 6 additions in place of 11 FFMA.

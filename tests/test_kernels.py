@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,32 +15,40 @@ from ssimae.kernels.support import available
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def _run_values(*files: str, **environment: str) -> None:
-    """Run tests in a process of their own, since Triton is interpreted or compiled for a process's life."""
-    paths = [Path(__file__).with_name(file) for file in files]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--no-header",
-        "--tb=short",
-        "-p",
-        "no:cacheprovider",
-        *map(str, paths),
-    ]
+_VALUES = ("kernel_values", "kernel_inputs", "one_shot_values", "triton_operator_values")
+"""Files whose tests run in processes of their own, since Triton is interpreted or compiled for a process's life."""
+
+
+def _start(files: Sequence[str], *options: str, **environment: str) -> subprocess.Popen[str]:
+    """Start pytest on some of the files; `exhaustive` cases are chosen by the options."""
+    paths = [str(Path(__file__).with_name(f"{file}.py")) for file in files]
+    words = ["-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", *options]
     inherited = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        command, env=inherited | environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.fail(done.stdout + done.stderr, pytrace=False)
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *words, *paths], env=inherited | environment, cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def _check(*processes: subprocess.Popen[str]) -> None:
+    printed = [process.communicate()[0] for process in processes]
+    failed = [text for process, text in zip(processes, printed, strict=True) if process.returncode]
+    if failed:
+        pytest.fail("\n".join(failed), pytrace=False)
 
 
 @pytest.mark.slow
 def test_interpreted_kernels_give_the_textbook() -> None:
     pytest.importorskip("triton", reason="needs triton")
-    _run_values("kernel_values.py", "kernel_inputs.py", "kernel_traffic.py", TRITON_INTERPRET="1")
+    _check(_start([*_VALUES, "kernel_traffic"], "-m", "not exhaustive", TRITON_INTERPRET="1"))
+
+
+@pytest.mark.exhaustive
+def test_interpreted_kernels_give_the_textbook_in_every_case() -> None:
+    pytest.importorskip("triton", reason="needs triton")
+    # Two processes side by side, of about the same work.
+    halves = (["kernel_values", "kernel_inputs"], ["one_shot_values", "triton_operator_values", "kernel_traffic"])
+    _check(*(_start(half, "-m", "exhaustive", TRITON_INTERPRET="1") for half in halves))
 
 
 @pytest.mark.gpu
@@ -49,7 +58,7 @@ def test_compiled_kernels_give_the_textbook() -> None:
     reason = available(torch.zeros(1, device="cuda"))
     if reason:
         pytest.skip(f"needs a device that Triton serves: {reason}")
-    _run_values("kernel_values.py", "kernel_inputs.py")
+    _check(_start(_VALUES))
 
 
 @pytest.mark.skipif(_INTERPRETED, reason="needs Triton's compiler: unset TRITON_INTERPRET")
