@@ -16,7 +16,7 @@ import tomli_w
 
 from ssimae.atomic import write_text
 from ssimae.config.settings import Settings
-from ssimae.storage.model_file import settings_from_dict
+from ssimae.config.stored import settings_from_dict
 
 LOCK = ".lock"
 
