@@ -1,9 +1,9 @@
-"""Every file of a data set read once, and all that is wrong with it said at once."""
+"""Read every file of a data set once and report all that is wrong with it together."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -78,33 +78,66 @@ def check_dataset(
     ValueError
         If a parameter breaks its rule.
     """
+    samples = [*good_samples(dataset, defect=GOOD), *dataset.test]
+    findings = _examine_all(
+        samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
+    )
+    problems = [problem for finding in findings for problem in finding.problems]
+    largest = [finding.largest_16_bit for finding in findings if finding.largest_16_bit is not None]
+    if largest and 0 < max(largest) < _TWELVE_BITS:
+        message = f"all {len(largest)} 16-bit images stay below 4096 (largest {max(largest)}), as 12-bit data does: "
+        problems.append(Problem(dataset.root, message + "`data_range` 4095 would use the whole range", "warning"))
+    return problems
+
+
+def check_samples(
+    samples: Sequence[Sample],
+    *,
+    patch_size: int = 128,
+    scale: float = 1.0,
+    channels: int = 1,
+    data_range: float | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> list[Problem]:
+    """Return everything that is wrong with the files of single images, as :func:`check_dataset` does for a data set.
+
+    Only what a data set says as a whole is missing: whether its 16-bit data looks like 12 bits.
+    """
+    findings = _examine_all(
+        samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
+    )
+    return [problem for finding in findings for problem in finding.problems]
+
+
+def _examine_all(
+    samples: Sequence[Sample],
+    *,
+    patch_size: int,
+    scale: float,
+    channels: int,
+    data_range: float | None,
+    progress: Callable[[int], object] | None,
+) -> list[_Finding]:
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 or 3, got {channels}")
     if patch_size < 1:
         raise ValueError(f"`patch_size` must be at least 1, got {patch_size}")
     if not scale > 0:
         raise ValueError(f"`scale` must be positive, got {scale}")
-    samples = [*good_samples(dataset, defect=GOOD), *dataset.test]
-    masks_expected = any(sample.mask is not None for sample in dataset.test)
+    masks_expected = any(sample.mask is not None for sample in samples)
     examine = partial(
         _examine, patch_size=patch_size, scale=scale, data_range=data_range, masks_expected=masks_expected
     )
-    problems: list[Problem] = []
-    largest: list[int] = []
+    findings = []
     executor = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
         for done, finding in enumerate(executor.map(examine, samples), 1):
-            problems += finding.problems
-            if finding.largest_16_bit is not None:
-                largest.append(finding.largest_16_bit)
+            findings.append(finding)
             if progress is not None:
                 progress(done)
     finally:
         executor.shutdown(cancel_futures=True)
-    if largest and 0 < max(largest) < _TWELVE_BITS:
-        message = f"all {len(largest)} 16-bit images stay below 4096 (largest {max(largest)}), as 12-bit data does: "
-        problems.append(Problem(dataset.root, message + "`data_range` 4095 would use the whole range", "warning"))
-    return problems
+    return findings
 
 
 def _examine(

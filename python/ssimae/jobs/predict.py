@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from ssimae.data.check import check_dataset
+from ssimae.data.check import check_samples
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
-from ssimae.data.layouts import Dataset, Sample
+from ssimae.data.layouts import Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.read import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage
@@ -83,8 +83,8 @@ def predict(
         logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
     settings = saved.settings
     with progress.task("checking images", len(samples)) as task:
-        problems = check_dataset(
-            Dataset("images", "folder", Path("/"), (), samples),
+        problems = check_samples(
+            samples,
             patch_size=settings.smallest_side,
             scale=settings.scale,
             channels=settings.channels,
