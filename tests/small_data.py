@@ -1,13 +1,44 @@
 """A data set so small that a whole run on it takes a second."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from PIL import Image
+from ssimae.storage.facts import Facts
 
 SETTINGS = [
     *("--patch-size", "32", "--latent-dim", "8", "--patches", "48", "--epochs", "3", "--batch-size", "16"),
     *("--stride", "16", "--opening", "0", "--min-area", "4", "--precision", "float32"),
 ]
 """Flags of such a run."""
+
+
+_FACTS = Facts(
+    data=Path("/nowhere"),
+    dataset="small",
+    layout="mvtec",
+    fingerprint="0" * 64,
+    preset="default",
+    quick=False,
+    train_only=False,
+    created="2024-05-06T07:08:09+00:00",
+    ssimae="0.1.0",
+    torch="2.12.0",
+    python="3.11.7",
+    platform="Linux",
+    device="CPU, 2 threads, AVX512",
+    precision="float32",
+    threads=2,
+    train_images=24,
+    warnings=(),
+)
+
+
+def small_facts(**changes: Any) -> Facts:
+    """Return the facts of a run, with some of them changed."""
+    return replace(_FACTS, **changes)
 
 
 def texture(rng, height=70, width=96):

@@ -1,7 +1,6 @@
 """The report is one file that shows every image, says what is missing, and depends on the run folder alone."""
 
 import base64
-import csv
 import io
 import json
 import re
@@ -13,15 +12,17 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from small_data import small_facts
 from ssimae.config.settings import Settings
 from ssimae.data.layouts import Sample
 from ssimae.inspection.threshold import Thresholds, segment
-from ssimae.jobs.stages import PREDICTION_COLUMNS, evaluate_stage
+from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import Maps, assess
 from ssimae.report.page import write_report
 from ssimae.report.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.report.wording import share, training_sentence
+from ssimae.storage.predictions import StoredInspection, write_predictions
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
 
@@ -58,24 +59,25 @@ def write_run(
     for loss in ("ssim", "l2") if compare else ("ssim",):
         folder = RunFolder(root if loss == "ssim" else root / loss)
         folder.root.mkdir()
-        _write_model(folder, loss, samples, levels, {"compare": "l2"} if compare else {})
+        _write_model(folder, loss, samples, levels, "l2" if compare else None)
         evaluate_stage(folder, tuple(samples), SilentProgress())
     return RunFolder(root)
 
 
 def _write_model(
-    folder: RunFolder, loss: str, samples: list[Sample], levels: dict[str, float], facts: dict[str, object]
+    folder: RunFolder, loss: str, samples: list[Sample], levels: dict[str, float], compare: str | None
 ) -> None:
-    known = {"dataset": "tiles <i>", "data": "/nowhere", "layout": "mvtec", "train_images": 24, "plateau": 1.0}
-    collapsed = "training collapsed: loss 0.990, against 1.000 for rebuilding each patch as its own mean"
+    facts = small_facts(dataset="tiles <i>", plateau=1.0, compare=compare)
+    if loss == "l2":
+        facts = facts.with_collapse("the second network learned nothing")
     settings = Settings(loss=loss)  # type: ignore[arg-type]
-    folder.write_config(settings, {**known, "warnings": [collapsed] if loss == "l2" else [], **facts})
+    folder.write_config(settings, facts)
     thresholds = Thresholds(0.4, 0.6, "area", 25, True, 5, 5000, "float32", "torch", (0.3, 0.35, 0.4))
     folder.thresholds.write_text(json.dumps(thresholds.to_dict()))
     for step in range(5):
         line = {"step": step, "patches": 128 * step, "epoch": 0, "loss": 1 / (step + 1), "lr": 2e-4, "elapsed_s": 9.0}
         folder.append_log(line)
-    rows: list[tuple[object, ...]] = []
+    inspections = []
     for sample in samples:
         residual = np.full((HEIGHT, WIDTH), 0.1, np.float32)
         residual[DEFECT] = levels[sample.name]
@@ -84,10 +86,13 @@ def _write_model(
             path.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(path, residual)
         mask, regions, verdict = segment(residual, thresholds)
-        place = (sample.name, sample.defect, str(sample.path), str(sample.mask or ""), "", HEIGHT, WIDTH)
-        rows.append((*place, float(residual.max()), verdict, len(regions), int(mask.sum())))
-    with folder.predictions.open("w", newline="") as file:
-        csv.writer(file).writerows([PREDICTION_COLUMNS, *rows])
+        inspections.append(
+            StoredInspection(
+                sample.name, sample.defect, sample.path, sample.mask, None, HEIGHT, WIDTH, float(residual.max()),
+                verdict, len(regions), int(mask.sum()),
+            )
+        )  # fmt: skip
+    write_predictions(folder.predictions, inspections, [])
 
 
 class Page(HTMLParser):
@@ -267,7 +272,7 @@ def test_comparison_stands_beside_the_model(compared: RunFolder) -> None:
     folder, page = compared, Page(compared.report)
     assert "SSIM-AE: 2 of 3 defective" in page.words
     assert "L2-AE: 2 of 3 defective" in page.words
-    assert "L2-AE: training collapsed" in page.words
+    assert "L2-AE: the second network learned nothing" in page.words
     assert len(page.pictures) == 4 * 6
     assert (folder.root / "figures" / "overlap_l2.png").exists()
 
@@ -303,7 +308,7 @@ def test_training_that_has_not_finished_is_called_so(tmp_path: Path) -> None:
 
 def test_run_that_stopped_early_still_has_a_page(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_config(Settings(), {})
+    folder.write_config(Settings(), small_facts())
     page = Page(write_report(tmp_path))
     assert "No image has been inspected" in page.words
     assert "No thresholds" in page.words

@@ -17,7 +17,7 @@ from ssimae.cli import main
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
-from ssimae.jobs import run as runs
+from ssimae.jobs import job as jobs
 from ssimae.jobs import stages
 from ssimae.progress import SilentProgress
 from ssimae.reproduce import cells as cells_module
@@ -32,7 +32,7 @@ from ssimae.reproduce.study import VARIANTS, variants
 from ssimae.reproduce.summary import read_results, summary_table
 from ssimae.reproduce.tables import Row, Table, spread
 from ssimae.reproduce.targets import target_cells
-from ssimae.storage.provenance import source_commit
+from ssimae.storage.facts import source_commit
 
 SMALL = Settings(
     patch_size=32, latent_dim=8, patches=48, epochs=2, batch_size=16, stride=16, opening=0, min_area=4,
@@ -202,10 +202,10 @@ def test_a_changed_residual_or_number_does_not_verify(plan, tmp_path):
 
 
 def test_a_result_has_the_commit_that_its_run_came_from(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "source_commit", lambda: "of then")
+    monkeypatch.setattr(jobs, "source_commit", lambda: "of then")
     cell = plan.cell(plan.materials[0], "ssim", 0)
     run([cell], tmp_path)
-    monkeypatch.setattr(runs, "source_commit", lambda: "of now")
+    monkeypatch.setattr(jobs, "source_commit", lambda: "of now")
     assert write_result(cell, tmp_path / "out", tmp_path / "results")["commit"] == "of then"
 
 
@@ -483,3 +483,14 @@ def test_the_commit_of_a_checkout_is_known():
     if not (root / ".git").exists():
         pytest.skip("needs a checkout")
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", source_commit() or "")
+
+
+def test_every_stored_result_is_in_the_summary():
+    root = Path(__file__).resolve().parents[1] / "results"
+    cells = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.json")} - {"runtime"}
+    if not cells:
+        pytest.skip("no results are stored yet")
+    stored = read_results(root)
+    assert {result["cell"] for result in stored} == cells
+    rows = [*summary_table(stored).splitlines()[2:], *summary_table(stored, settings=True).splitlines()[2:]]
+    assert len(rows) == len({result["cell"].rsplit("-seed", 1)[0] for result in stored if result["metrics"]})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.interpolate import RegularGridInterpolator
+from small_data import small_facts
 from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
 from ssimae.inspection.residual import difference, inspect_image, reconstruct
@@ -110,13 +111,13 @@ def test_coarse_scales_see_a_defect_larger_than_the_window() -> None:
 
 def test_settings_of_before_scales_keep_the_residual_they_had(tmp_path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_config(settings(), {"data": "somewhere"})
+    folder.write_config(settings(), small_facts())
     text = folder.config.read_text()
     folder.config.write_text("".join(line for line in text.splitlines(True) if "residual_scales" not in line))
-    assert folder.read_config()[0].residual_scales == 1
+    assert folder.read_settings().residual_scales == 1
     # A file of one's own leaves defaults out.
     folder.config.write_text("[settings]\nlr = 0.5\n")
-    assert folder.read_config()[0].residual_scales == Settings().residual_scales
+    assert folder.read_settings().residual_scales == Settings().residual_scales
 
 
 @pytest.mark.parametrize("loss", ["ssim", "l2"])

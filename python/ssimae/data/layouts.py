@@ -169,6 +169,11 @@ def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample,
     )
 
 
+def inspected_samples(dataset: Dataset) -> tuple[Sample, ...]:
+    """Return the images that a run inspects: the test images, or the good images themselves where there are none."""
+    return dataset.test or good_samples(dataset)
+
+
 def _pair(images: list[Path], folder: Path, defect: str, faults: list[str]) -> list[Path | None]:
     """Return the mask of each image; what does not pair up is added to `faults`. Good images need none."""
     by_stem = {mask.stem: mask for mask in (_images(folder) if folder.is_dir() else [])}

@@ -1,239 +1,58 @@
-"""Stored maps of one detector or several, scored against a data set without any model."""
+"""A run's own residuals are compared with the ground truth, at its end or once more later; no model is needed."""
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
-import os
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ssimae.atomic import write_bytes, write_text
-from ssimae.data.layouts import Dataset, Sample
-from ssimae.data.masks import load_mask, read_ignored
-from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs
-from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
-from ssimae.evaluation.evaluator import check_fpr_limits
-from ssimae.evaluation.levels import Levels, levels_of
+from ssimae.data.layouts import Sample, inspected_samples, open_dataset
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.score import gather, has_masks, write_scores
-from ssimae.evaluation.stored_maps import check_maps, find_maps, read_scores
-from ssimae.progress import Progress, Task
-from ssimae.report.comparison_figures import draw_comparison
-from ssimae.report.curves import Curves, draw_curves
+from ssimae.images.read import read_float_map
+from ssimae.progress import Progress
+from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
-RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
-"""Files in a folder of results."""
 
-FIGURES = "figures"
+def evaluate_stage(folder: RunFolder, samples: Sequence[Sample], progress: Progress) -> Evaluation | None:
+    """Compare stored residuals with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
 
-OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
-COMPARED_FPR = 0.05
-"""False positive rate at which covered shares of regions are compared (Bergmann et al. 2019, sec. 4.3)."""
-
-
-NOTES = (
-    "Values are exact. low and high hold 95 % of the values of resamples: images drawn with replacement, "
-    "the same for all detectors, from counts at about a thousand thresholds joined by straight lines. Differences are "
-    "of a detector less the first; boxes are top, left, bottom, right, half-open."
-)
-"""What is exact in ``comparison.json``, and what is on a grid of thresholds."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How stored maps are scored."""
-
-    fpr_limits: tuple[float, ...] = (0.3,)
-    image_top: float = 0.0
-    """Share of an image's pixels whose mean is its score; of 0 the highest alone."""
-    memory_limit: int | None = None
-    """Bytes of scores in memory; None for all."""
-    resamples: int = 1000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fpr_limits(self.fpr_limits)
-        if self.resamples < 100:
-            raise ValueError(f"`resamples` must be at least 100 for an interval of 95 %, got {self.resamples}")
+    Returns None, and writes nothing, where the data has no masks, or none that marks an inspected pixel.
+    """
+    if not has_masks(samples):
+        return None
+    with progress.task("evaluating", len(samples)) as task:
+        evaluator = gather(samples, folder.residual_paths(samples), read_float_map, progress=task.update)
+    if not evaluator.n_regions:
+        logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
+        return None
+    evaluation = evaluator.compute()
+    write_scores(folder.root, evaluation, samples)
+    return evaluation
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What became of the maps of several detectors."""
-
-    names: tuple[str, ...]
-    metrics: tuple[dict[str, Any], ...]
-    """Content of each ``metrics.json``."""
-    samples: tuple[Sample, ...]
-    comparison: Comparison | None
-
-
-def score_folders(
-    folders: Sequence[Path], dataset: Dataset, out: Path, options: Options, *, force: bool, progress: Progress
-) -> Scored:
-    """Score folders of stored maps against a data set, and compare the others with the first.
-
-    Writes ``metrics.json``, ``curves.npz``, ``region_scores.csv`` and ``figures/``, of each detector in a folder of its
-    name if there are several, and then ``comparison.json``.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        Maps of each detector, laid out as :func:`ssimae.evaluation.stored_maps.find_maps` says.
-    dataset : Dataset
-        With test images and masks.
-    out : Path
-        New folder, or with `force` one that holds earlier results.
-    options : Options
-    force : bool
-    progress : Progress
+def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
+    """Compute the metrics of a finished run, and of its comparison, again from the stored residuals.
 
     Raises
     ------
     OSError, ValueError
-        If maps and images do not fit each other, a file cannot be read or written, or the metrics are undefined.
+        If the folder is not a finished run, its images are gone, or they have no masks.
     """
-    samples = dataset.test
+    folder = RunFolder(out)
+    settings, facts = folder.read_training()
+    samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
     if not has_masks(samples):
-        raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
-    maps = [find_maps(folder, samples) for folder in folders]
-    doubles = [check_maps(folder, paths, samples) for folder, paths in zip(folders, maps, strict=True)]
-    names = _names(folders)
-    out = out.resolve()
-    _refuse_occupied(out, [*folders, dataset.root], force=force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out.parent, os.W_OK):
-        raise PermissionError(f"{out.parent}: cannot be written")
-    evaluations, contenders = [], []
-    for name, paths, double in zip(names, maps, doubles, strict=True):
-        read = functools.partial(read_scores, double=double)
-        with progress.task(f"evaluating {name}", len(samples)) as task:
-            evaluator = gather(
-                samples,
-                paths,
-                read,
-                progress=task.update,
-                image_top=options.image_top,
-                memory_limit=options.memory_limit,
-            )
-        evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
-        if len(folders) > 1:
-            thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
-            with progress.task(f"counting {name}", len(samples)) as task:
-                levels = _levels(samples, paths, read, thresholds, task)
-            contenders.append(Contender(name, evaluations[-1], ImageLevels.collect(levels, evaluations[-1])))
-        del evaluator
-    comparison = None
-    if contenders:
-        comparison = compare(contenders, overlap_fpr=COMPARED_FPR, resamples=options.resamples, seed=options.seed)
-        if comparison.defective_images < FEW_IMAGES:
-            logger.warning("only %d defective images: intervals say little", comparison.defective_images)
-    metrics = _write(out, names, evaluations, samples, comparison)
-    return Scored(names, metrics, samples, comparison)
-
-
-def _levels(
-    samples: Sequence[Sample],
-    maps: Sequence[Path],
-    read: Callable[[Path], NDArray[Any]],
-    thresholds: NDArray[np.float64],
-    task: Task,
-) -> list[Levels]:
-    levels = []
-    for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
-        map_ = read(path)
-        mask, ignored = load_mask(sample, (map_.shape[0], map_.shape[1])), read_ignored(sample, map_.shape)
-        levels.append(levels_of(map_, mask, thresholds, ignore=ignored))
-        task.update(count)
-    return levels
-
-
-def _names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Return short names of folders, told apart by as many of their last parts as it takes."""
-    parts = [folder.resolve().parts for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = tuple("-".join(part[-length:]).replace("/", "") for part in parts)
-        # Beside the folders of detectors lie other results.
-        names = tuple(f"{name}-maps" if name in (FIGURES, *RESULTS) else name for name in names)
-        if len(set(names)) == len(names):
-            return names
-    raise ValueError(f"{folders[0]}: given twice")
-
-
-def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
-    for source in reads:
-        if out in (source.resolve(), *source.resolve().parents):
-            raise ValueError(f"{out}: is or holds what is read ({source}); choose another --out")
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not force:
-        raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
-    foreign = [entry.name for entry in sorted(out.iterdir()) if not _is_result(entry)]
-    if foreign:
-        raise FileExistsError(
-            f"{out}: not only an earlier evaluation of maps ({foreign[0]}), so --force leaves it alone"
-        )
-
-
-def _is_result(entry: Path) -> bool:
-    """Return whether an evaluation of maps may have written this into its folder."""
-    if entry.is_dir():
-        return entry.name == FIGURES or ((entry / "metrics.json").exists() and not (entry / "config.toml").exists())
-    return entry.name in RESULTS
-
-
-def _write(
-    out: Path,
-    names: Sequence[str],
-    evaluations: Sequence[Evaluation],
-    samples: Sequence[Sample],
-    comparison: Comparison | None,
-) -> tuple[dict[str, Any], ...]:
-    """Write everything beside `out` first, so that it appears whole, or earlier results stay; returns the metrics."""
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        metrics, curves = [], []
-        for name, evaluation in zip(names, evaluations, strict=True):
-            folder = partial / name if comparison else partial
-            folder.mkdir(parents=True)
-            metrics.append(write_scores(folder, evaluation, samples))
-            curves.append(Curves(name, name, metrics[-1], evaluation.curves()))
-        pictures = draw_curves(curves)
-        if comparison:
-            content = _comparison_content(comparison, samples)
-            write_text(partial / "comparison.json", json.dumps(content, indent=1) + "\n")
-            pictures.append(draw_comparison(comparison))
-        (partial / FIGURES).mkdir()
-        for picture in pictures:
-            write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
-        earlier = out.with_name(f".{out.name}.earlier")
-        if out.exists():
-            shutil.rmtree(earlier, ignore_errors=True)
-            out.rename(earlier)
-        partial.rename(out)
-        shutil.rmtree(earlier, ignore_errors=True)
-        return tuple(metrics)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _comparison_content(comparison: Comparison, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return ``comparison.json``: regions under the names of their images, and what is exact."""
-    content = comparison.to_dict()
-    for difference in content["differences"]:
-        for region in difference["largest"]:
-            sample = samples[region["image"]]
-            region["image"] = f"{sample.defect}/{sample.name}"
-    return {"notes": NOTES, **content}
+        raise ValueError(f"{facts.data}: no ground-truth masks, so there are no metrics")
+    parts: dict[str, RunFolder] = {settings.system: folder}
+    if facts.compare is not None:
+        parts[facts.compare] = folder.comparison(facts.compare)
+    evaluations: dict[str, Evaluation] = {}
+    with folder.locked():
+        for system, part in parts.items():
+            evaluation = evaluate_stage(part, samples, progress)
+            if evaluation is not None:
+                evaluations[system] = evaluation
+    return evaluations

@@ -1,4 +1,4 @@
-"""Images inspected with a trained model, outside any run: the shop floor."""
+"""The work of ``predict``: images are inspected with a trained model, outside any run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ import torch
 
 from ssimae.data.check import check_samples
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
-from ssimae.data.layouts import Sample
+from ssimae.data.layouts import UNLABELLED, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.read import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage
 from ssimae.progress import Progress
+from ssimae.storage.facts import PredictFacts
 from ssimae.storage.model_file import load_model
+from ssimae.storage.predictions import SkippedImage
 from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Inspection:
+class PredictOutcome:
     """What came of inspecting images."""
 
     folder: RunFolder
     verdicts: dict[str, int]
     """Number of images by verdict."""
-    skipped: tuple[tuple[Path, str], ...]
-    """Images that could not be read, and why."""
+    skipped: tuple[SkippedImage, ...]
 
 
 def predict(
@@ -44,7 +45,7 @@ def predict(
     force: bool,
     device: str,
     progress: Progress,
-) -> Inspection:
+) -> PredictOutcome:
     """Inspect images with a trained model; write maps, ``predictions.csv`` and ``regions.csv``.
 
     Parameters
@@ -98,10 +99,14 @@ def predict(
     folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
     with folder.locked():
         folder.clear()
-        facts = {"model": str(model.resolve()), "device": describe(torch_device)}
-        folder.write_config(settings, facts if ignore is None else {**facts, "ignore": str(ignore.resolve())})
+        facts = PredictFacts(
+            model=model.resolve(),
+            device=describe(torch_device),
+            ignore=None if ignore is None else ignore.resolve(),
+        )
+        folder.write_config(settings, facts)
         moved = saved.model.to(device=torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        skipped = tuple((path, bad[path]) for path in (sample.path for sample in samples) if path in bad)
+        skipped = tuple(SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad)
         verdicts = predict_stage(
             folder,
             tuple(sample for sample in samples if sample.path not in bad),
@@ -111,7 +116,7 @@ def predict(
             progress=progress,
             skipped=skipped,
         )
-    return Inspection(folder, dict(Counter(verdicts)), skipped)
+    return PredictOutcome(folder, dict(Counter(verdicts)), skipped)
 
 
 def _samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
@@ -119,14 +124,14 @@ def _samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
     paths: dict[Path, None] = {}
     for path in images:
         if path.is_dir():
-            found = sorted(
+            files = sorted(
                 file
                 for file in path.rglob("*")
                 if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not is_ignore_mask(file, ignore)
             )
-            if not found:
+            if not files:
                 raise ValueError(f"{path}: no image in this folder")
-            paths.update(dict.fromkeys(file.absolute() for file in found))
+            paths.update(dict.fromkeys(file.absolute() for file in files))
         elif not path.exists():
             raise FileNotFoundError(f"{path}: no such image or folder")
         else:
@@ -141,5 +146,5 @@ def _samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
             number += 1
             name = f"{path.parent.name}-{path.name}-{number}"
         taken.add(name)
-        samples.append(Sample(path, name, "unlabelled", None))
+        samples.append(Sample(path, name, UNLABELLED, None))
     return tuple(samples)

@@ -1,43 +1,39 @@
-"""The stages of a run, each from files to files: train, set thresholds, inspect, evaluate."""
+"""The stages of a run that need its network: train, set thresholds, inspect; each reads files and writes files."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from ssimae.atomic import write_bytes, write_csv, write_text
+from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
 from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
-from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.score import gather, has_masks, write_scores
 from ssimae.hardware import describe
 from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.inspection.holdout import GoodImages, arrange_good, held_out_residuals
 from ssimae.inspection.residual import inspect_image
-from ssimae.inspection.threshold import Region, Thresholds, Verdict, outlier_note, segment, set_thresholds
+from ssimae.inspection.threshold import Thresholds, Verdict, outlier_note, segment, set_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.storage.predictions import (
+    SkippedImage,
+    StoredInspection,
+    StoredRegion,
+    write_predictions,
+    write_regions,
+)
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.train import Training
 
 logger = logging.getLogger(__name__)
-
-PREDICTION_COLUMNS = (
-    "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
-    "reason",
-)  # fmt: skip
-SKIPPED = "skipped"
-"""Verdict of images that could not be read."""
-
-REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
 
 
 def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -> GoodImages:
@@ -135,16 +131,15 @@ def predict_stage(
     *,
     device: torch.device,
     progress: Progress,
-    skipped: tuple[tuple[Path, str], ...] = (),
+    skipped: Sequence[SkippedImage] = (),
 ) -> list[Verdict]:
     """Inspect images; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
 
     Returns the verdicts. Maps that an interrupted stage left are taken as they are; images in `skipped` are recorded
     with their reason.
     """
-    predictions: list[tuple[object, ...]] = []
-    regions: list[tuple[object, ...]] = []
-    verdicts: list[Verdict] = []
+    inspections: list[StoredInspection] = []
+    stored_regions: list[StoredRegion] = []
     settings = saved.settings
     with progress.task("inspecting images", len(samples)) as task:
         for count, sample in enumerate(samples, 1):
@@ -168,43 +163,26 @@ def predict_stage(
                         continue
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_float_tiff(path, array)
-            mask, found, verdict = segment(residual, thresholds)
-            predictions.append(
-                (
-                    sample.name, sample.defect, str(sample.path), str(sample.mask or ""), str(sample.ignore or ""),
-                    *residual.shape,
-                    float(residual.max()), verdict, len(found), int(mask.sum()), "",
+            mask, regions, verdict = segment(residual, thresholds)
+            inspections.append(
+                StoredInspection(
+                    name=sample.name,
+                    defect=sample.defect,
+                    image=sample.path,
+                    mask=sample.mask,
+                    ignore=sample.ignore,
+                    height=residual.shape[0],
+                    width=residual.shape[1],
+                    score=float(residual.max()),
+                    verdict=verdict,
+                    regions=len(regions),
+                    defect_px=int(mask.sum()),
                 )
-            )  # fmt: skip
-            verdicts.append(verdict)
-            regions.extend(
-                (sample.name, sample.defect, number, *asdict(region).values()) for number, region in enumerate(found, 1)
             )
+            stored_regions += [
+                StoredRegion(sample.name, sample.defect, number, region) for number, region in enumerate(regions, 1)
+            ]
             task.update(count)
-    for path, reason in skipped:
-        predictions.append((path.stem, "", str(path), "", "", "", "", "", SKIPPED, "", "", reason))
-    write_csv(folder.regions, REGION_COLUMNS, regions)
-    write_csv(folder.predictions, PREDICTION_COLUMNS, predictions)
-    return verdicts
-
-
-def evaluate_stage(folder: RunFolder, samples: tuple[Sample, ...], progress: Progress) -> Evaluation | None:
-    """Compare stored residuals with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
-
-    Returns None, and writes nothing, where the data has no masks, or none that marks an inspected pixel.
-    """
-    if not has_masks(samples):
-        return None
-    with progress.task("evaluating", len(samples)) as task:
-        evaluator = gather(samples, residual_paths(folder, samples), read_float_map, progress=task.update)
-    if not evaluator.n_regions:
-        logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
-        return None
-    evaluation = evaluator.compute()
-    write_scores(folder.root, evaluation, samples)
-    return evaluation
-
-
-def residual_paths(folder: RunFolder, samples: Sequence[Sample]) -> list[Path]:
-    """Return where the residual of each image lies."""
-    return [folder.map_path(folder.residuals, sample.defect, sample.name) for sample in samples]
+    write_regions(folder.regions, stored_regions)
+    write_predictions(folder.predictions, inspections, skipped)
+    return [inspection.verdict for inspection in inspections]

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.data.layouts import Sample
 from ssimae.data.masks import read_ignored, read_mask
 from ssimae.images.read import read_float_map
 from ssimae.inspection.threshold import segment
-from ssimae.storage.records import Inspection, ModelResults
+from ssimae.storage.predictions import StoredInspection
+from ssimae.storage.records import ModelResults
 
 Fault = Literal["missed", "misplaced", "false alarm"]
 
@@ -67,13 +67,13 @@ class PixelCounts:
 class Assessment:
     """One inspected image and how well it went."""
 
-    inspection: Inspection
+    inspection: StoredInspection
     fault: Fault | None
     counts: PixelCounts | None
     """None without ground truth or maps."""
 
 
-def read_maps(results: ModelResults, inspection: Inspection) -> Maps:
+def read_maps(results: ModelResults, inspection: StoredInspection) -> Maps:
     """Return the stored residual, the segmentation it gives, and the ground truth of one image."""
     problems = []
     residual = segmentation = truth = ignored = None
@@ -84,7 +84,7 @@ def read_maps(results: ModelResults, inspection: Inspection) -> Maps:
         problems.append(f"No residual: {_reason(error)}.")
     if residual is not None and results.thresholds is not None:
         segmentation, _, _ = segment(residual, results.thresholds)
-    sample = Sample(inspection.image, inspection.name, inspection.defect, inspection.mask, inspection.ignore)
+    sample = inspection.sample
     shape = (inspection.height, inspection.width)
     try:
         ignored = read_ignored(sample, shape)
@@ -133,7 +133,7 @@ def pooled(assessments: Sequence[Assessment]) -> PixelCounts | None:
     )
 
 
-def _assess(results: ModelResults, inspection: Inspection) -> Assessment:
+def _assess(results: ModelResults, inspection: StoredInspection) -> Assessment:
     counts = None
     if inspection.has_truth:
         maps = read_maps(results, inspection)
@@ -149,7 +149,7 @@ def _count(segmentation: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: N
     return PixelCounts(hit, defective - hit, marked - hit, inspected - defective - marked + hit)
 
 
-def _fault(inspection: Inspection, counts: PixelCounts | None) -> Fault | None:
+def _fault(inspection: StoredInspection, counts: PixelCounts | None) -> Fault | None:
     if inspection.is_defective is None:
         return None
     if not inspection.is_defective:

@@ -34,7 +34,8 @@ from ssimae.report.wording import (
     verdict_sentence,
     warnings,
 )
-from ssimae.storage.records import Inspection, ModelResults, read_results
+from ssimae.storage.predictions import StoredInspection
+from ssimae.storage.records import ModelResults, read_results
 from ssimae.storage.run_folder import RunFolder
 
 SHOWN_AT_EACH_END = 30
@@ -112,7 +113,7 @@ def write_report(root: Path) -> Path:
         faultless=[card for card in cards if card.assessment.fault is None and card.previews],
         listed=sum(not card.previews for card in cards),
         settings=dataclasses.asdict(results.settings),
-        version=results.facts.get("ssimae", "unknown"),
+        version="unknown" if results.training is None else results.training.ssimae,
     )  # fmt: skip
     write_text(folder.report, page)
     return folder.report
@@ -120,10 +121,10 @@ def write_report(root: Path) -> Path:
 
 def _read_comparison(results: ModelResults) -> tuple[ModelResults | None, str | None]:
     """Return the model of comparison, or why there is none although the run names one."""
-    system = results.facts.get("compare")
+    system = None if results.training is None else results.training.compare
     if system is None:
         return None, None
-    nested = results.folder.comparison(str(system))
+    nested = results.folder.comparison(system)
     if not nested.config.exists():
         return None, f"No comparison: the run names a second model ({system}), but {nested.root} holds no results."
     return read_results(nested), None
@@ -161,7 +162,7 @@ def _cards(
     return cards
 
 
-def _key(inspection: Inspection) -> tuple[str, str]:
+def _key(inspection: StoredInspection) -> tuple[str, str]:
     return inspection.defect, inspection.name
 
 

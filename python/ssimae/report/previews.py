@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from ssimae.images.read import read_float_map, read_image
 from ssimae.report.assessment import Maps, read_maps
-from ssimae.storage.records import Inspection, ModelResults
+from ssimae.storage.predictions import StoredInspection
+from ssimae.storage.records import ModelResults
 
 PREVIEW_SIDE = 512
 """Longest side of a preview in pixels."""
@@ -89,10 +90,10 @@ def png_uri(content: bytes) -> str:
 
 def draw_previews(
     results: ModelResults,
-    inspection: Inspection,
+    inspection: StoredInspection,
     scale: ResidualScale,
     *,
-    comparison: tuple[ModelResults, Inspection, ResidualScale] | None,
+    comparison: tuple[ModelResults, StoredInspection, ResidualScale] | None,
     limit_bytes: int,
 ) -> tuple[list[Preview], list[str]]:
     """Return the previews of one image, and in sentences what is missing.
@@ -100,7 +101,7 @@ def draw_previews(
     Parameters
     ----------
     results : ModelResults
-    inspection : Inspection
+    inspection : StoredInspection
         The image to draw.
     scale : ResidualScale
         Colours of the residual.

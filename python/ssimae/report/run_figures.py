@@ -10,7 +10,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.report.assessment import PixelCounts
 from ssimae.report.curves import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
-from ssimae.storage.records import TRAINING, ModelResults
+from ssimae.storage.predictions import TRAINING
+from ssimae.storage.records import ModelResults
 
 
 def draw_figures(models: Sequence[ModelResults], counts: Sequence[PixelCounts | None]) -> list[Picture]:
@@ -53,10 +54,10 @@ def _draw_training(model: ModelResults) -> Picture:
     rates.spines["top"].set_visible(False)
     axes.plot(patches, losses, color=BLUE, linewidth=1.6, label="training loss")
     top = float(np.percentile(losses, 98))
-    plateau = model.facts.get("plateau")
+    plateau = None if model.training is None else model.training.plateau
     if plateau is not None:
-        axes.axhline(float(plateau), color=VERMILION, linestyle="--", linewidth=1.2, label="constant output")
-        top = max(top, float(plateau))
+        axes.axhline(plateau, color=VERMILION, linestyle="--", linewidth=1.2, label="constant output")
+        top = max(top, plateau)
     axes.set_ylim(0, 1.08 * top if top > 0 else 1)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))

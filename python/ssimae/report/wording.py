@@ -1,17 +1,19 @@
-"""The facts of a run in plain sentences."""
+"""Plain sentences about a run: its verdict, thresholds, facts and warnings."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
+from ssimae.config.settings import Settings
 from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
 from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
 from ssimae.inspection.threshold import outlier_note
 from ssimae.report.assessment import Assessment
-from ssimae.storage.records import TRAINING, ModelResults
+from ssimae.storage.facts import Facts, PredictFacts
+from ssimae.storage.predictions import TRAINING
+from ssimae.storage.records import ModelResults
 
 _LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
 
@@ -71,7 +73,7 @@ def verdict_sentence(assessments: Sequence[Assessment]) -> str:
 def truth_notes(results: ModelResults) -> list[str]:
     """Return what the reader must know of the test images before reading numbers."""
     defects = {inspection.defect for inspection in results.inspections}
-    notes = [f"Not inspected: {image} ({reason})." for image, reason in results.skipped]
+    notes = [f"Not inspected: {skipped.image} ({skipped.reason})." for skipped in results.skipped]
     if TRAINING in defects:
         notes.append("This data has no test images: the good images themselves were inspected.")
     if UNLABELLED in defects:
@@ -83,22 +85,22 @@ def truth_notes(results: ModelResults) -> list[str]:
 
 def threshold_sentences(results: ModelResults) -> list[str]:
     """Return the thresholds and how they were set."""
-    thresholds = results.thresholds
-    if thresholds is None:
+    thresholds, run = results.thresholds, results.training
+    if thresholds is None or run is None:
         return ["No thresholds: the run has not come that far."]
     sentences = [
         f"A place is marked where the residual exceeds {thresholds.review:.4g} (“review”) on at least "
         f"{plural(thresholds.min_area, 'connected pixel')}; its image is defective if it also exceeds "
         f"{thresholds.defective:.4g} there, and for review if not."
     ]
-    bands = results.settings.hold_out and int(results.facts.get("train_images", 0)) < FEWEST_IMAGES
+    bands = results.settings.hold_out and run.train_images < FEWEST_IMAGES
     if thresholds.held_out and bands:
         source = f"bands of {plural(thresholds.images, 'good image')} that were kept out of training"
     elif thresholds.held_out:
         source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
     else:
         source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
-    note = outlier_note(thresholds, results.facts.get("threshold_images", []))
+    note = outlier_note(thresholds, run.threshold_images)
     if thresholds.rule == "area":
         rule = (
             f"the level above which none of them{' but one' if note else ''} shows such a place. By chance, about one "
@@ -119,21 +121,24 @@ def threshold_sentences(results: ModelResults) -> list[str]:
 
 def facts(results: ModelResults) -> list[tuple[str, str]]:
     """Return label and text of what a reader wants to know of a run."""
-    run, settings = results.facts, results.settings
-    rows = [
-        ("Trained on", _trained_on(results)),
-        ("Held out", _held_out(results)),
-        ("Not inspected", f"what {run['ignore']} masks" if "ignore" in run else "nothing: whole images are inspected"),
-        ("Training", training_sentence(results) + (f", in {run['weights']}" if "weights" in run else "")),
-        ("Precision", str(run.get("precision", "not recorded"))),
-        ("Device", str(run.get("device", "not recorded"))),
-        ("Settings", _preset(results)),
-        ("Seed", str(settings.seed)),
-        ("Data", f"{run.get('data', 'not recorded')} ({_LAYOUTS.get(str(run.get('layout')), 'unknown')} layout)"),
-        ("Started", str(run.get("created", "not recorded")).replace("T", " ").replace("+00:00", " UTC")),
-        ("Versions", ", ".join(f"{name} {run.get(name, '?')}" for name in ("ssimae", "torch", "python"))),
+    run = results.facts
+    ignored = "nothing: whole images are inspected" if run.ignore is None else f"what {run.ignore} masks"
+    seed = str(results.settings.seed)
+    if isinstance(run, PredictFacts):
+        return [("Model", str(run.model)), ("Not inspected", ignored), ("Device", run.device), ("Seed", seed)]
+    return [
+        ("Trained on", _trained_on(run, results.settings)),
+        ("Held out", _held_out(run)),
+        ("Not inspected", ignored),
+        ("Training", training_sentence(results) + (f", in {run.weights}" if run.weights is not None else "")),
+        ("Precision", run.precision),
+        ("Device", run.device),
+        ("Settings", f"preset {run.preset}{', quick' if run.quick else ''}; all of them below"),
+        ("Seed", seed),
+        ("Data", f"{run.data} ({_LAYOUTS.get(run.layout, 'unknown')} layout)"),
+        ("Started", run.created.replace("T", " ").replace("+00:00", " UTC")),
+        ("Versions", f"ssimae {run.ssimae}, torch {run.torch}, python {run.python}"),
     ]
-    return rows
 
 
 def training_sentence(results: ModelResults) -> str:
@@ -152,45 +157,40 @@ def training_sentence(results: ModelResults) -> str:
 
 def warnings(models: Sequence[ModelResults]) -> list[tuple[bool, str]]:
     """Return the warnings of all models, whether each makes the results worthless, the gravest first."""
-    found: dict[str, bool] = {}
-    common = set(_recorded_warnings(models[0]))
-    for place, model in enumerate(models):
-        for text in _recorded_warnings(model):
-            collapsed = text.startswith("training collapsed")
-            if place and text in common and not collapsed:
+    grades: dict[str, bool] = {}
+    common = set(_graded_warnings(models[0]))
+    for number, model in enumerate(models):
+        for text, grave in _graded_warnings(model):
+            if number and not grave and (text, grave) in common:
                 continue
-            name = f"{model.title}: " if len(models) > 1 and (place or collapsed) else ""
-            found[f"{name}{text}" if name else text[:1].upper() + text[1:]] = collapsed
-    return sorted(((grave, text) for text, grave in found.items()), key=lambda item: not item[0])
+            name = f"{model.title}: " if len(models) > 1 and (number or grave) else ""
+            grades[f"{name}{text}" if name else text[:1].upper() + text[1:]] = grave
+    return sorted(((grave, text) for text, grave in grades.items()), key=lambda item: not item[0])
 
 
-def _recorded_warnings(results: ModelResults) -> list[str]:
-    return [str(text) for text in results.facts.get("warnings", [])]
+def _graded_warnings(results: ModelResults) -> list[tuple[str, bool]]:
+    return [] if results.training is None else results.training.graded_warnings()
 
 
-def _trained_on(results: ModelResults) -> str:
-    text = plural(int(results.facts.get("train_images", 0)), "good image")
+def _trained_on(run: Facts, settings: Settings) -> str:
+    text = plural(run.train_images, "good image")
     try:
-        sizes = Counter(image_size(path) for path in open_dataset(Path(results.facts["data"])).train)
-    except (KeyError, OSError, ValueError):
+        sizes = Counter(image_size(path) for path in open_dataset(run.data).train)
+    except (OSError, ValueError):
         return f"{text} (their folder is not there any more, so sizes are not known)"
     shown = [f"{width} × {height}" for (height, width), _ in sizes.most_common(3)]
-    scale = "" if results.settings.scale == 1 else f", resized by {results.settings.scale:g}"
+    scale = "" if settings.scale == 1 else f", resized by {settings.scale:g}"
     return f"{text} of {_listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
 
 
-def _held_out(results: ModelResults) -> str:
-    names = [str(name) for name in results.facts.get("held_out_images", [])]
+def _held_out(run: Facts) -> str:
+    names = run.held_out_images
     if not names:
         return "nothing"
-    whole = int(results.facts.get("train_images", 0)) >= FEWEST_IMAGES
     shown = _listed(names if len(names) <= 8 else [*names[:7], f"{len(names) - 7} more"])
-    return f"{plural(len(names), 'image')}: {shown}" if whole else f"a band of each of {shown}"
-
-
-def _preset(results: ModelResults) -> str:
-    quick = ", quick" if results.facts.get("quick") else ""
-    return f"preset {results.facts.get('preset', 'default')}{quick}; all of them below"
+    return (
+        f"{plural(len(names), 'image')}: {shown}" if run.train_images >= FEWEST_IMAGES else f"a band of each of {shown}"
+    )
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import dataset_fingerprint, open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
-from ssimae.jobs.run import Job, resume, start
+from ssimae.jobs.job import Job
+from ssimae.jobs.run import resume, start
 from ssimae.progress import Progress, SilentProgress
 from ssimae.storage.run_folder import RunFolder
 
@@ -24,7 +26,7 @@ class Cell:
     """Folder below the sweep's: data set, what sets the cell apart, and seed."""
     data: Path
     settings: Settings
-    preset: str
+    preset: Preset
     quick: bool = False
     ignore: Path | None = None
     """Mask of what is not inspected, or a folder of them."""
@@ -46,14 +48,14 @@ class Cell:
         folder = self.folder(out)
         if not folder.config.exists():
             return
-        stored, facts = folder.read_config()
+        stored, facts = folder.read_training()
         for name, value in vars(self.settings).items():
             if getattr(stored, name) != value:
                 raise ValueError(
                     f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, not {value}; "
                     "choose another --out"
                 )
-        if facts.get("fingerprint") != fingerprint:
+        if facts.fingerprint != fingerprint:
             raise ValueError(
                 f"{folder.root}: holds a run on other images than {self.data} has now; choose another --out"
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ssimae.config.presets import preset
+from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings
 from ssimae.config.systems import PRETRAINED, as_system
 from ssimae.data.layouts import open_dataset
@@ -30,16 +30,17 @@ class Material:
 
     name: str
     data: Path
-    preset: str
+    preset: Preset
     has_paper_values: bool
     """Whether the paper's numbers are of this data set."""
     ignore: Path | None = None
     """Mask of what is not inspected, or a folder of them."""
 
-    def preset_for(self, budget: Budget) -> str:
+    def preset_for(self, budget: Budget) -> Preset:
         """Return the name of the preset that a budget stands for."""
         if budget == "best":
-            return {"paper": "best", "paper-texture": "best-texture"}.get(self.preset, self.preset)
+            best: dict[Preset, Preset] = {"paper": "best", "paper-texture": "best-texture"}
+            return best.get(self.preset, self.preset)
         return self.preset
 
     def settings(self, budget: Budget) -> Settings:
@@ -119,7 +120,7 @@ def find_materials(data: Sequence[Path], out: Path, *, ignore: Path | None = Non
         if dataset.name in materials:
             raise ValueError(f"{path}: two data sets are called {dataset.name!r}")
         fibres = dataset.layout == "nanotwice"
-        name = "paper" if fibres else "paper-texture"
+        name: Preset = "paper" if fibres else "paper-texture"
         materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres, ignore)
     return tuple(materials.values())
 

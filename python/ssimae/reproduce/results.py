@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.atomic import write_text
-from ssimae.data.layouts import open_dataset
+from ssimae.data.layouts import inspected_samples, open_dataset
 from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
-from ssimae.jobs.run import ignore_of, read_facts, test_samples
-from ssimae.jobs.stages import residual_paths
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results
@@ -37,16 +35,17 @@ def write_result(cell: Cell, out: Path, results: Path) -> dict[str, Any]:
 
 
 def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
-    settings, facts = read_facts(folder)
+    settings, facts = folder.read_training()
+    table = facts.to_table()
     log = [json.loads(line) for line in whole_lines(folder.log.read_text().splitlines())]
     step = max(1, len(log) // _TRACE_POINTS)
-    trace = [log[place] for place in range(len(log) - 1, -1, -step)][::-1]
+    trace = [log[line] for line in range(len(log) - 1, -1, -step)][::-1]
     return {
         "cell": name,
         "system": settings.system,
         "settings": dataclasses.asdict(settings),
-        "facts": {fact: facts[fact] for fact in _FACTS if fact in facts},
-        "commit": facts.get("commit"),
+        "facts": {name: table[name] for name in _FACTS if name in table},
+        "commit": facts.commit,
         "training": {
             "patches": settings.patches_total,  # the log ends a few steps before
             "elapsed_s": log[-1]["elapsed_s"],
@@ -99,12 +98,12 @@ def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
     OSError, ValueError
         If there is no result, or a file is damaged.
     """
-    stored, found = read_results(results), []
+    stored, verified = read_results(results), []
     with progress.task("verifying", len(stored)) as task:
         for count, result in enumerate(stored, 1):
-            found.append(_verify(result, out))
+            verified.append(_verify(result, out))
             task.update(count)
-    return found
+    return verified
 
 
 def _verify(result: dict[str, Any], out: Path) -> Verified:
@@ -113,9 +112,9 @@ def _verify(result: dict[str, Any], out: Path) -> Verified:
         return Verified(name, None, f"no residuals in {folder.root}")
     if residuals_digest(folder) != result["residuals_sha256"]:
         return Verified(name, False, "the residuals are not those the result came from")
-    _, facts = read_facts(folder)
-    samples = test_samples(open_dataset(Path(facts["data"]), ignore=ignore_of(facts)))
-    found = gather(samples, residual_paths(folder, samples), read_float_map).compute().to_dict()
+    _, facts = folder.read_training()
+    samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
+    found = gather(samples, folder.residual_paths(samples), read_float_map).compute().to_dict()
     stored = result["metrics"]
     differing = [key for key, value in json.loads(json.dumps(found)).items() if stored.get(key) != value]
     if differing:

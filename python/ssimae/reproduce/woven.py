@@ -16,8 +16,8 @@ from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
 from ssimae.evaluation.score import gather
 from ssimae.images.read import read_float_map
-from ssimae.jobs.run import Job, start
-from ssimae.jobs.stages import residual_paths
+from ssimae.jobs.job import Job
+from ssimae.jobs.run import start
 from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
 
@@ -71,13 +71,11 @@ def reproduce_woven(out: Path, seeds: Sequence[int], *, device: str, progress: P
 
 def _row(folder: RunFolder, seed: int, loss: str) -> WovenRow:
     part = folder if loss == "ssim" else folder.comparison(loss)
-    _, facts = folder.read_config()
-    samples = [
-        sample for sample in open_dataset(facts["data"]).test if sample.defect in {*DEFECTS, "good"} - {CONTRAST}
-    ]
+    _, facts = folder.read_training()
+    samples = [sample for sample in open_dataset(facts.data).test if sample.defect in {*DEFECTS, "good"} - {CONTRAST}]
     metrics: dict[str, Any] = json.loads(part.metrics.read_text())
     by_defect = {defect: values["auroc"] for defect, values in metrics["by_defect"].items()}
-    structural = gather(samples, residual_paths(part, samples), read_float_map).compute()
+    structural = gather(samples, part.residual_paths(samples), read_float_map).compute()
     return WovenRow(seed, loss, structural.auroc, by_defect[CONTRAST], by_defect)
 
 

@@ -1,8 +1,7 @@
-"""What a run folder holds of one model, read back for the report; whatever is absent is None or empty."""
+"""Everything that a run folder holds of one model, read for the report; what is absent is None or empty."""
 
 from __future__ import annotations
 
-import csv
 import json
 import zipfile
 from dataclasses import dataclass
@@ -14,47 +13,10 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
-from ssimae.data.layouts import GOOD, UNLABELLED
 from ssimae.inspection.threshold import Thresholds
-from ssimae.jobs.stages import SKIPPED
+from ssimae.storage.facts import Facts, PredictFacts
+from ssimae.storage.predictions import SkippedImage, StoredInspection, read_predictions
 from ssimae.storage.run_folder import RunFolder, whole_lines
-
-TRAINING = "training"
-"""Defect name of good images that are inspected themselves, because there is no test image."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """One row of ``predictions.csv``."""
-
-    name: str
-    defect: str
-    image: Path
-    """Original file; it may have been moved away since."""
-    mask: Path | None
-    ignore: Path | None
-    """Mask of the pixels that were not inspected."""
-    height: int
-    width: int
-    score: float
-    verdict: str
-    regions: int
-    defect_px: int
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether it is known which pixels are defective."""
-        return self.defect == GOOD or self.mask is not None
-
-    @property
-    def is_defective(self) -> bool | None:
-        """Whether the image is known to be defective, or good; None where nothing says."""
-        return None if self.defect == UNLABELLED else self.defect not in (GOOD, TRAINING)
-
-    @property
-    def flagged(self) -> bool:
-        """Whether the verdict is `review` or `defective`."""
-        return self.verdict != "good"
 
 
 @dataclass(frozen=True)
@@ -63,13 +25,11 @@ class ModelResults:
 
     folder: RunFolder
     settings: Settings
-    facts: dict[str, Any]
-    """The table ``[run]``."""
+    facts: Facts | PredictFacts
     thresholds: Thresholds | None
     log: tuple[dict[str, float], ...]
-    inspections: tuple[Inspection, ...]
-    skipped: tuple[tuple[str, str], ...]
-    """File and reason of each image that could not be read."""
+    inspections: tuple[StoredInspection, ...]
+    skipped: tuple[SkippedImage, ...]
     metrics: dict[str, Any] | None
     curves: dict[str, NDArray[np.float64]] | None
 
@@ -77,6 +37,16 @@ class ModelResults:
     def title(self) -> str:
         """Name of the system as the paper writes it."""
         return title(self.settings)
+
+    @property
+    def training(self) -> Facts | None:
+        """Facts of the run that trained the model; None where images were inspected outside any run."""
+        return self.facts if isinstance(self.facts, Facts) else None
+
+    @property
+    def heading(self) -> str:
+        """Name of the data set, or of the folder where nothing was trained."""
+        return self.folder.root.name if self.training is None else self.training.dataset
 
 
 def read_results(folder: RunFolder) -> ModelResults:
@@ -91,7 +61,7 @@ def read_results(folder: RunFolder) -> ModelResults:
     """
     settings, facts = folder.read_config()
     thresholds = _read_json(folder.thresholds)
-    inspections, skipped = _read_predictions(folder.predictions)
+    inspections, skipped = read_predictions(folder.predictions)
     return ModelResults(
         folder=folder,
         settings=settings,
@@ -128,32 +98,3 @@ def _read_curves(path: Path) -> dict[str, NDArray[np.float64]] | None:
             return dict(file)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not the curves of an evaluation ({error})") from error
-
-
-def _read_predictions(path: Path) -> tuple[tuple[Inspection, ...], tuple[tuple[str, str], ...]]:
-    """Return the inspected images, and file and reason of those that could not be read."""
-    if not path.exists():
-        return (), ()
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            rows = list(csv.DictReader(file))
-            skipped = tuple((row["image"], row["reason"]) for row in rows if row["verdict"] == SKIPPED)
-            return tuple(_inspection(row) for row in rows if row["verdict"] != SKIPPED), skipped
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not the predictions of this version ({error})") from error
-
-
-def _inspection(row: dict[str, str]) -> Inspection:
-    return Inspection(
-        name=row["name"],
-        defect=row["defect"],
-        image=Path(row["image"]),
-        mask=Path(row["mask"]) if row["mask"] else None,
-        ignore=Path(row["ignore"]) if row["ignore"] else None,
-        height=int(row["height"]),
-        width=int(row["width"]),
-        score=float(row["score"]),
-        verdict=row["verdict"],
-        regions=int(row["regions"]),
-        defect_px=int(row["defect_px"]),
-    )

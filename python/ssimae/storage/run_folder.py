@@ -7,22 +7,26 @@ import fcntl
 import json
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
 
 from ssimae.atomic import write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
+from ssimae.data.layouts import Sample
+from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
 
 LOCK = ".lock"
 
+_Kind = TypeVar("_Kind", Facts, PredictFacts, Facts | PredictFacts)
+
 
 class RunFolder:
-    """Paths of one run, named as DESIGN's run folder.
+    """Where the files of one run lie.
 
     Parameters
     ----------
@@ -53,6 +57,10 @@ class RunFolder:
         """Return where the map of one image lies below `reconstructions` or `residuals`."""
         return folder / defect / f"{name}.tiff"
 
+    def residual_paths(self, samples: Iterable[Sample]) -> list[Path]:
+        """Return where the residual of each image lies."""
+        return [self.map_path(self.residuals, sample.defect, sample.name) for sample in samples]
+
     def prepare(self, *, force: bool, reads: Iterable[Path] = ()) -> None:
         """Make the folder, or make sure that an earlier run in it may go.
 
@@ -70,10 +78,10 @@ class RunFolder:
         ValueError
             If it holds something of `reads`.
         """
-        own = self.root.resolve()
+        root = self.root.resolve()
         for source in reads:
-            place = source.resolve()
-            if own in (place, *place.parents) or (place in own.parents and (place / "config.toml").exists()):
+            path = source.resolve()
+            if root in (path, *path.parents) or (path in root.parents and (path / "config.toml").exists()):
                 raise ValueError(f"{self.root}: is or holds what this run reads ({source}); choose another --out")
         if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
             if not force:
@@ -106,13 +114,13 @@ class RunFolder:
                 raise BlockingIOError(f"{self.root}: another run is writing here") from error
             yield
 
-    def write_config(self, settings: Settings, run: Mapping[str, Any]) -> None:
+    def write_config(self, settings: Settings, facts: Facts | PredictFacts) -> None:
         """Write ``config.toml``: the resolved settings, and the facts of this run."""
         chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
-        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": dict(run)}))
+        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": facts.to_table()}))
 
-    def read_config(self) -> tuple[Settings, dict[str, Any]]:
-        """Return the settings and facts of ``config.toml``.
+    def read_config(self) -> tuple[Settings, Facts | PredictFacts]:
+        """Return the settings and facts of ``config.toml``, be they of a run that trained or of a prediction.
 
         Raises
         ------
@@ -121,9 +129,34 @@ class RunFolder:
         ValueError
             If the file is damaged or of another version.
         """
+        return self._read(facts_from_table)
+
+    def read_training(self) -> tuple[Settings, Facts]:
+        """Return the settings and facts of a run that trained.
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`read_config`, and for a folder of `predict`, which has no training images.
+        """
+        return self._read(Facts.from_table)
+
+    def read_settings(self) -> Settings:
+        """Return the settings of ``config.toml``; raises what :meth:`read_config` does."""
+        self._require()
+        return read_settings(self.config)
+
+    def _read(self, facts_of: Callable[[Mapping[str, Any]], _Kind]) -> tuple[Settings, _Kind]:
+        self._require()
+        settings, table = _read_tables(self.config)
+        try:
+            return settings, facts_of(table)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.root}: {error}") from error
+
+    def _require(self) -> None:
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.root}: not a run folder (no config.toml)")
-        return read_config(self.config)
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one line to ``log.jsonl``."""
@@ -137,8 +170,8 @@ class RunFolder:
             write_text(self.log, "".join(line + "\n" for line in kept))
 
 
-def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
-    """Return the settings and the ``[run]`` table of a TOML file.
+def read_settings(path: Path) -> Settings:
+    """Return the settings of a TOML file: of a run's ``config.toml``, or one with a table ``[settings]`` alone.
 
     Raises
     ------
@@ -147,6 +180,11 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
     ValueError
         If it is not TOML, has unknown tables or settings, or a value breaks its rule.
     """
+    return _read_tables(path)[0]
+
+
+def _read_tables(path: Path) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings and the ``[run]`` table of a TOML file, empty where there is none."""
     try:
         tables = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

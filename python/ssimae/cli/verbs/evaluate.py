@@ -19,8 +19,8 @@ from ssimae.cli.flags import default_out, parse_flags
 from ssimae.data.dataset import open_dataset
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
-from ssimae.jobs import run as runs
-from ssimae.jobs.evaluate import Options, Scored, score_folders
+from ssimae.jobs.evaluate import evaluate_run
+from ssimae.jobs.score import Options, Scored, score_folders
 from ssimae.report.tables import overlap_column, part_cells, part_columns
 from ssimae.report.wording import METRIC_NAMES, quantile_name, share
 from ssimae.storage.run_folder import RunFolder
@@ -76,8 +76,8 @@ def main(arguments: list[str]) -> int:
     if data is None:
         if not own.exists():
             raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: ssimae evaluate MAPS DATA")
-        _, facts = runs.read_facts(RunFolder(flags.maps))
-        data, ignore = Path(facts["data"]), ignore or runs.ignore_of(facts)
+        _, facts = RunFolder(flags.maps).read_training()
+        data, ignore = facts.data, ignore or facts.ignore
     options = Options(
         fpr_limits=flags.fpr_limits,
         image_top=flags.image_top,
@@ -101,10 +101,10 @@ def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
     if given:
         raise ValueError(f"`{given[0]}` needs --out: a run alone is scored again as it was, in its own folder")
     with progress_bars() as progress:
-        evaluations = runs.evaluate(flags.maps, progress=progress)
+        evaluations = evaluate_run(flags.maps, progress=progress)
     folder = RunFolder(flags.maps)
-    settings, _ = folder.read_config()
-    parts = [folder if system == settings.system else folder.comparison(system) for system in evaluations]
+    first = folder.read_settings().system
+    parts = [folder if system == first else folder.comparison(system) for system in evaluations]
     if parts:
         names = [f"{loss.upper()}-AE" for loss in evaluations]
         _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])

@@ -49,8 +49,8 @@ def main(arguments: list[str]) -> int:
             device=flags.device,
             progress=progress,
         )
-    for path, reason in outcome.skipped:
-        complain(f"{path}: skipped ({reason})")
+    for skipped in outcome.skipped:
+        complain(f"{skipped.image}: skipped ({skipped.reason})")
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     print(f"{out}: {counts or 'no image inspected'}; predictions.csv, regions.csv and maps written")
     return SKIPPED_INPUTS if outcome.skipped else OK

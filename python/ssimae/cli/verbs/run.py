@@ -18,7 +18,8 @@ from ssimae.config.settings import Settings
 from ssimae.config.systems import TITLES, System
 from ssimae.evaluation.result import Evaluation
 from ssimae.jobs import run as runs
-from ssimae.storage.run_folder import RunFolder, read_config
+from ssimae.jobs.job import Job
+from ssimae.storage.run_folder import RunFolder, read_settings
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
             outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
         else:
             source = given.run_with_weights or flags.data
-            job = runs.Job(
+            job = Job(
                 data=flags.data,
                 ignore=flags.ignore,
                 settings=flags.settings,
@@ -122,21 +123,21 @@ def _defaults(given: _GivenFlags) -> _RunFlags:
     if named and named[0] != "resume" and (given.preset is not None or given.quick):
         raise ValueError(f"`--{named[0]}` and `--preset` or `--quick` exclude each other: both set everything")
     if given.run_with_weights is not None:
-        base, facts = runs.read_facts(RunFolder(given.run_with_weights))
+        base, facts = RunFolder(given.run_with_weights).read_training()
         return _RunFlags(
             settings=base,
-            data=Path(facts["data"]),
-            ignore=runs.ignore_of(facts),
-            preset=facts["preset"],
-            quick=facts["quick"],
-            compare=facts.get("compare", "none"),
+            data=facts.data,
+            ignore=facts.ignore,
+            preset=facts.preset,
+            quick=facts.quick,
+            compare=facts.compare or "none",
         )
     # Without data the embedded textures are meant, and their preset is sized to finish in minutes.
     name: Preset = "woven" if given.data is None else "default"
     if given.resume is not None:
-        base, _ = runs.read_facts(RunFolder(given.resume))
+        base, _ = RunFolder(given.resume).read_training()
     elif given.config is not None:
-        base, _ = read_config(given.config)
+        base = read_settings(given.config)
     else:
         base = preset(given.preset or name, quick=given.quick)
     return _RunFlags(
@@ -147,7 +148,7 @@ def _defaults(given: _GivenFlags) -> _RunFlags:
 def _refuse_changes(flags: _RunFlags, given: _GivenFlags) -> None:
     """Refuse what a resumed run cannot change: its settings, and what it works on."""
     assert flags.resume is not None
-    stored, _ = RunFolder(flags.resume).read_config()
+    stored = RunFolder(flags.resume).read_settings()
     for field in dataclasses.fields(Settings):
         if getattr(flags.settings, field.name) != getattr(stored, field.name):
             raise ValueError(f"`--{field.name.replace('_', '-')}` cannot change in a resumed run")

@@ -1,0 +1,152 @@
+"""A job is described and checked here, before any work: what is to be run, where, and on what."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from ssimae.config.presets import Preset
+from ssimae.config.settings import Settings, inspection_settings
+from ssimae.config.systems import PRETRAINED, TITLES, System
+from ssimae.data.dataset import Dataset, check_dataset, dataset_fingerprint
+from ssimae.data.layouts import inspected_samples
+from ssimae.evaluation.score import has_masks
+from ssimae.hardware import describe, resolve_precision
+from ssimae.models.features import check_torchvision, pretrained_state
+from ssimae.progress import Progress
+from ssimae.storage.facts import Facts, source_commit
+from ssimae.storage.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be run, where, and on what."""
+
+    data: Path | None
+    """Folder of the images; None for the embedded woven textures, written into the run folder."""
+    ignore: Path | None = None
+    """Mask of the pixels that are not inspected, or a folder of one for each image."""
+    settings: Settings
+    compare: System | None = None
+    """A second system of the paper, trained with the same budget, or None."""
+    weights: Path | None = None
+    """Finished run whose networks are taken instead of training; only :func:`inspection_settings` may differ."""
+    pretrained: Path | None = None
+    """File of pretrained weights for FM-AE or the dictionary; None for torchvision's cache."""
+    preset: Preset = "default"
+    quick: bool = False
+    device: str = "auto"
+    train_only: bool = False
+    """Stop after the thresholds."""
+
+
+def check_images(dataset: Dataset, settings: Settings, progress: Progress) -> None:
+    """Read every file of a data set; log warnings, and refuse all errors in one message.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be worked with.
+    """
+    with progress.task("checking images", len(dataset.train) + len(dataset.test)) as task:
+        problems = check_dataset(
+            dataset,
+            patch_size=settings.smallest_side,
+            scale=settings.scale,
+            channels=settings.channels,
+            data_range=settings.data_range,
+            progress=task.update,
+        )
+    for problem in problems:
+        if problem.severity == "warning":
+            logger.warning("%s: %s", problem.path, problem.message)
+    errors = [f"{problem.path}: {problem.message}" for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ValueError("\n".join(errors))
+
+
+def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torch.device) -> None:
+    """Refuse a run whose networks do not serve the job.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it is no run, is not finished, or was trained on other images or with other settings.
+    """
+    stored, facts = RunFolder(weights).read_training()
+    if resolve_precision(facts.precision, device) != facts.precision:
+        raise ValueError(f"{weights}: trained in {facts.precision}, which {describe(device)} lacks")
+    for field in dataclasses.fields(Settings):
+        before, now = getattr(stored, field.name), getattr(job.settings, field.name)
+        if before != now and field.name not in inspection_settings():
+            raise ValueError(
+                f"`--{field.name.replace('_', '-')}` {now} needs a training of its own: {weights} has {before}"
+            )
+    if dataset is None or dataset_fingerprint(dataset) != facts.fingerprint:
+        raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
+    for system in (job.settings.system, job.compare):
+        if system is not None and not trained_part(weights, system).thresholds.exists():
+            raise FileNotFoundError(f"{weights}: holds no finished {TITLES[system]}")
+
+
+def check_pretrained(job: Job) -> None:
+    """Refuse pretrained weights that are missing, not torchvision's, or needed by two systems at once."""
+    systems = [name for name in (job.settings.system, job.compare) if name in PRETRAINED]
+    for name in systems:
+        check_torchvision(TITLES[name])
+    if job.settings.features == "random" or job.weights is not None:
+        systems = []
+    if job.pretrained is not None and len(systems) != 1:
+        needs = "two systems need one each" if systems else "no system here needs them"
+        raise ValueError(f"{job.pretrained}: pretrained weights, but {needs}")
+    for name in systems:
+        pretrained_state(PRETRAINED[name], job.pretrained)
+
+
+def trained_part(weights: Path, system: str) -> RunFolder:
+    """Return the part of a run that holds the network of a system."""
+    folder = RunFolder(weights)
+    return folder if folder.read_settings().system == system else folder.comparison(system)
+
+
+def facts_of(job: Job, dataset: Dataset, device: torch.device) -> Facts:
+    """Return the facts of a job as they are known before any work."""
+    if job.weights is not None:
+        name = RunFolder(job.weights).read_training()[1].dataset
+    else:
+        name = dataset.name if job.data is not None else "embedded woven textures"
+    has_metrics = has_masks(inspected_samples(dataset))
+    return Facts(
+        data=dataset.root,
+        dataset=name,
+        layout=dataset.layout,
+        fingerprint=dataset_fingerprint(dataset),
+        preset=job.preset,
+        quick=job.quick,
+        train_only=job.train_only,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        ssimae=version("ssimae"),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=describe(device),
+        precision=resolve_precision(job.settings.precision, device),
+        threads=torch.get_num_threads(),
+        train_images=len(dataset.train),
+        warnings=() if has_metrics else ("no metrics: this data has no ground-truth masks",),
+        ignore=None if job.ignore is None else Path(os.path.abspath(job.ignore)),
+        weights=None if job.weights is None else job.weights.resolve(),
+        pretrained=None if job.pretrained is None else job.pretrained.resolve(),
+        commit=source_commit(),
+        compare=job.compare,
+    )

@@ -1,0 +1,166 @@
+"""The facts of a run: what it worked on, what ran it and what came of it; the table ``[run]`` of ``config.toml``."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ssimae.config.presets import Preset
+from ssimae.config.systems import System
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Fields that a TOML table holds under their names; those that are None are absent."""
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the fields as TOML carries them."""
+        plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in plain.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """Return the fields that a table holds; keys that are no field are left out.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing that has no default.
+        """
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            if field.name in table:
+                value = table[field.name]
+                is_path = str(field.type).startswith("Path")
+                values[field.name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
+            elif field.default is dataclasses.MISSING:
+                raise ValueError(f"not a run that trained (its config.toml has no `{field.name}`)")
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(_Table):
+    """What is recorded of a run that trains, or that takes the networks of one that did."""
+
+    data: Path
+    """Folder of the images, absolute."""
+    dataset: str
+    """Name of the data set, for people."""
+    layout: str
+    """How the folder is laid out: a name in :data:`ssimae.data.layouts.Layout`."""
+    fingerprint: str
+    """SHA-256 of the images and masks (see :func:`ssimae.data.dataset.dataset_fingerprint`)."""
+    preset: Preset
+    quick: bool
+    train_only: bool
+    """Whether the run stops after the thresholds."""
+    created: str
+    """When it was started, in UTC as ISO 8601 writes it."""
+    ssimae: str
+    """Version, as of `torch` and `python`."""
+    torch: str
+    python: str
+    platform: str
+    device: str
+    """What ran the network, in words."""
+    precision: str
+    """Arithmetic of the network: float32 or bfloat16."""
+    threads: int
+    train_images: int
+    """Number of good images, those held out included."""
+    warnings: tuple[str, ...]
+    """What the reader of the results must know, in sentences."""
+    ignore: Path | None = None
+    """Mask of the pixels that are not inspected, or a folder of one for each image."""
+    weights: Path | None = None
+    """Run whose networks were taken instead of training."""
+    pretrained: Path | None = None
+    """File of the pretrained weights of FM-AE or the dictionary; None for torchvision's cache."""
+    commit: str | None = None
+    """Commit of the source; None for an installed package."""
+    compare: System | None = None
+    """System that was trained beside the first, with its results in a run folder of that name."""
+    held_out: bool | None = None
+    """Whether the thresholds were set on images, or bands of them, that were kept out of training."""
+    held_out_images: tuple[str, ...] = ()
+    """Names below `data` of the images that were kept out of training, wholly or in a band."""
+    threshold_images: tuple[str, ...] = ()
+    """Names below `data` of the images that the thresholds were set on."""
+    plateau: float | None = None
+    """Loss of a constant output; None before the training, and for what has none."""
+    features: str | None = None
+    """Which weights a fixed network of features had; None where there is none."""
+    collapsed: bool = False
+    """Whether the network learned nothing; the last of `warnings` then says so."""
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """Return the facts in a table, also in one of an earlier version.
+
+        Raises
+        ------
+        ValueError
+            If it is not that of a run that trained.
+        """
+        facts = super().from_table(table)
+        return facts if "collapsed" in table else dataclasses.replace(facts, collapsed=_warned_of_collapse(facts))
+
+    def with_collapse(self, warning: str) -> Facts:
+        """Return the facts of a run whose training collapsed, with a sentence that says so."""
+        return dataclasses.replace(self, warnings=(*self.warnings, warning), collapsed=True)
+
+    def graded_warnings(self) -> list[tuple[str, bool]]:
+        """Return each warning, and whether it makes the results worthless."""
+        last = len(self.warnings) - 1
+        return [(text, self.collapsed and number == last) for number, text in enumerate(self.warnings)]
+
+
+def _warned_of_collapse(facts: Facts) -> bool:
+    """Return whether a run without the key `collapsed` did: earlier versions told it in their last warning alone."""
+    return bool(facts.warnings) and facts.warnings[-1].startswith("training collapsed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictFacts(_Table):
+    """What is recorded of an inspection outside any run."""
+
+    model: Path
+    """Model file that inspected the images."""
+    device: str
+    """What ran the network, in words."""
+    ignore: Path | None = None
+    """Mask of the pixels that were not inspected, or a folder of one for each image."""
+
+
+def facts_from_table(table: Mapping[str, Any]) -> Facts | PredictFacts:
+    """Return what a table ``[run]`` holds, of whichever kind it is.
+
+    Raises
+    ------
+    ValueError
+        If it is of neither kind.
+    """
+    return PredictFacts.from_table(table) if "model" in table else Facts.from_table(table)
+
+
+def source_commit() -> str | None:
+    """Return the commit of the source that runs, marked where files differ from it; None for an installed package."""
+    here = Path(__file__)
+    try:
+        # An installed copy may lie inside a repository of something else.
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

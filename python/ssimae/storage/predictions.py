@@ -1,0 +1,165 @@
+"""The tables ``predictions.csv`` and ``regions.csv``: a row for each image and region, written and read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self, cast, get_args
+
+from ssimae.atomic import write_csv
+from ssimae.data.layouts import GOOD, UNLABELLED, Sample
+from ssimae.inspection.threshold import Region, Verdict
+
+COLUMNS = (
+    "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
+    "reason",
+)  # fmt: skip
+"""Columns of ``predictions.csv``."""
+
+REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
+"""Columns of ``regions.csv``."""
+
+SKIPPED = "skipped"
+"""What stands under `verdict` for an image that could not be inspected."""
+
+TRAINING = "training"
+"""Defect name of good images that are inspected themselves, because there is no test image."""
+
+
+@dataclass(frozen=True)
+class StoredInspection:
+    """A row of ``predictions.csv``: an image that was inspected."""
+
+    name: str
+    defect: str
+    image: Path
+    """Original file; it may have been moved away since."""
+    mask: Path | None
+    ignore: Path | None
+    """Mask of the pixels that were not inspected."""
+    height: int
+    width: int
+    score: float
+    verdict: Verdict
+    regions: int
+    """Number of marked regions."""
+    defect_px: int
+    """Number of marked pixels."""
+
+    @property
+    def sample(self) -> Sample:
+        """The image as a data set names it."""
+        return Sample(self.image, self.name, self.defect, self.mask, self.ignore)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether it is known which pixels are defective."""
+        return self.defect == GOOD or self.mask is not None
+
+    @property
+    def is_defective(self) -> bool | None:
+        """Whether the image is known to be defective, or good; None where nothing says."""
+        return None if self.defect == UNLABELLED else self.defect not in (GOOD, TRAINING)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the verdict is `review` or `defective`."""
+        return self.verdict != "good"
+
+    def to_row(self) -> tuple[object, ...]:
+        """Return the cells below :data:`COLUMNS`."""
+        return (
+            self.name, self.defect, self.image, self.mask or "", self.ignore or "", self.height, self.width,
+            self.score, self.verdict, self.regions, self.defect_px, "",
+        )  # fmt: skip
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Self:
+        """Return the image that a row is about.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a cell is missing, or holds what it cannot.
+        """
+        if row["verdict"] not in get_args(Verdict):
+            raise ValueError(f"no verdict: {row['verdict']!r}")
+        return cls(
+            name=row["name"],
+            defect=row["defect"],
+            image=Path(row["image"]),
+            mask=Path(row["mask"]) if row["mask"] else None,
+            ignore=Path(row["ignore"]) if row["ignore"] else None,
+            height=int(row["height"]),
+            width=int(row["width"]),
+            score=float(row["score"]),
+            verdict=cast("Verdict", row["verdict"]),
+            regions=int(row["regions"]),
+            defect_px=int(row["defect_px"]),
+        )
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """A row of ``predictions.csv``: an image that could not be inspected."""
+
+    image: Path
+    reason: str
+
+    def to_row(self) -> tuple[object, ...]:
+        """Return the cells below :data:`COLUMNS`."""
+        return (self.image.stem, "", self.image, "", "", "", "", "", SKIPPED, "", "", self.reason)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Self:
+        """Return the image that a row is about; raises a KeyError or TypeError if a cell is missing."""
+        return cls(Path(row["image"]), row["reason"])
+
+
+@dataclass(frozen=True)
+class StoredRegion:
+    """A row of ``regions.csv``: a marked region of an image that was inspected."""
+
+    name: str
+    """Image and its defect, as in ``predictions.csv``."""
+    defect: str
+    number: int
+    """From 1 in each image, the region of the highest residual first."""
+    region: Region
+
+    def to_row(self) -> tuple[object, ...]:
+        """Return the cells below :data:`REGION_COLUMNS`."""
+        return (self.name, self.defect, self.number, *asdict(self.region).values())
+
+
+def write_predictions(path: Path, inspections: Iterable[StoredInspection], skipped: Iterable[SkippedImage]) -> None:
+    """Write ``predictions.csv``: inspected images first, then those that could not be."""
+    write_csv(path, COLUMNS, [*(row.to_row() for row in inspections), *(row.to_row() for row in skipped)])
+
+
+def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[SkippedImage, ...]]:
+    """Return the images of ``predictions.csv``, inspected and skipped; none where the file is absent.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another version.
+    """
+    if not path.exists():
+        return (), ()
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            rows = list(csv.DictReader(file))
+            return (
+                tuple(StoredInspection.from_row(row) for row in rows if row["verdict"] != SKIPPED),
+                tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not the predictions of this version ({error})") from error
+
+
+def write_regions(path: Path, regions: Iterable[StoredRegion]) -> None:
+    """Write ``regions.csv``."""
+    write_csv(path, REGION_COLUMNS, [region.to_row() for region in regions])
