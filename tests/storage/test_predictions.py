@@ -1,0 +1,66 @@
+"""What is written into predictions.csv and regions.csv comes back, under columns that other programs rely on."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from ssimae.inspection.threshold import Region
+from ssimae.storage.predictions import (
+    SkippedImage,
+    StoredInspection,
+    StoredRegion,
+    read_predictions,
+    write_predictions,
+    write_regions,
+)
+
+INSPECTIONS = (
+    StoredInspection("a", "good", Path("/d/a.png"), None, None, 40, 72, 0.125, "good", 0, 0),
+    StoredInspection(
+        'b "1", ü', "cut", Path("/d/b.png"), Path("/d/b_mask.png"), Path("/d/edge.png"), 7, 5, 0.1 + 0.2, "review", 2, 9
+    ),
+)
+SKIPPED = (SkippedImage(Path("/d/c.png"), "not a picture, it seems"),)
+
+
+def test_images_come_back_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, INSPECTIONS, SKIPPED)
+    assert read_predictions(path) == (INSPECTIONS, SKIPPED)
+
+
+def test_absent_predictions_are_none(tmp_path: Path) -> None:
+    assert read_predictions(tmp_path / "predictions.csv") == ((), ())
+
+
+def test_columns_keep_their_names_and_order(tmp_path: Path) -> None:
+    region = Region(area=9, top=1, left=2, bottom=4, right=5, row=2.0, column=3.0, max_score=0.9, mean_score=0.5)
+    write_predictions(tmp_path / "predictions.csv", INSPECTIONS, SKIPPED)
+    write_regions(tmp_path / "regions.csv", [StoredRegion("b", "cut", 1, region)])
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    names = "name defect image mask ignore height width score verdict regions defect_px reason"
+    assert " ".join(rows[0]) == names
+    assert rows[1] == ["a", "good", "/d/a.png", "", "", "40", "72", "0.125", "good", "0", "0", ""]
+    assert rows[3] == ["c", "", "/d/c.png", "", "", "", "", "", "skipped", "", "", "not a picture, it seems"]
+    with (tmp_path / "regions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert " ".join(rows[0]) == "name defect region area top left bottom right row column max_score mean_score"
+    assert rows[1] == ["b", "cut", "1", "9", "1", "2", "4", "5", "2.0", "3.0", "0.9", "0.5"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("review", "perhaps"), ("height", "tall"), ("72", "wide")])
+def test_damaged_predictions_are_refused_by_name(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, INSPECTIONS, SKIPPED)
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"predictions.csv: not the predictions of this version"):
+        read_predictions(path)
+
+
+def test_an_image_is_the_sample_it_was_and_knows_its_truth() -> None:
+    good, cut = INSPECTIONS
+    assert cut.sample.mask == Path("/d/b_mask.png")
+    assert (cut.sample.path, cut.sample.name, cut.sample.defect) == (Path("/d/b.png"), 'b "1", ü', "cut")
+    assert (good.is_defective, good.has_truth, good.flagged) == (False, True, False)
+    assert (cut.is_defective, cut.has_truth, cut.flagged) == (True, True, True)
