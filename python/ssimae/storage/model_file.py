@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from ssimae.atomic import write_bytes
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import Network, stored_network
+from ssimae.models.tensor_file import tensor_bytes
 
 FORMAT = "ssimae-model-1"
 
@@ -50,7 +50,7 @@ def save_model(path: Path, saved: SavedModel) -> None:
         "precision": saved.precision,
         "thresholds": json.dumps(saved.thresholds.to_dict() if saved.thresholds is not None else None),
     }
-    write_bytes(path, save(tensors, metadata=metadata))
+    write_bytes(path, tensor_bytes(tensors, metadata))
 
 
 def load_model(path: Path) -> SavedModel:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ssimae.atomic import write_bytes
+from ssimae.models.tensor_file import tensor_bytes
 
 _FORMAT = "ssimae-state-1"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -40,7 +40,7 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, progre
         for moment in _MOMENTS:
             tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment].cpu().contiguous()
     about = {"step": progress.step, "elapsed_s": progress.elapsed_s, "loss": progress.loss}
-    write_bytes(path, save(tensors, metadata={"format": _FORMAT, "progress": json.dumps(about)}))
+    write_bytes(path, tensor_bytes(tensors, {"format": _FORMAT, "progress": json.dumps(about)}))
 
 
 def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Progress:

@@ -1,0 +1,74 @@
+"""Two equal runs leave the same bytes, and files of before are still read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load, save
+from ssimae.config.settings import Settings
+from ssimae.models.build import new_autoencoder
+from ssimae.models.tensor_file import tensor_bytes
+from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.training.checkpoint import Progress, load_state, save_state
+
+SETTINGS = Settings(loss="l2", patch_size=32, latent_dim=2)
+METADATA = {name: f'{name}: é \\ "{name}"' for name in ("format", "settings", "precision", "thresholds")}
+
+RUN = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from ssimae import Detector
+image = np.random.default_rng(0).random((72, 72), dtype=np.float32)
+torch.set_num_threads(1)
+small = dict(loss="vae", patch_size=32, latent_dim=2, patches=32, epochs=1, batch_size=16, device="cpu")
+Detector(**small).fit([image]).save(Path(sys.argv[1]))
+"""
+
+
+def test_two_equal_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    for seed, path in enumerate(paths):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        subprocess.run([sys.executable, "-c", RUN, str(path)], env=environment, check=True)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_tensors_and_metadata_come_back_and_data_stay_aligned(tmp_path: Path, length: int) -> None:
+    tensors = {"b": torch.arange(5, dtype=torch.int64), "a": torch.rand(2, 3), "empty": torch.empty(0)}
+    metadata = {**METADATA, "long": "x" * length}
+    content = tensor_bytes(tensors, metadata)
+    assert int.from_bytes(content[:8], "little") % 8 == 0
+    found = load(content)
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    (tmp_path / "file").write_bytes(content)
+    with safe_open(tmp_path / "file", framework="pt") as file:
+        assert file.metadata() == metadata
+
+
+def test_the_order_of_metadata_leaves_no_trace() -> None:
+    tensors = {"a": torch.rand(2)}
+    assert tensor_bytes(tensors, METADATA) == tensor_bytes(tensors, dict(reversed(METADATA.items())))
+
+
+def test_files_whose_metadata_come_in_any_order_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library itself wrote them before."""
+    for module in ("ssimae.storage.model_file", "ssimae.training.checkpoint"):
+        monkeypatch.setattr(f"{module}.tensor_bytes", lambda tensors, metadata: save(tensors, metadata=metadata))
+    model = new_autoencoder(SETTINGS, seed=0)
+    save_model(tmp_path / "model", SavedModel(model, SETTINGS, "float32", None))
+    loaded = load_model(tmp_path / "model")
+    assert (loaded.settings, loaded.precision, loaded.thresholds) == (SETTINGS, "float32", None)
+    assert all(torch.equal(loaded.model.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    model(torch.rand(1, 1, 32, 32)).mean().backward()
+    optimizer.step()
+    position = Progress(1, 2.5, 0.25)
+    save_state(tmp_path / "state", model, optimizer, position)
+    assert load_state(tmp_path / "state", model, optimizer) == position
