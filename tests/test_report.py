@@ -15,7 +15,8 @@ from PIL import Image
 from small_data import small_facts
 from ssimae.config.settings import Settings
 from ssimae.data.layouts import Sample
-from ssimae.inspection.threshold import Thresholds, segment
+from ssimae.inspection.threshold import Thresholds
+from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import Maps, assess

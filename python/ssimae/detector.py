@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self, Unpack, get_type_hints
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -19,11 +18,13 @@ from ssimae.config.keywords import SettingsKeywords
 from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
-from ssimae.hardware import describe, resolve_device
+from ssimae.hardware import resolve_device
 from ssimae.images.read import read_image
-from ssimae.inspection.holdout import arrange_good, held_out_residuals
+from ssimae.inspection.calibrate import calibrate
+from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.residual import inspect_image
-from ssimae.inspection.threshold import Region, Verdict, segment, set_thresholds
+from ssimae.inspection.verdict import Region, Verdict, segment
+from ssimae.models.build import place
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.learn import learn
 
@@ -144,16 +145,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             pretrained=None if self.pretrained is None else Path(self.pretrained),
             device=device,
         )
-        held_out = list(held_out_residuals(training.model, good, settings, device=device, precision=training.precision))
-        thresholds = set_thresholds(
-            [residual for residual, _ in held_out],
-            settings,
-            ignored=[mask for _, mask in held_out],
-            masked=good.masked,
-            held_out=good.split.kind != "none",
-            precision=training.precision,
-            engine=f"torch {torch.__version__} on {describe(device)}",
-        )
+        thresholds = calibrate(training.model, good, settings, device=device, precision=training.precision)
         self.model_, self.thresholds_ = training.model, thresholds
         return self
 
@@ -225,8 +217,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if saved.thresholds is None:
             raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
         detector = cls(**asdict(saved.settings), device=device)
-        model = saved.model.to(device=resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        detector.model_, detector.thresholds_ = model, saved.thresholds
+        detector.model_, detector.thresholds_ = place(saved.model, resolve_device(device)), saved.thresholds
         return detector
 
     def _inspect_each(self, X: Sequence[ImageLike], ignore: Ignore) -> Iterator[Prediction]:

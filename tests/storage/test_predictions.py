@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from ssimae.inspection.threshold import Region
+from ssimae.inspection.verdict import Region
 from ssimae.storage.predictions import (
     SkippedImage,
     StoredInspection,

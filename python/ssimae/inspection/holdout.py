@@ -1,20 +1,17 @@
-"""Which good images, or which part of each, stay out of training so that thresholds can be set on them."""
+"""Keep some good images, or a part of each, out of training, so that thresholds can be set on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.images.resize import scale_image, scale_mask, scaled_shape
-from ssimae.inspection.residual import inspect_image
-from ssimae.models.build import Network
 
 FEWEST_IMAGES = 20
 """From this number of good images on, whole images are held out."""
@@ -114,37 +111,6 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
         kept.append((index, (whole, before) if width == longer else (before, whole)))
         bands.append((index, (whole, after) if width == longer else (after, whole)))
     return Split(tuple(kept), tuple(bands), "bands") if bands else Split(everything, everything, "none")
-
-
-def held_out_residuals(
-    model: Network,
-    good: GoodImages,
-    settings: Settings,
-    *,
-    device: torch.device,
-    precision: str,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_] | None]]:
-    """Yield the residual map of each held-out part, computed on the whole image as at inspection, and its mask.
-
-    Parameters
-    ----------
-    model : Autoencoder
-        On `device`.
-    good, settings, device, precision
-        As for training.
-    """
-    for index, region in good.split.held_out:
-        ignored = good.ignored[index]
-        _, residual = inspect_image(
-            model, good.images[index], settings, device=device, precision=precision, ignored=ignored
-        )
-        rows, columns = (_unscaled(side, settings.scale) for side in region)
-        yield take(residual, (rows, columns)), None if ignored is None else take(ignored, (rows, columns))
-
-
-def _unscaled(side: slice, scale: float) -> slice:
-    start, stop = (None if end is None else round(end / scale) for end in (side.start, side.stop))
-    return slice(start, stop)
 
 
 def take(image: NDArray[_Value], region: tuple[slice, slice]) -> NDArray[_Value]:

@@ -1,18 +1,16 @@
-"""Thresholds from good images only, and the verdict they give."""
+"""Set the thresholds of the residual from good images alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
-from ssimae.regions import label_regions, region_statistics
-
-Verdict = Literal["good", "review", "defective"]
+from ssimae.regions import label_regions
 
 OUTLIER = 1.25
 """A good image stands alone if its level exceeds that of all others by more than this factor."""
@@ -185,61 +183,3 @@ def area_level(residual: NDArray[np.float32], min_area: int) -> float:
         else:
             high = middle - 1
     return float(values[low])
-
-
-@dataclass(frozen=True)
-class Region:
-    """One connected region of a segmentation; the box is half-open."""
-
-    area: int
-    top: int
-    left: int
-    bottom: int
-    right: int
-    row: float
-    column: float
-    max_score: float
-    mean_score: float
-
-
-def segment(
-    residual: NDArray[np.float32], thresholds: Thresholds
-) -> tuple[NDArray[np.bool_], tuple[Region, ...], Verdict]:
-    """Return the segmentation of a residual map, its regions (highest first) and the verdict.
-
-    Parameters
-    ----------
-    residual : ndarray of shape (h, w), float32
-    thresholds : Thresholds
-
-    Returns
-    -------
-    mask : ndarray of shape (h, w), bool
-        Pixels above `review` in regions of at least `min_area` pixels.
-    regions : tuple of Region
-    verdict : {"good", "review", "defective"}
-    """
-    labels, count = label_regions(residual > thresholds.review)
-    statistics = region_statistics(labels, count, scores=residual)
-    large = np.flatnonzero(statistics.areas >= thresholds.min_area)
-    mask = np.isin(labels, large + 1)
-    regions = sorted(
-        (
-            Region(
-                int(statistics.areas[index]),
-                top=int(statistics.boxes[index, 0]),
-                left=int(statistics.boxes[index, 1]),
-                bottom=int(statistics.boxes[index, 2]),
-                right=int(statistics.boxes[index, 3]),
-                row=float(statistics.centroids[index, 0]),
-                column=float(statistics.centroids[index, 1]),
-                max_score=float(statistics.max_scores[index]),
-                mean_score=float(statistics.mean_scores[index]),
-            )
-            for index in large
-        ),
-        key=lambda region: -region.max_score,
-    )
-    if not regions:
-        return mask, (), "good"
-    return mask, tuple(regions), "defective" if regions[0].max_score > thresholds.defective else "review"

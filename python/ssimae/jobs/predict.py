@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from ssimae.data.check import check_samples
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.data.layouts import UNLABELLED, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.read import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage
+from ssimae.models.build import place
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.model_file import load_model
@@ -105,12 +104,11 @@ def predict(
             ignore=None if ignore is None else ignore.resolve(),
         )
         folder.write_config(settings, facts)
-        moved = saved.model.to(device=torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         skipped = tuple(SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad)
         verdicts = predict_stage(
             folder,
             tuple(sample for sample in samples if sample.path not in bad),
-            saved.with_model(moved),
+            saved.with_model(place(saved.model, torch_device)),
             saved.thresholds,
             device=torch_device,
             progress=progress,

@@ -14,11 +14,13 @@ from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.systems import title
 from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
-from ssimae.hardware import describe
 from ssimae.images.read import read_float_map, read_image, write_float_tiff
-from ssimae.inspection.holdout import GoodImages, arrange_good, held_out_residuals
+from ssimae.inspection.calibrate import calibrate
+from ssimae.inspection.holdout import GoodImages, arrange_good
 from ssimae.inspection.residual import inspect_image
-from ssimae.inspection.threshold import Thresholds, Verdict, outlier_note, segment, set_thresholds
+from ssimae.inspection.threshold import Thresholds, outlier_note
+from ssimae.inspection.verdict import Verdict, segment
+from ssimae.models.build import place
 from ssimae.progress import Progress
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.predictions import (
@@ -98,23 +100,11 @@ def threshold_stage(
     `names` are those of the images they are set on, for a word on one that sets the thresholds alone.
     """
     saved = load_model(folder.model)
-    model = saved.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    residuals, ignored = [], []
+    model = place(saved.model, device)
     with progress.task("inspecting good images", len(good.split.held_out)) as task:
-        parts = held_out_residuals(model, good, saved.settings, device=device, precision=saved.precision)
-        for count, (residual, mask) in enumerate(parts, 1):
-            residuals.append(residual)
-            ignored.append(mask)
-            task.update(count)
-    thresholds = set_thresholds(
-        residuals,
-        saved.settings,
-        ignored=ignored,
-        masked=good.masked,
-        held_out=good.split.kind != "none",
-        precision=saved.precision,
-        engine=f"torch {torch.__version__} on {describe(device)}",
-    )
+        thresholds = calibrate(
+            model, good, saved.settings, device=device, precision=saved.precision, on_part=task.update
+        )
     if (note := outlier_note(thresholds, names)) is not None:
         logger.warning("%s", note)
     saved = replace(saved, thresholds=thresholds)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
@@ -13,11 +15,18 @@ from ssimae.models.dictionary import FeatureDictionary
 Network = Autoencoder | VariationalAutoencoder | FeatureDictionary
 """What a model file holds."""
 
+_Module = TypeVar("_Module", bound=nn.Module)
+
 
 def new_autoencoder(settings: Settings, *, seed: int | None = None) -> Autoencoder | VariationalAutoencoder:
     """Return the untrained autoencoder that settings describe."""
     kind = VariationalAutoencoder if settings.loss == "vae" else Autoencoder
     return kind(settings.latent_dim, settings.patch_size, settings.channels, seed=seed)
+
+
+def place(model: _Module, device: torch.device) -> _Module:
+    """Return the network on a device, its weights with channels last, as training and inspection expect them."""
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def stored_network(settings: Settings, tensors: Mapping[str, Tensor]) -> Network:

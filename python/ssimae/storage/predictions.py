@@ -10,7 +10,7 @@ from typing import Self, cast, get_args
 
 from ssimae.atomic import write_csv
 from ssimae.data.layouts import GOOD, UNLABELLED, Sample
-from ssimae.inspection.threshold import Region, Verdict
+from ssimae.inspection.verdict import Region, Verdict
 
 COLUMNS = (
     "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",

@@ -1,0 +1,72 @@
+"""Segment a residual map into regions and decide whether it is good, to be reviewed, or defective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.inspection.threshold import Thresholds
+from ssimae.regions import label_regions, region_statistics
+
+Verdict = Literal["good", "review", "defective"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of a segmentation; the box is half-open."""
+
+    area: int
+    top: int
+    left: int
+    bottom: int
+    right: int
+    row: float
+    column: float
+    max_score: float
+    mean_score: float
+
+
+def segment(
+    residual: NDArray[np.float32], thresholds: Thresholds
+) -> tuple[NDArray[np.bool_], tuple[Region, ...], Verdict]:
+    """Return the segmentation of a residual map, its regions (highest first) and the verdict.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (h, w), float32
+    thresholds : Thresholds
+
+    Returns
+    -------
+    mask : ndarray of shape (h, w), bool
+        Pixels above `review` in regions of at least `min_area` pixels.
+    regions : tuple of Region
+    verdict : {"good", "review", "defective"}
+    """
+    labels, count = label_regions(residual > thresholds.review)
+    statistics = region_statistics(labels, count, scores=residual)
+    large = np.flatnonzero(statistics.areas >= thresholds.min_area)
+    mask = np.isin(labels, large + 1)
+    regions = sorted(
+        (
+            Region(
+                int(statistics.areas[index]),
+                top=int(statistics.boxes[index, 0]),
+                left=int(statistics.boxes[index, 1]),
+                bottom=int(statistics.boxes[index, 2]),
+                right=int(statistics.boxes[index, 3]),
+                row=float(statistics.centroids[index, 0]),
+                column=float(statistics.centroids[index, 1]),
+                max_score=float(statistics.max_scores[index]),
+                mean_score=float(statistics.mean_scores[index]),
+            )
+            for index in large
+        ),
+        key=lambda region: -region.max_score,
+    )
+    if not regions:
+        return mask, (), "good"
+    return mask, tuple(regions), "defective" if regions[0].max_score > thresholds.defective else "review"
