@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from ssimae.config.settings import Settings
+from ssimae.losses.batch import Batch
 from ssimae.training import batches as module
-from ssimae.training.batches import Batch, batches, make_batch
+from ssimae.training.batches import batches, make_batch
 from ssimae.training.crops import CropSampler
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

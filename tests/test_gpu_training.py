@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from monitors import StopAtStep
 from small_data import SETTINGS, write_small_dataset
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.hardware import prepare
 from ssimae.inspection.residual import inspect_image
-from ssimae.models.build import new_autoencoder
+from ssimae.models.build import new_autoencoder, place
 from ssimae.training.batches import batches
 from ssimae.training.crops import CropSampler
 from ssimae.training.gradients import gradients_of
@@ -41,7 +42,7 @@ def test_losses_and_gradients_are_those_of_the_cpu(loss: str) -> None:
     prepare(CUDA)  # without which float32 is TF32
     found = {}
     for device in (CPU, CUDA):
-        model = new_autoencoder(of(loss), seed=0).to(device=device, memory_format=torch.channels_last)
+        model = place(new_autoencoder(of(loss), seed=0), device)
         gradients = gradients_of(model, of(loss), precision="float32", features=None, device=device)
         found[device.type] = [
             (float(gradients(batch)), torch.cat([part.grad.cpu().flatten() for part in model.parameters()]))
@@ -57,9 +58,8 @@ def test_losses_and_gradients_are_those_of_the_cpu(loss: str) -> None:
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, loss: str, precision: str) -> None:
     settings = dataclasses.replace(of(loss), precision=precision)
     whole = train([IMAGE], settings, device=CUDA).model
-    signals = iter([None, None, None, 15])
     with pytest.raises(InterruptedRunError):
-        train([IMAGE], settings, device=CUDA, state=tmp_path / "s", interrupted=lambda: next(signals))
+        train([IMAGE], settings, device=CUDA, state=tmp_path / "s", monitor=StopAtStep(4))
     resumed = train([IMAGE], settings, device=CUDA, state=tmp_path / "s").model
     for name, weights in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], weights)

@@ -7,7 +7,9 @@ from scipy.interpolate import RegularGridInterpolator
 from small_data import small_facts
 from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
-from ssimae.inspection.residual import difference, inspect_image, reconstruct
+from ssimae.inspection.residual import inspect_image
+from ssimae.losses import ssim
+from ssimae.losses.network import reconstruct
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.storage.run_folder import RunFolder
 from ssimae.tiling import extract_patches, stitch_patches
@@ -34,7 +36,7 @@ def test_the_margin_is_mirrored_and_cut_off_again(channels: int, average: bool) 
     want = stitch_patches(flat, height=66, width=77, stride=16)[13:-13, 13:-13]
     np.testing.assert_allclose(reconstruction, want, atol=1e-6)
     if average:
-        maps = difference(torch.from_numpy(patches), rebuilt, chosen).numpy()
+        maps = ssim.residual(torch.from_numpy(patches), rebuilt, chosen).numpy()
         np.testing.assert_allclose(
             residual, stitch_patches(maps, height=66, width=77, stride=16)[13:-13, 13:-13], atol=1e-5
         )
@@ -65,14 +67,16 @@ def halved(planes: np.ndarray) -> np.ndarray:
 def test_scales_are_averaged_at_their_places(height: int, width: int) -> None:
     x, y = torch.rand(2, 2, 1, height, width, generator=torch.Generator().manual_seed(0))
     chosen = settings(patch_size=64, residual_scales=3)
-    found = difference(x, y, chosen).numpy()
+    found = ssim.residual(x, y, chosen).numpy()
     assert chosen.n_scales == 3
     total = np.zeros((2, height, width))
     planes = [x[:, 0].numpy(), y[:, 0].numpy()]
     for scale in range(3):
         if scale:
             planes = [halved(plane) for plane in planes]
-        maps = difference(*(torch.from_numpy(plane)[:, None] for plane in planes), settings(residual_scales=1)).numpy()
+        maps = ssim.residual(
+            *(torch.from_numpy(plane)[:, None] for plane in planes), settings(residual_scales=1)
+        ).numpy()
         centres = [(np.arange(count) + 0.5) * 2**scale - 0.5 for count in maps.shape[1:]]
         places = [np.clip(np.arange(length), centre[0], centre[-1]) for length, centre in zip((height, width), centres)]
         grid = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1)
@@ -84,7 +88,7 @@ def test_scales_are_averaged_at_their_places(height: int, width: int) -> None:
 def test_one_scale_is_the_paper_s_residual() -> None:
     x, y = torch.rand(2, 1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
     wanted = ssim_loss(x, y, data_range=1.0, window="uniform", reduction="none")[0]
-    assert torch.equal(difference(x, y, settings(residual_scales=1)), wanted)
+    assert torch.equal(ssim.residual(x, y, settings(residual_scales=1)), wanted)
 
 
 @pytest.mark.parametrize(("patch_size", "window", "scales"), [(32, 11, 2), (64, 11, 3), (128, 11, 3), (64, 19, 2)])
@@ -103,7 +107,7 @@ def test_coarse_scales_see_a_defect_larger_than_the_window() -> None:
     mask[30:70, 30:70] = True
     pair = [torch.from_numpy(plane)[None, None] for plane in (image, rebuilt)]
     fine, all_ = (
-        evaluate_maps([difference(*pair, settings(patch_size=64, residual_scales=count))[0].numpy()], [mask]).auroc
+        evaluate_maps([ssim.residual(*pair, settings(patch_size=64, residual_scales=count))[0].numpy()], [mask]).auroc
         for count in (1, 3)
     )
     assert all_ > fine

@@ -7,7 +7,8 @@ import pytest
 import torch
 from ssimae import ssim_loss
 from ssimae.config.settings import Settings
-from ssimae.inspection.residual import inspect_image, reconstruct
+from ssimae.inspection.residual import inspect_image
+from ssimae.losses.network import reconstruct
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.progress import SilentProgress
 from ssimae.reproduce.runtime import measure as runtime

@@ -260,7 +260,7 @@ def test_compiles_without_a_graph_break():
 
 def test_training_goes_through_the_rust_operator(monkeypatch):
     from ssimae.config.settings import Settings
-    from ssimae.training.objective import reconstruction_loss
+    from ssimae.losses.ssim import reconstruction_loss
 
     calls = []
     inner = operators._rust.ssim_loss_sums

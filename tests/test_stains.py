@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from monitors import StopAtStep
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
+from ssimae.losses import l2
+from ssimae.losses.batch import Batch
 from ssimae.models.build import new_autoencoder
-from ssimae.training.batches import Batch
+from ssimae.training.batches import paint_stains
 from ssimae.training.crops import CropSampler
-from ssimae.training.objective import batch_loss
-from ssimae.training.stains import paint_stains
 from ssimae.training.train import train
 
 GRAY = torch.full((40, 1, 64, 64), 0.5)
@@ -84,7 +85,7 @@ def test_the_loss_asks_for_the_patches_without_stains() -> None:
     model = new_autoencoder(settings, seed=0)
     patches = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     painted = paint_stains(patches, 2, seed=0, step=0)
-    loss = batch_loss(model, Batch(patches, painted), settings, precision="float32")
+    loss = l2.training_loss(model, Batch(patches, painted), settings, precision="float32")
     assert float(loss.detach()) == pytest.approx(float((model(painted) - patches).detach().square().mean()), rel=1e-6)
 
 
@@ -117,9 +118,8 @@ def test_training_shows_stains_and_asks_for_the_crops_below() -> None:
 def test_an_interrupted_training_with_stains_ends_with_the_same_weights(tmp_path: Path) -> None:
     settings, image = few(stains=2), np.random.default_rng(0).random((50, 60), dtype=np.float32)
     whole = train([image], settings, device=torch.device("cpu")).model
-    signals = iter([None, 15])
     with pytest.raises(InterruptedRunError):
-        train([image], settings, device=torch.device("cpu"), state=tmp_path / "s", interrupted=lambda: next(signals))
+        train([image], settings, device=torch.device("cpu"), state=tmp_path / "s", monitor=StopAtStep(2))
     resumed = train([image], settings, device=torch.device("cpu"), state=tmp_path / "s").model
     for name, weights in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], weights)

@@ -2,27 +2,32 @@
 
 import csv
 import dataclasses
+import inspect
 import json
 import tomllib
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from monitors import LogKeeper, StopAtStep
 from safetensors.numpy import load_file
 from small_data import SETTINGS, write_small_dataset
 from ssimae import Detector
 from ssimae.cli import main
-from ssimae.config.settings import Settings
-from ssimae.config.systems import TITLES, as_system, title
+from ssimae.config.settings import Settings, as_system
+from ssimae.config.systems import ROWS, TITLES, Loss, Method, Pretrained, System
 from ssimae.errors import InterruptedRunError
-from ssimae.inspection.residual import difference, inspect_image, sample_reconstructions
+from ssimae.inspection.residual import inspect_image
+from ssimae.losses import fm, vae
+from ssimae.losses.batch import Batch
+from ssimae.losses.protocol import LossModule, constant_loss, loss_module
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.features import AlexNetFeatures
 from ssimae.storage.model_file import load_model
-from ssimae.training.batches import Batch, make_batch
+from ssimae.training.batches import make_batch
 from ssimae.training.crops import CropSampler
 from ssimae.training.learn import learn
-from ssimae.training.objective import batch_loss, constant_loss, reconstruction_loss
 from ssimae.training.train import train
 from torch.distributions import Normal, kl_divergence
 
@@ -118,8 +123,29 @@ def test_weights_that_nobody_needs_are_refused(data, tmp_path, capsys):
 def test_settings_know_their_system(system):
     settings = as_system(Settings(), system)
     assert settings.system == system
-    assert title(settings) == TITLES[system]
+    assert settings.row.title == TITLES[system]
     assert as_system(settings, "ssim") == Settings()
+
+
+def test_every_name_has_its_row_and_every_row_its_name():
+    assert tuple(ROWS) == get_args(System)
+    autoencoders = [row for row in ROWS.values() if row.method == "autoencoder"]
+    assert tuple(row.loss for row in autoencoders) == get_args(Loss)
+    assert {row.method for row in ROWS.values()} == set(get_args(Method))
+    assert {row.pretrained for row in ROWS.values()} == {None, *get_args(Pretrained)}
+    assert len({row.title for row in ROWS.values()}) == len(ROWS)
+
+
+@pytest.mark.parametrize("loss", get_args(Loss))
+def test_every_loss_has_a_module_with_the_functions_of_the_protocol(loss):
+    module = loss_module(Settings(loss=loss))
+    for name, function in vars(LossModule).items():
+        if not name.startswith("_"):
+            _, *wanted = inspect.signature(function).parameters.values()
+            found = inspect.signature(getattr(module, name)).parameters.values()
+            assert [(part.name, part.kind, part.default) for part in found] == [
+                (part.name, part.kind, part.default) for part in wanted
+            ]
 
 
 def test_an_unknown_system_is_refused():
@@ -134,8 +160,8 @@ def test_divergence_is_that_of_torch():
     torch.nn.init.normal_(model.encoder[-1].weight, std=0.5, generator=torch.Generator().manual_seed(1))
     patches = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(2))
     batch = Batch(patches, noise=torch.randn(4, 8, generator=torch.Generator().manual_seed(3)))
-    without = batch_loss(model, batch, dataclasses.replace(settings, kl_weight=0.0), precision="float32")
-    with_it = batch_loss(model, batch, settings, precision="float32")
+    without = vae.training_loss(model, batch, dataclasses.replace(settings, kl_weight=0.0), precision="float32")
+    with_it = vae.training_loss(model, batch, settings, precision="float32")
     mean, log_variance = model.encode(patches)
     wanted = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(dim=1).mean()
     assert float(with_it - without) == pytest.approx(float(100 * wanted / 32**2), rel=1e-3)
@@ -153,10 +179,12 @@ def test_noise_of_a_vae_follows_from_seed_and_step():
     assert not torch.equal(noises[0], other)
     model = VariationalAutoencoder(8, 32, seed=0)
     patches = crops.batch(0)
-    losses = [float(batch_loss(model, Batch(patches, noise=n), settings, precision="float32").detach()) for n in noises]
+    losses = [
+        float(vae.training_loss(model, Batch(patches, noise=n), settings, precision="float32").detach()) for n in noises
+    ]
     assert losses[0] == losses[1] != losses[2]
     with pytest.raises(ValueError, match="needs the noise"):
-        batch_loss(model, Batch(patches), settings, precision="float32")
+        vae.training_loss(model, Batch(patches), settings, precision="float32")
 
 
 def test_loss_of_fm_is_squared_error_of_gray_and_of_features():
@@ -164,7 +192,7 @@ def test_loss_of_fm_is_squared_error_of_gray_and_of_features():
     settings = dataclasses.replace(SMALL, loss="fm", feature_weight=0.25)
     x, y = torch.rand(2, 3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     y.requires_grad_()
-    loss = reconstruction_loss(x, y, settings, features=features)
+    loss = fm.reconstruction_loss(x, y, settings, features=features)
     wanted = (x - y).square().mean() + 0.25 * (features(x) - features(y)).square().mean()
     assert float(loss.detach()) == pytest.approx(float(wanted.detach()), rel=ROUNDING)
     loss.backward()
@@ -176,7 +204,7 @@ def test_loss_of_fm_is_squared_error_of_gray_and_of_features():
 def test_loss_of_fm_needs_features():
     x = torch.rand(1, 1, 64, 64)
     with pytest.raises(ValueError, match="needs the network whose features"):
-        reconstruction_loss(x, x, dataclasses.replace(SMALL, loss="fm"))
+        fm.reconstruction_loss(x, x, dataclasses.replace(SMALL, loss="fm"))
 
 
 @pytest.mark.parametrize("loss", ["ssim", "l2", "vae"])
@@ -185,19 +213,19 @@ def test_training_lowers_the_loss(loss):
     rows, columns = np.mgrid[:96, :96]
     image = (0.5 + 0.3 * np.sin(rows / 3) * np.cos(columns / 4) + rng.normal(0, 0.01, (96, 96))).astype(np.float32)
     settings = dataclasses.replace(SMALL, loss=loss, patches=160, epochs=20, lr=1e-3)
-    lines = []
-    training = train([image], settings, device=CPU, on_log=lines.append)
+    log = LogKeeper()
+    training = train([image], settings, device=CPU, monitor=log)
     assert training.plateau is not None
-    assert lines[-1].loss < 0.8 * training.plateau
+    assert log.lines[-1].loss < 0.8 * training.plateau
 
 
 def test_an_interrupted_vae_ends_with_the_same_weights(tmp_path):
     image = np.random.default_rng(0).random((64, 64), dtype=np.float32)
     settings = dataclasses.replace(SMALL, loss="vae")
     whole = train([image], settings, device=CPU)
-    state, signals = tmp_path / "state.safetensors", iter([None, None, 15])
+    state = tmp_path / "state.safetensors"
     with pytest.raises(InterruptedRunError):
-        train([image], settings, device=CPU, state=state, interrupted=lambda: next(signals))
+        train([image], settings, device=CPU, state=state, monitor=StopAtStep(3))
     resumed = train([image], settings, device=CPU, state=state)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -206,9 +234,8 @@ def test_an_interrupted_vae_ends_with_the_same_weights(tmp_path):
 def test_a_dictionary_stops_when_interrupted():
     image = np.random.default_rng(0).random((64, 64), dtype=np.float32)
     settings = dataclasses.replace(SMALL, method="dictionary", features="random", patches=600, dictionary_size=5)
-    signals = iter([None, None, 2])
     with pytest.raises(InterruptedRunError, match="interrupted at step") as error:
-        learn([image], settings, device=CPU, interrupted=lambda: next(signals))
+        learn([image], settings, device=CPU, monitor=StopAtStep(3, signal=2))
     assert error.value.signal == 2
 
 
@@ -224,7 +251,7 @@ def test_samples_have_mean_and_variance_of_single_decodings():
     model = VariationalAutoencoder(8, 32, seed=0).eval()
     patches = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     noise = torch.randn(5, 3, 8, generator=torch.Generator().manual_seed(1))
-    mean, variance = sample_reconstructions(model, patches, noise, "float32")
+    mean, variance = vae.sample_reconstructions(model, patches, noise, "float32")
     with torch.no_grad():
         latent, log_variance = model.encode(patches)
         each = np.stack([model.decode(latent + (log_variance / 2).exp() * draw).numpy() for draw in noise])
@@ -236,7 +263,7 @@ def test_residual_of_a_vae_is_squared_error_over_variance_with_a_floor():
     settings = dataclasses.replace(SMALL, loss="vae", variance_floor=0.01)
     image, rebuilt = torch.rand(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     variance = torch.linspace(0, 0.1, 3 * 64).reshape(1, 3, 8, 8)
-    found = difference(image, rebuilt, settings, variance)
+    found = vae.residual(image, rebuilt, settings, variance)
     wanted = ((image - rebuilt).numpy() ** 2 / np.maximum(variance.numpy(), 0.01)).mean(axis=1)
     np.testing.assert_allclose(found.numpy(), wanted, rtol=ROUNDING)
 

@@ -13,7 +13,7 @@ from ssimae.config.settings import Settings
 from ssimae.models.build import new_autoencoder
 from ssimae.models.tensor_file import tensor_bytes
 from ssimae.storage.model_file import SavedModel, load_model, save_model
-from ssimae.training.checkpoint import Progress, load_state, save_state
+from ssimae.training.checkpoint import TrainingPosition, load_state, save_state
 
 SETTINGS = Settings(loss="l2", patch_size=32, latent_dim=2)
 METADATA = {name: f'{name}: é \\ "{name}"' for name in ("format", "settings", "precision", "thresholds")}
@@ -69,6 +69,6 @@ def test_files_whose_metadata_come_in_any_order_are_read(tmp_path: Path, monkeyp
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     model(torch.rand(1, 1, 32, 32)).mean().backward()
     optimizer.step()
-    position = Progress(1, 2.5, 0.25)
+    position = TrainingPosition(1, 2.5, 0.25)
     save_state(tmp_path / "state", model, optimizer, position)
     assert load_state(tmp_path / "state", model, optimizer) == position

@@ -112,6 +112,8 @@ def keywords() -> str:
         "",
         "from typing import Literal, TypedDict",
         "",
+        "from ssimae.config.systems import Loss, Method",
+        "",
         "",
         "class SettingsKeywords(TypedDict, total=False):",
         '    """Any fields of :class:`ssimae.Settings`."""',

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from ssimae.config.systems import Loss, Method
+
 
 class SettingsKeywords(TypedDict, total=False):
     """Any fields of :class:`ssimae.Settings`."""
 
-    method: Literal["autoencoder", "dictionary"]
+    method: Method
     """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
     for which `loss` and all that concerns the network count for nothing."""
-    loss: Literal["ssim", "l2", "vae", "fm"]
+    loss: Loss
     """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
     squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
     latent_dim: int

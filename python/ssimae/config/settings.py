@@ -10,7 +10,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from ssimae.config.rules import (
     AtLeast,
@@ -25,6 +25,7 @@ from ssimae.config.rules import (
     WindowSide,
     read_field,
 )
+from ssimae.config.systems import ROWS, Loss, Method, System, SystemRow, row_of
 
 PATCH_SIZES = (32, 64, 128, 256)
 """Patch sizes the network is defined for; the last encoder kernel is a sixteenth of them."""
@@ -46,10 +47,10 @@ class Settings:
     al. 2019.
     """
 
-    method: Annotated[Literal["autoencoder", "dictionary"], NETWORK] = "autoencoder"
+    method: Annotated[Method, NETWORK] = "autoencoder"
     """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
     for which `loss` and all that concerns the network count for nothing."""
-    loss: Annotated[Literal["ssim", "l2", "vae", "fm"], NETWORK] = "ssim"
+    loss: Annotated[Loss, NETWORK] = "ssim"
     """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
     squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
     latent_dim: Annotated[int, NETWORK, AtLeast(1)] = 100
@@ -176,9 +177,14 @@ class Settings:
                     rule.check(name, getattr(self, name), self)
 
     @property
-    def system(self) -> str:
-        """Which of the paper's systems this is: a name in :data:`ssimae.config.systems.TITLES`."""
-        return "dictionary" if self.method == "dictionary" else self.loss
+    def row(self) -> SystemRow:
+        """What sets the system of these settings apart from the others."""
+        return row_of(self.method, self.loss)
+
+    @property
+    def system(self) -> System:
+        """Name of the system in :data:`ssimae.config.systems.ROWS`."""
+        return self.row.name
 
     @property
     def n_scales(self) -> int:
@@ -189,25 +195,26 @@ class Settings:
     @property
     def smallest_side(self) -> int:
         """Side in pixels that a scaled image must have."""
-        return self.dictionary_patch if self.method == "dictionary" else self.patch_size
+        side: int = getattr(self, self.row.patch_setting)
+        return side
 
     @property
     def patches_total(self) -> int:
-        """Patches seen over the whole training; the dictionary sees each once."""
-        return self.patches if self.method == "dictionary" else self.patches * self.epochs
+        """Patches seen over the whole training."""
+        return self.patches * self.epochs if self.row.many_epochs else self.patches
 
     @property
     def smallest_region(self) -> int:
         """Smallest region in pixels that counts as a defect: `min_area`, or the footprint of a point.
 
         The window of the residual and its smoothing spread a point over a bell of variance v per axis, whose area is
-        about 2 pi v; what covers less than that is no place of its own. 63 pixels for an 11 x 11 uniform window, 691
-        with a smoothing of 10 pixels.
+        about 2 pi v; what covers less than that cannot be told from a point. 63 pixels for an 11 x 11 uniform window,
+        691 with a smoothing of 10 pixels.
         """
         if self.min_area is not None:
             return self.min_area
         variance = self.residual_smoothing**2
-        if self.system == "ssim":
+        if self.row.windowed:
             uniform = self.residual_window == "uniform"
             window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
             variance += window / self.scale**2  # the window lies on the scaled image, regions on the original
@@ -222,6 +229,21 @@ class Settings:
     def c2(self) -> float:
         """C2 of SSIM for images in [0, 1]."""
         return 0.03 if self.constants == "literal" else 0.03**2
+
+
+def as_system(settings: Settings, system: str) -> Settings:
+    """Return the settings with another system, all else alike.
+
+    Raises
+    ------
+    ValueError
+        If it is not the name of one.
+    """
+    if system not in ROWS:
+        raise ValueError(f"`system` must be one of {', '.join(ROWS)}, got {system!r}")
+    row = ROWS[system]
+    change: dict[str, Any] = {"method": row.method} if row.loss is None else {"method": row.method, "loss": row.loss}
+    return dataclasses.replace(settings, **change)
 
 
 @cache

@@ -1,41 +1,78 @@
-"""The systems that Bergmann et al. 2019 compare (sec. 4.1): names, and the settings that make them."""
+"""The systems that Bergmann et al. 2019 compare (sec. 4.1), a row each.
+
+Whoever needs to know what sets a system apart asks its row. A new autoencoder is a new name in :data:`Loss`, a row
+here, and a module of its name in :mod:`ssimae.losses`.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from ssimae.config.settings import Settings
+Method = Literal["autoencoder", "dictionary"]
+Loss = Literal["ssim", "l2", "vae", "fm"]
+System = Literal[Loss, "dictionary"]
 
-System = Literal["ssim", "l2", "vae", "fm", "dictionary"]
+Pretrained = Literal["alexnet", "resnet18"]
+"""Networks of torchvision whose features a system may use."""
 
-TITLES: dict[str, str] = {
-    "ssim": "SSIM-AE",
-    "l2": "L2-AE",
-    "vae": "VAE",
-    "fm": "FM-AE",
-    "dictionary": "CNN dictionary",
+
+@dataclass(frozen=True, kw_only=True)
+class SystemRow:
+    """What sets one system apart from the others."""
+
+    name: System
+    title: str
+    """Name as the paper writes it."""
+    method: Method = "autoencoder"
+    loss: Loss | None
+    """Loss of an autoencoder; None where the setting `loss` counts for nothing."""
+    pretrained: Pretrained | None = None
+    """Network whose fixed features it uses."""
+    variational: bool = False
+    """Whether its network draws latent values instead of computing them."""
+    windowed: bool = False
+    """Whether its residual compares windows, which spread a point, and not single pixels."""
+    rebuilds: bool = True
+    """Whether it rebuilds the image; without a reconstruction, all there is to see is the residual."""
+    has_loss_curve: bool = True
+    """Whether its loss falls over many steps, so that there is a curve to draw."""
+    many_epochs: bool = True
+    """Whether it sees the patches `epochs` times, and not once."""
+    patch_setting: Literal["patch_size", "dictionary_patch"] = "patch_size"
+    """Setting that holds the side of its patches."""
+    measure: str = "loss"
+    """What the log's last number is called."""
+
+
+ROWS: dict[str, SystemRow] = {
+    row.name: row
+    for row in (
+        SystemRow(name="ssim", title="SSIM-AE", loss="ssim", windowed=True),
+        SystemRow(name="l2", title="L2-AE", loss="l2"),
+        SystemRow(name="vae", title="VAE", loss="vae", variational=True),
+        SystemRow(name="fm", title="FM-AE", loss="fm", pretrained="alexnet"),
+        # The comparator of Napoletano et al. 2018.
+        SystemRow(
+            name="dictionary",
+            title="CNN dictionary",
+            method="dictionary",
+            loss=None,
+            pretrained="resnet18",
+            rebuilds=False,
+            has_loss_curve=False,
+            many_epochs=False,
+            patch_setting="dictionary_patch",
+            measure="mean distance to the dictionary",
+        ),
+    )
 }
-"""Names as the paper writes them; the last is the comparator of Napoletano et al. 2018."""
+"""All systems by name."""
 
-PRETRAINED: dict[str, Literal["alexnet", "resnet18"]] = {"fm": "alexnet", "dictionary": "resnet18"}
-"""The network whose features a system uses."""
-
-
-def as_system(settings: Settings, system: str) -> Settings:
-    """Return the settings with another system, all else alike.
-
-    Raises
-    ------
-    ValueError
-        If it is not the name of one.
-    """
-    if system not in TITLES:
-        raise ValueError(f"`system` must be one of {', '.join(TITLES)}, got {system!r}")
-    change: dict[str, Any] = {"method": "dictionary"} if system == "dictionary" else {"loss": system}
-    return dataclasses.replace(settings, **({"method": "autoencoder"} | change))
+TITLES: dict[str, str] = {name: row.title for name, row in ROWS.items()}
+"""Names as the paper writes them."""
 
 
-def title(settings: Settings) -> str:
-    """Return the name of the system that settings make, as the paper writes it."""
-    return TITLES[settings.system]
+def row_of(method: Method, loss: Loss) -> SystemRow:
+    """Return the row of the system that two settings choose."""
+    return next(row for row in ROWS.values() if row.method == method and row.loss in (None, loss))

@@ -15,7 +15,7 @@ import torch
 
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings, inspection_settings
-from ssimae.config.systems import PRETRAINED, TITLES, System
+from ssimae.config.systems import ROWS, System
 from ssimae.data.dataset import Dataset, check_dataset, dataset_fingerprint
 from ssimae.data.layouts import inspected_samples
 from ssimae.evaluation.score import has_masks
@@ -96,21 +96,24 @@ def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torc
         raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
     for system in (job.settings.system, job.compare):
         if system is not None and not trained_part(weights, system).thresholds.exists():
-            raise FileNotFoundError(f"{weights}: holds no finished {TITLES[system]}")
+            raise FileNotFoundError(f"{weights}: holds no finished {ROWS[system].title}")
 
 
 def check_pretrained(job: Job) -> None:
     """Refuse pretrained weights that are missing, not torchvision's, or needed by two systems at once."""
-    systems = [name for name in (job.settings.system, job.compare) if name in PRETRAINED]
-    for name in systems:
-        check_torchvision(TITLES[name])
+    rows = [ROWS[name] for name in (job.settings.system, job.compare) if name is not None]
+    networks = []
+    for row in rows:
+        if row.pretrained is not None:
+            check_torchvision(row.title)
+            networks.append(row.pretrained)
     if job.settings.features == "random" or job.weights is not None:
-        systems = []
-    if job.pretrained is not None and len(systems) != 1:
-        needs = "two systems need one each" if systems else "no system here needs them"
+        networks = []
+    if job.pretrained is not None and len(networks) != 1:
+        needs = "two systems need one each" if networks else "no system here needs them"
         raise ValueError(f"{job.pretrained}: pretrained weights, but {needs}")
-    for name in systems:
-        pretrained_state(PRETRAINED[name], job.pretrained)
+    for network in networks:
+        pretrained_state(network, job.pretrained)
 
 
 def trained_part(weights: Path, system: str) -> RunFolder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ssimae.config.systems import as_system
+from ssimae.config.settings import as_system
 from ssimae.data.dataset import Dataset, dataset_fingerprint, open_dataset
 from ssimae.data.layouts import inspected_samples
 from ssimae.data.synthetic import write_woven_dataset

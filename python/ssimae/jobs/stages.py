@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
-from ssimae.config.systems import title
 from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
 from ssimae.images.read import read_float_map, read_image, write_float_tiff
 from ssimae.inspection.calibrate import calibrate
@@ -21,7 +20,7 @@ from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import Thresholds, outlier_note
 from ssimae.inspection.verdict import Verdict, segment
 from ssimae.models.build import place
-from ssimae.progress import Progress
+from ssimae.progress import Progress, Task
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.predictions import (
     SkippedImage,
@@ -31,8 +30,9 @@ from ssimae.storage.predictions import (
     write_regions,
 )
 from ssimae.storage.run_folder import RunFolder
-from ssimae.training.interrupt import noted_signals
+from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
+from ssimae.training.log import LogLine
 from ssimae.training.train import Training
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,27 @@ def threshold_names(dataset: Dataset, good: GoodImages) -> list[str]:
     return [dataset.train[index].relative_to(dataset.root).as_posix() for index, _ in good.split.held_out]
 
 
+@dataclass(frozen=True)
+class _FolderMonitor:
+    """Monitor that writes the log of a run folder, moves a bar, and passes on the signal that came."""
+
+    folder: RunFolder
+    task: Task
+    interruption: Interruption
+
+    def resumed(self, steps: int) -> None:
+        self.folder.trim_log(steps)
+
+    def stepped(self, patches: int, loss: float) -> None:
+        self.task.update(patches, f"loss {loss:.4f}")
+
+    def logged(self, line: LogLine) -> None:
+        self.folder.append_log(line.as_dict())
+
+    def interrupted(self) -> int | None:
+        return self.interruption.signal
+
+
 def train_stage(
     folder: RunFolder,
     good: GoodImages,
@@ -67,7 +88,8 @@ def train_stage(
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
     parts, ignored = good.training_parts(settings)
     folder.state.parent.mkdir(exist_ok=True)
-    with noted_signals() as interrupted, progress.task(f"training {title(settings)}", settings.patches_total) as task:
+    description = f"training {settings.row.title}"
+    with noted_signals() as interruption, progress.task(description, settings.patches_total) as task:
         training = learn(
             parts,
             settings,
@@ -75,10 +97,7 @@ def train_stage(
             pretrained=pretrained,
             device=device,
             state=folder.state,
-            on_resume=folder.trim_log,
-            on_log=lambda line: folder.append_log(line.as_dict()),
-            on_step=lambda seen, loss: task.update(seen, f"loss {loss:.4f}"),
-            interrupted=interrupted,
+            monitor=_FolderMonitor(folder, task, interruption),
         )
     save_model(folder.model, SavedModel(training.model, settings, training.precision, None))
     return training
@@ -135,8 +154,7 @@ def predict_stage(
         for count, sample in enumerate(samples, 1):
             residual_path = folder.map_path(folder.residuals, sample.defect, sample.name)
             reconstruction_path = folder.map_path(folder.reconstructions, sample.defect, sample.name)
-            rebuilt = settings.method != "dictionary"
-            if residual_path.exists() and (reconstruction_path.exists() or not rebuilt):
+            if residual_path.exists() and (reconstruction_path.exists() or not settings.row.rebuilds):
                 residual = read_float_map(residual_path)
             else:
                 image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)

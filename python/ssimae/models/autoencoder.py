@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +110,26 @@ class VariationalAutoencoder(nn.Module):
         """Return the patches (N, C, H, W) of latent values (N, d)."""
         patches: Tensor = self.decoder(latents[:, :, None, None])
         return patches
+
+    def sample(self, patches: Tensor, noise: Iterable[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Return reconstructions of patches from latent values drawn for them.
+
+        Parameters
+        ----------
+        patches : Tensor of shape (N, C, H, W), float in [0, 1]
+        noise : iterable of Tensor of shape (N, d), float32
+            Standard normal, one for each reconstruction.
+
+        Returns
+        -------
+        reconstructions : list of Tensor of shape (N, C, H, W)
+        mean, log_variance : Tensor of shape (N, d), float32
+            Of the latent values that they were drawn from.
+        """
+        mean, log_variance = (part.float() for part in self.encode(patches))
+        log_variance = log_variance.clamp(max=20.0)  # far beyond sense, and short of exp() overflowing
+        deviation = (log_variance / 2).exp()
+        return [self.decode(mean + deviation * draw) for draw in noise], mean, log_variance
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the reconstruction of patches from their latent means; same shape, unbounded."""

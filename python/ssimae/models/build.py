@@ -1,4 +1,4 @@
-"""Which network a system has, new or from stored weights."""
+"""The network of a system, new or from stored weights, and its way to a device."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from ssimae.config.settings import Settings
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.dictionary import FeatureDictionary
 
-Network = Autoencoder | VariationalAutoencoder | FeatureDictionary
+AnyAutoencoder = Autoencoder | VariationalAutoencoder
+
+Network = AnyAutoencoder | FeatureDictionary
 """What a model file holds."""
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
-def new_autoencoder(settings: Settings, *, seed: int | None = None) -> Autoencoder | VariationalAutoencoder:
+def new_autoencoder(settings: Settings, *, seed: int | None = None) -> AnyAutoencoder:
     """Return the untrained autoencoder that settings describe."""
-    kind = VariationalAutoencoder if settings.loss == "vae" else Autoencoder
+    kind = VariationalAutoencoder if settings.row.variational else Autoencoder
     return kind(settings.latent_dim, settings.patch_size, settings.channels, seed=seed)
 
 

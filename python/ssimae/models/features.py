@@ -7,14 +7,15 @@ import importlib.util
 import math
 import pickle
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-Name = Literal["alexnet", "resnet18"]
+from ssimae.config.settings import Settings
+from ssimae.config.systems import Pretrained
 
-FILES: dict[Name, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
+FILES: dict[Pretrained, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
 """Torchvision's names of its ImageNet weights; the digits begin the SHA-256 of the file."""
 
 URL = "https://download.pytorch.org/models/"
@@ -23,7 +24,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours of ImageNet, in [0, 1], which torchvision's weights expect taken off."""
 
 
-def pretrained_state(name: Name, file: Path | None) -> tuple[dict[str, Tensor], str]:
+def pretrained_state(name: Pretrained, file: Path | None) -> tuple[dict[str, Tensor], str]:
     """Return torchvision's ImageNet weights of a network, and the SHA-256 of their file.
 
     Parameters
@@ -56,7 +57,7 @@ def pretrained_state(name: Name, file: Path | None) -> tuple[dict[str, Tensor], 
     return state, digest
 
 
-def pretrained_name(file: Path) -> Name:
+def pretrained_name(file: Path) -> Pretrained:
     """Return the network whose pretrained weights a file holds.
 
     Raises
@@ -71,7 +72,7 @@ def pretrained_name(file: Path) -> Name:
     raise ValueError(f"{file}: neither {' nor '.join(FILES.values())} of torchvision: its SHA-256 begins {digest[:8]}")
 
 
-def _digits(name: Name) -> str:
+def _digits(name: Pretrained) -> str:
     return Path(FILES[name]).stem.rsplit("-", 1)[1]
 
 
@@ -150,13 +151,30 @@ class ResNet18Features(nn.Module):
         return super().train(False)
 
 
+def fixed_features(settings: Settings, pretrained: Path | None) -> AlexNetFeatures | ResNet18Features | None:
+    """Return the fixed network of the system that settings make, or None for a system without one.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its system, `features` and `seed` count.
+    pretrained : Path or None
+        File of pretrained weights; see :func:`pretrained_state`, also for errors.
+    """
+    if settings.row.pretrained is None:
+        return None
+    kind: type[AlexNetFeatures | ResNet18Features]
+    kind = AlexNetFeatures if settings.row.pretrained == "alexnet" else ResNet18Features
+    return kind.random(settings.seed) if settings.features == "random" else kind.pretrained(pretrained)
+
+
 def check_torchvision(name: str) -> None:
     """Refuse, with a ValueError, what needs torchvision where it is not installed."""
     if importlib.util.find_spec("torchvision") is None:
         raise ValueError(f"{name} needs torchvision: pip install 'ssimae[features]'")
 
 
-def _torchvision_network(name: Name, state: dict[str, Tensor] | None, seed: int) -> nn.Module:
+def _torchvision_network(name: Pretrained, state: dict[str, Tensor] | None, seed: int) -> nn.Module:
     """Return a network of torchvision with given weights, or with random ones."""
     check_torchvision(name)
     models: Any = importlib.import_module("torchvision.models")  # an extra, and slow to import

@@ -126,7 +126,7 @@ def draw_previews(
     except (OSError, ValueError) as error:
         problems.append(f"The original cannot be shown: {error}.")
     path = results.folder.map_path(results.folder.reconstructions, inspection.defect, inspection.name)
-    rebuilds = results.settings.method != "dictionary"
+    rebuilds = results.settings.row.rebuilds
     try:
         reconstruction = _checked(read_float_map(path), shape) if rebuilds else None
     except FileNotFoundError:

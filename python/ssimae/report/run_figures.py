@@ -24,7 +24,7 @@ def draw_figures(models: Sequence[ModelResults], counts: Sequence[PixelCounts | 
     counts : sequence of PixelCounts or None
         Pixels of each model's segmentation over all images; a dot in the ROC.
     """
-    pictures = [_draw_training(model) for model in models if model.log and model.settings.method != "dictionary"]
+    pictures = [_draw_training(model) for model in models if model.log and model.settings.row.has_loss_curve]
     curves = [_curves(model, count) for model, count in zip(models, counts, strict=True)]
     if known := [own for own in curves if own is not None]:
         pictures += draw_curves(known)

@@ -151,8 +151,7 @@ def training_sentence(results: ModelResults) -> str:
     planned = f"{results.settings.patches_total:,}"
     # The log's last line may lie a few steps before the end; thresholds exist only once a training has finished.
     seen = planned if results.thresholds is not None else f"unfinished: {int(last['patches']):,} of {planned}"
-    reached = "mean distance to the dictionary" if results.settings.method == "dictionary" else "loss"
-    return f"{seen} patches in {duration}, {reached} {last['loss']:.4g} last"
+    return f"{seen} patches in {duration}, {results.settings.row.measure} {last['loss']:.4g} last"
 
 
 def warnings(models: Sequence[ModelResults]) -> list[tuple[bool, str]]:

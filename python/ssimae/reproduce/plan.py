@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssimae.config.presets import Preset, preset
-from ssimae.config.settings import Settings
-from ssimae.config.systems import PRETRAINED, as_system
+from ssimae.config.settings import Settings, as_system
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.models.features import pretrained_name
@@ -85,7 +84,7 @@ class Plan:
             settings=settings,
             preset=material.preset_for(self.budget),
             quick=self.budget == "quick",
-            pretrained=self.pretrained.get(PRETRAINED.get(system, "")),
+            pretrained=self.pretrained.get(settings.row.pretrained or ""),
         )
 
     def cells(self, material: Material, system: str, **changes: Any) -> list[Cell]:

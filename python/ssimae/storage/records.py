@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
-from ssimae.config.systems import title
 from ssimae.inspection.threshold import Thresholds
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import SkippedImage, StoredInspection, read_predictions
@@ -36,7 +35,7 @@ class ModelResults:
     @property
     def title(self) -> str:
         """Name of the system as the paper writes it."""
-        return title(self.settings)
+        return self.settings.row.title
 
     @property
     def training(self) -> Facts | None:

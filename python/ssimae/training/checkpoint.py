@@ -1,9 +1,9 @@
-"""The training state on disk: weights, Adam's moments, step; safetensors, written atomically, never unpickled."""
+"""Save and load the state of a training: weights, Adam's moments and step, as safetensors."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -18,15 +18,15 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a training stands: steps done, seconds spent, running mean of the loss."""
+class TrainingPosition:
+    """A point in a training: steps done, seconds spent, running mean of the loss."""
 
     step: int = 0
     elapsed_s: float = 0.0
     loss: float | None = None
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, progress: Progress) -> None:
+def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, position: TrainingPosition) -> None:
     """Write the state of a training; an interruption leaves the state before it.
 
     Raises
@@ -39,11 +39,11 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, progre
         tensors[f"model.{name}"] = parameter.detach().cpu().contiguous()
         for moment in _MOMENTS:
             tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment].cpu().contiguous()
-    about = {"step": progress.step, "elapsed_s": progress.elapsed_s, "loss": progress.loss}
-    write_bytes(path, tensor_bytes(tensors, {"format": _FORMAT, "progress": json.dumps(about)}))
+    metadata = {"format": _FORMAT, "progress": json.dumps(asdict(position))}
+    write_bytes(path, tensor_bytes(tensors, metadata))
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Progress:
+def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> TrainingPosition:
     """Put a saved state into a model and its optimizer and return where the training stands.
 
     Raises
@@ -56,7 +56,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Pro
             metadata = file.metadata() or {}
             if metadata.get("format") != _FORMAT:
                 raise ValueError(f"{path}: not a training state of this version of ssimae ({_FORMAT})")
-            progress = Progress(**json.loads(metadata["progress"]))
+            position = TrainingPosition(**json.loads(metadata["progress"]))
             parameters = dict(model.named_parameters())
             if {f"model.{name}" for name in parameters} != {key for key in file.keys() if key.startswith("model.")}:  # noqa: SIM118
                 raise ValueError(f"{path}: the training state belongs to another network")
@@ -70,12 +70,12 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Pro
                     parameter.copy_(saved)
                 optimizer.state[parameter] = {
                     # The fused optimizer keeps its step as a float32 tensor beside the parameter.
-                    "step": torch.tensor(float(progress.step), dtype=torch.float32, device=parameter.device),
+                    "step": torch.tensor(float(position.step), dtype=torch.float32, device=parameter.device),
                     **{moment: _like(file.get_tensor(f"{moment}.{name}"), parameter) for moment in _MOMENTS},
                 }
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged training state ({error})") from error
-    return progress
+    return position
 
 
 def _like(saved: Tensor, parameter: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Loss and gradients of a batch: computed at once, or on a GPU captured one time and replayed."""
+"""Compute loss and gradients of batches: step by step, or on a GPU by a graph captured once and replayed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
-from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
-from ssimae.training.batches import Batch
-from ssimae.training.objective import batch_loss
+from ssimae.losses.batch import Batch
+from ssimae.losses.protocol import loss_module
+from ssimae.models.build import AnyAutoencoder
 
 Gradients = Callable[[Batch], Tensor]
 """Takes a batch, leaves its gradients in the parameters and returns the loss, a scalar without a graph."""
@@ -21,18 +21,19 @@ _WARM_UP = 3
 
 
 def gradients_of(
-    model: Autoencoder | VariationalAutoencoder,
+    model: AnyAutoencoder,
     settings: Settings,
     *,
     precision: str,
     features: nn.Module | None,
     device: torch.device,
 ) -> Gradients:
-    """Return what computes loss and gradients of batches on a device."""
+    """Return the function that computes loss and gradients of batches on a device."""
+    training_loss = loss_module(settings).training_loss
 
     def compute(batch: Batch) -> Tensor:
         model.zero_grad(set_to_none=True)
-        loss = batch_loss(model, batch, settings, precision=precision, features=features)
+        loss = training_loss(model, batch, settings, precision=precision, features=features)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -41,7 +42,7 @@ def gradients_of(
 
 @dataclass(frozen=True)
 class _Capture:
-    """One graph: where it reads, where it leaves gradients and loss."""
+    """One graph, the batch it reads from, and the gradients and loss it leaves."""
 
     graph: torch.cuda.CUDAGraph
     batch: Batch

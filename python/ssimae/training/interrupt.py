@@ -1,4 +1,4 @@
-"""Signals noted instead of obeyed at once, so that a training can save its state first."""
+"""Note a signal instead of obeying it at once, so that a training can save its state first."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 
+@dataclass
 class Interruption:
     """The signal that came, if any."""
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __call__(self) -> int | None:
-        """Return the signal number, or None."""
-        return self.signal
+    signal: int | None = None
 
 
 @contextmanager

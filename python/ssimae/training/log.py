@@ -1,4 +1,4 @@
-"""The log of a training: one line now and then, and a running mean of the loss."""
+"""The log of a training: about 400 lines, and a running mean of the loss."""
 
 from __future__ import annotations
 
@@ -41,13 +41,11 @@ class TrainingLog:
         Seconds already spent before a resume.
     loss : float or None
         Running mean at the resume.
-    emit : callable or None
+    emit : callable
         Receives the lines.
     """
 
-    def __init__(
-        self, steps: int, *, elapsed: float, loss: float | None, emit: Callable[[LogLine], None] | None
-    ) -> None:
+    def __init__(self, steps: int, *, elapsed: float, loss: float | None, emit: Callable[[LogLine], None]) -> None:
         self.loss = loss
         self._every = max(1, steps // LOG_LINES)
         self._emit = emit
@@ -63,7 +61,7 @@ class TrainingLog:
         """Take one step of `patches` patches; `seen` is their number since the start of the training."""
         self.loss = loss if self.loss is None else self.loss + (loss - self.loss) / min(step + 1, _MEMORY)
         self._sum, self._count, self._patches = self._sum + loss, self._count + 1, self._patches + patches
-        if (step + 1) % self._every == 0 and self._emit is not None:
+        if (step + 1) % self._every == 0:
             now = time.monotonic()
             speed = self._patches / max(now - self._since, 1e-9)
             self._emit(LogLine(step + 1, seen, epoch, self._sum / self._count, lr, speed, self.elapsed))

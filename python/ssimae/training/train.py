@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from torch import nn
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.hardware import prepare, resolve_precision
-from ssimae.models.build import Network, new_autoencoder
+from ssimae.losses.protocol import constant_loss
+from ssimae.models.build import Network, new_autoencoder, place
 from ssimae.training.batches import batches
-from ssimae.training.checkpoint import Progress, load_state, save_state
+from ssimae.training.checkpoint import TrainingPosition, load_state, save_state
 from ssimae.training.crops import CropSampler
 from ssimae.training.gradients import gradients_of
-from ssimae.training.log import LogLine, TrainingLog
-from ssimae.training.objective import constant_loss
+from ssimae.training.log import TrainingLog
+from ssimae.training.monitor import SILENT, Monitor
 from ssimae.training.schedule import learning_rate
 
 PLATEAU = 0.97
@@ -55,10 +56,7 @@ def train(
     features: nn.Module | None = None,
     device: torch.device,
     state: Path | None = None,
-    on_resume: Callable[[int], None] | None = None,
-    on_log: Callable[[LogLine], None] | None = None,
-    on_step: Callable[[int, float], None] | None = None,
-    interrupted: Callable[[], int | None] | None = None,
+    monitor: Monitor = SILENT,
 ) -> Training:
     """Return the autoencoder trained on defect-free images (Bergmann et al. 2019, sec. 4.2).
 
@@ -71,26 +69,20 @@ def train(
     ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
         Pixels of each image that are not inspected; patches of which they are more than a quarter are not drawn.
     features : Module or None
-        Fixed network of FM-AE, which alone needs one.
+        Fixed network, where the loss compares features.
     device : torch.device
         Where to train.
     state : Path or None
         File of the training state; written about every `checkpoint_every` seconds and resumed from when it exists.
-    on_resume : callable or None
-        Called with the number of steps already done before the first one is taken.
-    on_log : callable or None
-        Called with a :class:`LogLine` about 400 times.
-    on_step : callable or None
-        Called after every step with the patches seen so far and the loss.
-    interrupted : callable or None
-        Asked after every step; a signal number saves the state and raises.
+    monitor : Monitor
+        Told how far the training is; a signal number from it saves the state and raises.
 
     Raises
     ------
     DivergedError
         If the loss becomes NaN or infinite; the last good state stays.
     InterruptedRunError
-        If `interrupted` returned a signal.
+        If the monitor returned a signal.
 
     Notes
     -----
@@ -100,16 +92,14 @@ def train(
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs
-    model = new_autoencoder(settings, seed=settings.seed)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = place(new_autoencoder(settings, seed=settings.seed), device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     fixed = None if features is None else features.to(device)
     plateau = constant_loss(crops.batch(0).to(device), settings, features=fixed)
-    resumed = load_state(state, model, optimizer) if state is not None and state.exists() else Progress()
-    log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=on_log)
+    resumed = load_state(state, model, optimizer) if state is not None and state.exists() else TrainingPosition()
+    log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=monitor.logged)
     saved = time.monotonic()
-    if on_resume is not None:
-        on_resume(resumed.step)
+    monitor.resumed(resumed.step)
 
     gradients = gradients_of(model, settings, precision=precision, features=fixed, device=device)
     for step, batch in enumerate(batches(crops, settings, resumed.step, steps, device=device), resumed.step):
@@ -124,12 +114,11 @@ def train(
 
         seen = crops.patches_seen(step + 1)
         log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch.crops), seen=seen, loss=value, lr=lr)
-        if on_step is not None:
-            on_step(seen, value)
-        signal = interrupted() if interrupted is not None else None
+        monitor.stepped(seen, value)
+        signal = monitor.interrupted()
         due = state is not None and time.monotonic() - saved >= settings.checkpoint_every
         if state is not None and (due or signal is not None or step == steps - 1):
-            save_state(state, model, optimizer, Progress(step + 1, log.elapsed, log.loss))
+            save_state(state, model, optimizer, TrainingPosition(step + 1, log.elapsed, log.loss))
             saved = time.monotonic()
         if signal is not None:
             raise InterruptedRunError(signal, step + 1, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,14 @@ from ssimae.reproduce.tables import spread
 COLUMN_CM, PAGE_CM = 8.5, 17.0
 """Widths of a column and of a page in print."""
 
-STYLES: dict[str, tuple[str, Any]] = {
-    TITLES["ssim"]: (VERMILION, "-"),
-    TITLES["l2"]: (BLUE, "--"),
-    TITLES["vae"]: (GREEN, "-."),
-    TITLES["fm"]: (ORANGE, (0, (5, 1, 1, 1))),
-    TITLES["dictionary"]: (PURPLE, ":"),
-}
+_LOOKS: tuple[tuple[str, Any], ...] = (
+    (VERMILION, "-"),
+    (BLUE, "--"),
+    (GREEN, "-."),
+    (ORANGE, (0, (5, 1, 1, 1))),
+    (PURPLE, ":"),
+)
+STYLES = dict(zip(TITLES.values(), itertools.cycle(_LOOKS), strict=False))
 """Colour and line of each system, the same in all figures; SSIM-AE is the reddish one, as in the paper."""
 
 PRINT: dict[Any, Any] = {

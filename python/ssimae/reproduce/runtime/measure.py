@@ -16,17 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.config.presets import preset
-from ssimae.config.settings import Settings
-from ssimae.config.systems import TITLES, as_system
+from ssimae.config.settings import Settings, as_system
+from ssimae.config.systems import ROWS
 from ssimae.hardware import describe, prepare, resolve_precision
-from ssimae.inspection.residual import inspect_image, reconstruct
-from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
-from ssimae.models.build import new_autoencoder
+from ssimae.inspection.residual import inspect_image
+from ssimae.losses.network import reconstruct
+from ssimae.models.build import new_autoencoder, place
 from ssimae.models.dictionary import FeatureDictionary
-from ssimae.models.features import AlexNetFeatures, ResNet18Features
+from ssimae.models.features import ResNet18Features, fixed_features
 from ssimae.progress import Progress
 from ssimae.reproduce.paper import FORWARD_S, IMAGE_S, NAPOLETANO_IMAGE_S
 from ssimae.reproduce.runtime.plain import PlainAutoencoder, plain_inspect, plain_patches, plain_step
+from ssimae.training.monitor import SilentMonitor
 from ssimae.training.train import train
 
 HEIGHT, WIDTH = 700, 1024
@@ -40,7 +41,6 @@ MEASURES = {
 }
 
 PLAIN = "plain script"
-_AUTOENCODERS = ("ssim", "l2", "vae", "fm")
 _BATCH = 64
 _STEPS = 3
 
@@ -87,17 +87,18 @@ def _subjects(device: torch.device) -> tuple[list[Subject], dict[str, str]]:
     image = np.random.default_rng(0).random((HEIGHT, WIDTH), dtype=np.float32)
     best = resolve_precision("auto", device)
     subjects, missing = [], {}
+    autoencoders = [name for name, row in ROWS.items() if row.method == "autoencoder"]
     # In the script's arithmetic too, where the processor has a faster one.
-    for system, precision in dict.fromkeys([("ssim", "float32"), *((name, best) for name in _AUTOENCODERS)]):
+    for system, precision in dict.fromkeys([("ssim", "float32"), *((name, best) for name in autoencoders)]):
         settings = dataclasses.replace(as_system(base, system), precision=precision)
         try:
             subjects.append(_ours(settings, image, device))
         except ValueError as error:  # torchvision is an extra
-            missing[TITLES[system]] = str(error)
+            missing[ROWS[system].title] = str(error)
     try:
         subjects.append(_dictionary(as_system(base, "dictionary"), image, device))
     except ValueError as error:
-        missing[TITLES["dictionary"]] = str(error)
+        missing[ROWS["dictionary"].title] = str(error)
     if device.type == "cpu":  # the script knows no other
         absent = [name for name in ("pytorch-msssim", "scikit-image") if not _installed(name)]
         if absent:
@@ -108,16 +109,16 @@ def _subjects(device: torch.device) -> tuple[list[Subject], dict[str, str]]:
 
 
 def _ours(settings: Settings, image: NDArray[np.float32], device: torch.device) -> Subject:
-    model = new_autoencoder(settings, seed=0).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = place(new_autoencoder(settings, seed=0), device)
     model.eval()
-    features = AlexNetFeatures.random(0) if settings.loss == "fm" else None
+    features = fixed_features(dataclasses.replace(settings, features="random"), None)
     patches = torch.rand(_BATCH, 1, settings.patch_size, settings.patch_size, device=device)
     precision = settings.precision
     return Subject(
-        f"{TITLES[settings.system]}, {precision}",
+        f"{settings.row.title}, {precision}",
         {
-            "forward": lambda: _timed(lambda: _forward(model, patches[:1], precision), device, 10),
-            "batch": lambda: _timed(lambda: _forward(model, patches, precision), device) / _BATCH,
+            "forward": lambda: _timed(lambda: reconstruct(model, patches[:1], precision), device, 10),
+            "batch": lambda: _timed(lambda: reconstruct(model, patches, precision), device) / _BATCH,
             "image": lambda: _timed(
                 lambda: inspect_image(model, image, settings, device=device, precision=precision), device
             ),
@@ -131,7 +132,7 @@ def _dictionary(settings: Settings, image: NDArray[np.float32], device: torch.de
     dictionary.to(device).eval()
     patches = torch.rand(_BATCH, 1, settings.dictionary_patch, settings.dictionary_patch, device=device)
     return Subject(
-        f"{TITLES['dictionary']}, float32",
+        f"{settings.row.title}, float32",
         {
             "forward": lambda: _timed(lambda: dictionary.score(patches[:1]), device, 10),
             "batch": lambda: _timed(lambda: dictionary.score(patches), device) / _BATCH,
@@ -142,19 +143,24 @@ def _dictionary(settings: Settings, image: NDArray[np.float32], device: torch.de
     )
 
 
-def _forward(model: Autoencoder | VariationalAutoencoder, patches: torch.Tensor, precision: str) -> None:
-    reconstruct(model, patches, precision)
+class _StepClock(SilentMonitor):
+    """Monitor that notes when each step ended."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def stepped(self, patches: int, loss: float) -> None:
+        self.moments.append(time.perf_counter())
 
 
 def _training_step(
-    settings: Settings, image: NDArray[np.float32], features: AlexNetFeatures | None, device: torch.device
+    settings: Settings, image: NDArray[np.float32], features: torch.nn.Module | None, device: torch.device
 ) -> float:
     """Return the seconds a patch of the training loop itself, by its own steps."""
     short = dataclasses.replace(settings, patches=settings.batch_size * (_STEPS + 1), epochs=1)
-    moments: list[float] = []
-    train(
-        [image], short, features=features, device=device, on_step=lambda seen, loss: moments.append(time.perf_counter())
-    )
+    clock = _StepClock()
+    train([image], short, features=features, device=device, monitor=clock)
+    moments = clock.moments
     return (moments[-1] - moments[0]) / (len(moments) - 1) / settings.batch_size
 
 
