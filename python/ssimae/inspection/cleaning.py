@@ -1,4 +1,4 @@
-"""What is done to a residual map before it is thresholded: smoothing, and opening with a disk."""
+"""Clean a residual map before it is thresholded: smooth it, and open it with a disk."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -
 
 
 def threshold_names(dataset: Dataset, good: GoodImages) -> list[str]:
-    """Return the names, below the data folder, of the good images that thresholds are set on, wholly or in a band."""
+    """Return the names, below the data folder, of the good images that thresholds are set on, whole or a band."""
     return [dataset.train[index].relative_to(dataset.root).as_posix() for index, _ in good.split.held_out]
 
 

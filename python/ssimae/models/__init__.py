@@ -1,1 +1,1 @@
-"""The networks that learn a good surface."""
+"""The networks that learn a good surface: autoencoders, and the dictionary of features."""

@@ -14,7 +14,7 @@ NEGATIVE_SLOPE = 0.2
 """Slope of every LeakyReLU (Bergmann et al. 2019, sec. 4.2)."""
 
 OUTPUT_GAIN = 0.1
-"""What the weights of the output layer start times. At 1 the first reconstructions are as lively as the patches and
+"""Factor of the output layer's first weights. At 1 the first reconstructions are as lively as the patches and
 have nothing to do with them; with some seeds SSIM is below 0 then, and the quickest way up, to a black output, is where
 the training stays."""
 

@@ -1,4 +1,4 @@
-"""The comparator of the paper: a dictionary of normal features of a pretrained network (Napoletano et al. 2018)."""
+"""The comparator of the paper: a dictionary of the features of normal patches (Napoletano et al. 2018)."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _features(
 
 
 def _blocks(parts: Iterable[NDArray[np.float32]], least: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the rows of parts in blocks of at least so many, the last one with what is left over."""
+    """Yield the rows of parts in blocks of at least `least`, the last one with the rows left over."""
     held: list[NDArray[np.float32]] = []
     block: NDArray[np.float32] | None = None
     for part in parts:
@@ -222,7 +222,7 @@ def score_map(
     return np.ascontiguousarray(_interpolate(across.T, rows, height).T)
 
 
-def _interpolate(lines: NDArray[np.float32], places: NDArray[np.floating[Any]], length: int) -> NDArray[np.float32]:
-    """Return lines (n, m), known at m places, at 0..length - 1."""
+def _interpolate(lines: NDArray[np.float32], positions: NDArray[np.floating[Any]], length: int) -> NDArray[np.float32]:
+    """Return lines (n, m), given at m positions, interpolated at 0..length - 1."""
     pixels = np.arange(length)
-    return np.stack([np.interp(pixels, places, line) for line in lines]).astype(np.float32)
+    return np.stack([np.interp(pixels, positions, line) for line in lines]).astype(np.float32)

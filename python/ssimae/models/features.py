@@ -1,4 +1,4 @@
-"""Pretrained networks of torchvision as fixed extractors of features; nothing is ever downloaded."""
+"""Pretrained networks of torchvision that extract features; their weights are fixed and never downloaded."""
 
 from __future__ import annotations
 

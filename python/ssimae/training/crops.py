@@ -1,4 +1,4 @@
-"""Random training patches: where they lie, in what order they come, and how they reach a batch."""
+"""Draw random training crops, in an order that follows from the seed, and gather them into batches."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class CropSampler:
         return self._zoomed(origins, epoch)
 
     def _random_origins(self, epoch: int) -> NDArray[np.int64]:
-        """Return places of whole patches as rows of (image, row, column)."""
+        """Return random positions of whole patches as rows of (image, row, column)."""
         rng = np.random.default_rng([self._settings.seed, _POSITIONS, epoch])
         ends = np.cumsum(self._counts)
         flat = rng.integers(0, ends[-1], self._settings.patches)
@@ -128,20 +128,21 @@ class CropSampler:
     def _zoomed(self, origins: NDArray[np.int64], epoch: int) -> NDArray[np.float64]:
         """Return crops whose height and width differ from a patch's by random factors up to 1 + `zoom`.
 
-        A crop keeps its place relative to the room it has. One that would hold too much that is ignored stays as it is.
+        A crop keeps its position relative to the room it has. One that would hold too many ignored pixels stays as it
+        is.
         """
         side = self._side
-        image, places = origins[:, 0], origins[:, 1:]
-        plain = np.concatenate([origins, np.full(places.shape, side)], axis=1).astype(np.float64)
+        image, positions = origins[:, 0], origins[:, 1:]
+        plain = np.concatenate([origins, np.full(positions.shape, side)], axis=1).astype(np.float64)
         if self._settings.zoom == 0:
             return plain
         rng = np.random.default_rng([self._settings.seed, _ZOOM, epoch])
         limit = np.log1p(self._settings.zoom)
-        factors = np.exp(rng.uniform(-limit, limit, places.shape))
+        factors = np.exp(rng.uniform(-limit, limit, positions.shape))
         room = self._room[image]
-        # In steps of 1/256, so that a place at the border plus its extent is the border to the last bit.
+        # In steps of 1/256, so that a position at the border plus its extent is the border to the last bit.
         extents = np.minimum(np.round(side * factors * 256) / 256, room + side)
-        starts = (places + rng.random(places.shape)) / (room + 1) * (room + side - extents)
+        starts = (positions + rng.random(positions.shape)) / (room + 1) * (room + side - extents)
         boxes = np.concatenate([image[:, None], starts, extents], axis=1)
         for index, sums in enumerate(self._sums):
             if sums is not None:
@@ -158,7 +159,7 @@ def _sums(ignored: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _allowed(sums: NDArray[np.int64], side: int) -> NDArray[np.int64]:
-    """Return the places, row by row, of the patches that ignored pixels fill to a quarter at most."""
+    """Return the positions, counted row by row, of the patches that ignored pixels fill to a quarter at most."""
     filled = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     return np.flatnonzero(filled <= LARGEST_IGNORED * side**2)
 

@@ -1,4 +1,4 @@
-"""Learning the good surface: an autoencoder by training, or a dictionary by collecting features."""
+"""Learn the good surface: train an autoencoder, or collect the features of a dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: random crops, reconstruction, loss, Adam; state that survives any interruption."""
+"""Train an autoencoder: random crops, reconstruction, loss, Adam; its state survives any interruption."""
 
 from __future__ import annotations
 

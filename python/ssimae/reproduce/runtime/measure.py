@@ -1,4 +1,4 @@
-"""How long the systems take on this machine, beside the paper's numbers and a plain script."""
+"""Time the systems on this machine, beside the paper's numbers and a plain script."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def measure_runtime(*, rounds: int, device: torch.device, progress: Progress) ->
     seconds: dict[tuple[str, str], list[float]] = {}
     with progress.task("timing", (rounds + 1) * len(subjects)) as task:
         for number in range(rounds + 1):
-            for place, subject in enumerate(subjects):
+            for index, subject in enumerate(subjects):
                 for measure, once in subject.measures.items():
                     found = once()
                     if number:  # the first round warms up
                         seconds.setdefault((subject.name, measure), []).append(found)
-                task.update(number * len(subjects) + place + 1)
+                task.update(number * len(subjects) + index + 1)
     return [Timing(system, measure, tuple(found)) for (system, measure), found in seconds.items()], missing
 
 
