@@ -2,5 +2,5 @@
 
 pub mod key;
 mod radix;
-pub mod ranges;
-pub mod runs;
+pub(super) mod ranges;
+pub(super) mod runs;
