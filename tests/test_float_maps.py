@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from ssimae.images.read import read_float_map, write_float_tiff
+from ssimae.images.maps import read_float_map, write_float_tiff
 
 rng = np.random.default_rng(0)
 

@@ -15,7 +15,7 @@ from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import open_dataset
 from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.residual import inspect_image
 from ssimae.inspection.threshold import set_thresholds

@@ -10,7 +10,8 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from ssimae.images.read import IMAGE_SUFFIXES, image_size, read_image
+from ssimae.images.decoding import IMAGE_SUFFIXES
+from ssimae.images.read import image_size, read_image
 
 rng = np.random.default_rng(0)
 GRAY8 = np.arange(256, dtype=np.uint8).reshape(8, 32)

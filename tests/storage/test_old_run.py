@@ -17,7 +17,7 @@ import pytest
 from ssimae import Detector, read_image
 from ssimae.cli import main
 from ssimae.config.settings import Settings
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.images.read import IMAGE_SUFFIXES
+from ssimae.images.decoding import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 

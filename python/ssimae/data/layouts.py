@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
-from ssimae.images.read import IMAGE_SUFFIXES
+from ssimae.images.decoding import IMAGE_SUFFIXES
 
 Layout = Literal["mvtec", "nanotwice", "folder"]
 

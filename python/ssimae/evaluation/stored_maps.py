@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ssimae.data.layouts import Sample, shortened
 from ssimae.evaluation.arrays import SCORE_TYPES
-from ssimae.images.read import image_size, read_array, stored_head
+from ssimae.images.maps import read_array, stored_head
+from ssimae.images.read import image_size
 
 SUFFIXES = (".tiff", ".tif", ".npy")
 

@@ -1,1 +1,1 @@
-"""Image files to arrays in [0, 1] and back."""
+"""Read image files into arrays in [0, 1], resize them, and write and read float maps."""

@@ -1,4 +1,4 @@
-"""Image files to samples as they are stored: full depth, upright, alpha dropped, one page.
+"""Decode image files to their samples as stored: full depth, upright, alpha dropped, one page.
 
 Pillow decodes whatever it reads in full. TIFFs it would cut to 8 bits or cannot open go to tifffile; everything else
 that would lose depth is refused.

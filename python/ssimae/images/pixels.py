@@ -1,4 +1,4 @@
-"""What every decoder shares: samples and heads of images, refusals, and Pillow kept quiet."""
+"""Define what all decoders share: samples and heads of images, refusals, and Pillow without its warnings."""
 
 from __future__ import annotations
 

@@ -1,30 +1,16 @@
-"""Images and float maps from and to files, every depth in full."""
+"""Read images of every depth as float32 in [0, 1]."""
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
-from ssimae.atomic import write_bytes
-from ssimae.images.decoding import IMAGE_SUFFIXES, decode, measure
+from ssimae.images.decoding import decode, measure
 from ssimae.images.pixels import Decoded
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "image_size",
-    "read_array",
-    "read_float_map",
-    "read_image",
-    "stored_head",
-    "white_level",
-    "write_float_tiff",
-]
 
 MAX_PIXELS = 10**9
 """Largest image read unless told otherwise, in pixels."""
@@ -106,7 +92,7 @@ def white_level(decoded: Decoded, path: Path, *, data_range: float | None) -> fl
     if white is not None and data_range > white:
         raise ValueError(f"{path}: `data_range` ({data_range:g}) is more than its samples can hold ({white:g})")
     if samples.dtype.kind == "f":
-        _refuse_not_finite(samples, path)
+        refuse_not_finite(samples, path)
     _refuse_outside(samples, path, data_range)
     return data_range
 
@@ -122,97 +108,6 @@ def image_size(path: Path | str, *, page: int | None = None) -> tuple[int, int]:
     return measure(Path(path), page=page)
 
 
-def write_float_tiff(path: Path | str, array: NDArray[np.float32]) -> None:
-    """Write a map or image of shape (h, w) or (h, w, 3), float32, as an uncompressed TIFF, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written; what stood under the name stays.
-    ValueError
-        If the array is of another shape or type.
-    """
-    if array.dtype != np.float32 or not _is_image_shape(array.shape):
-        raise ValueError(
-            f"`array` must be float32 of shape (h, w) or (h, w, 3), got {array.dtype} of shape {array.shape}"
-        )
-    buffer = io.BytesIO()
-    # No metadata: the file depends on the array alone.
-    tifffile.imwrite(buffer, array, photometric="rgb" if array.ndim == 3 else "minisblack", metadata=None)
-    write_bytes(Path(path), buffer.getvalue())
-
-
-def read_float_map(path: Path | str) -> NDArray[np.float32]:
-    """Return a float map, such as a residual, from a TIFF or ``.npy`` file.
-
-    Returns
-    -------
-    ndarray of shape (h, w) or (h, w, 3), float32, finite
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it holds another type or shape, or a value that is not finite; the message names file and position.
-    """
-    path = Path(path)
-    array = read_array(path)
-    if array.dtype.newbyteorder("=") != np.float32 or not _is_image_shape(array.shape):
-        raise ValueError(
-            f"{path}: a map must be float32 of shape (h, w) or (h, w, 3), got {array.dtype.name} of shape {array.shape}"
-        )
-    _refuse_not_finite(array, path)
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def read_array(path: Path) -> NDArray[Any]:
-    """Return what a TIFF, or another image, or a ``.npy`` file holds, of whatever type and shape.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the file cannot be read; the message names it.
-    """
-    if path.suffix.lower() != ".npy":
-        return decode(path, page=None, max_pixels=MAX_PIXELS).samples
-    try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
-
-
-def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
-    """Return shape and type of what a file holds, from its head: (h, w), or with channels behind.
-
-    The type is None for images that are neither TIFF nor ``.npy``.
-
-    Raises
-    ------
-    OSError, ValueError
-        As there.
-    """
-    if path.suffix.lower() != ".npy":
-        size = image_size(path)
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                page: Any = tiff.pages[0]
-                channels = () if page.samplesperpixel == 1 else (page.samplesperpixel,)
-                return (*size, *channels), page.dtype
-        except tifffile.TiffFileError:
-            return size, None
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
-    return array.shape, array.dtype
-
-
-def _is_image_shape(shape: tuple[int, ...]) -> bool:
-    return 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
-
-
 def _gray(samples: NDArray[Any], white: float) -> NDArray[np.float32]:
     """Return colour as gray; float64 in bands, so that depth is kept and memory bounded."""
     image = np.empty(samples.shape[:2], dtype=np.float32)
@@ -222,7 +117,8 @@ def _gray(samples: NDArray[Any], white: float) -> NDArray[np.float32]:
     return image
 
 
-def _refuse_not_finite(samples: NDArray[Any], path: Path) -> None:
+def refuse_not_finite(samples: NDArray[Any], path: Path) -> None:
+    """Refuse pixels that are not finite; the message names the file and the position of the first."""
     for row, line in enumerate(samples):
         bad = ~np.isfinite(line)
         if bad.any():

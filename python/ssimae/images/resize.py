@@ -1,11 +1,9 @@
-"""Images made smaller before the network, residuals made larger after it."""
+"""Make images smaller before the network, and residuals larger after it."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 
 def scale_image(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -41,7 +39,12 @@ def restore_size(image: NDArray[np.float32], height: int, width: int) -> NDArray
 
 
 def _resize(image: NDArray[np.float32], height: int, width: int, *, antialias: bool) -> NDArray[np.float32]:
+    # Only here: `ssimae check` asks for scaled shapes, and must not wait for torch.
+    import torch  # noqa: PLC0415
+
     planes = torch.tensor(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
-    resized = interpolate(planes, size=(height, width), mode="bilinear", align_corners=False, antialias=antialias)
+    resized = torch.nn.functional.interpolate(
+        planes, size=(height, width), mode="bilinear", align_corners=False, antialias=antialias
+    )
     out: NDArray[np.float32] = resized[0].permute(1, 2, 0).reshape(height, width, *image.shape[2:]).contiguous().numpy()
     return out

@@ -1,4 +1,4 @@
-"""TIFF files: Pillow where it reads them in full, tifffile where Pillow would cut to 8 bits or cannot open."""
+"""Decode TIFF files: by Pillow where it reads them in full, by tifffile where Pillow would cut them to 8 bits."""
 
 from __future__ import annotations
 

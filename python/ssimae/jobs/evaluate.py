@@ -9,7 +9,7 @@ from pathlib import Path
 from ssimae.data.layouts import Sample, inspected_samples, open_dataset
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.score import gather, has_masks, write_scores
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
 

@@ -12,7 +12,7 @@ from ssimae.data.check import check_samples
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.data.layouts import UNLABELLED, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
-from ssimae.images.read import IMAGE_SUFFIXES
+from ssimae.images.decoding import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage
 from ssimae.models.build import place
 from ssimae.progress import Progress

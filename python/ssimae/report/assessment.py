@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.data.masks import read_ignored, read_mask
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.inspection.verdict import segment
 from ssimae.storage.predictions import StoredInspection
 from ssimae.storage.records import ModelResults

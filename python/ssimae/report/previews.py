@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ssimae.images.read import read_float_map, read_image
+from ssimae.images.maps import read_float_map
+from ssimae.images.read import read_image
 from ssimae.report.assessment import Maps, read_maps
 from ssimae.storage.predictions import StoredInspection
 from ssimae.storage.records import ModelResults

@@ -12,7 +12,7 @@ from typing import Any
 from ssimae.atomic import write_text
 from ssimae.data.layouts import inspected_samples, open_dataset
 from ssimae.evaluation.score import gather
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_results

@@ -15,7 +15,7 @@ from ssimae.config.presets import preset
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
 from ssimae.evaluation.score import gather
-from ssimae.images.read import read_float_map
+from ssimae.images.maps import read_float_map
 from ssimae.jobs.job import Job
 from ssimae.jobs.run import start
 from ssimae.progress import Progress

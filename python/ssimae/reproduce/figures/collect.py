@@ -11,7 +11,8 @@ import numpy as np
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import GOOD, Sample, open_dataset
 from ssimae.data.masks import read_mask
-from ssimae.images.read import read_float_map, read_image
+from ssimae.images.maps import read_float_map
+from ssimae.images.read import read_image
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.figures.curves import (
     Curve,
