@@ -1,12 +1,16 @@
 """The check reads every file of a data set and lists all that is wrong, without stopping at the first."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from ssimae.data.dataset import Dataset, Problem, Sample, check_dataset, open_dataset
+from ssimae.data.check import Problem, check_dataset
+from ssimae.data.dataset import Dataset, Sample
+from ssimae.data.layouts import open_dataset
 
 GRAY = np.full((16, 20), 90, np.uint8)
 MARK = np.zeros((16, 20), np.uint8)
@@ -141,3 +145,9 @@ def test_real_data_is_without_problems(shared_data: Path, tmp_path: Path) -> Non
     (copy / "Anomalous" / "images" / "ITIA1120.tif").write_bytes(b"II*\0")
     (problem,) = check_dataset(open_dataset(copy))
     assert problem.path.name == "ITIA1120.tif"
+
+
+def test_checking_needs_neither_torch_nor_scikit_learn() -> None:
+    code = "import sys, ssimae.data.check, ssimae.data.layouts; print({'torch', 'sklearn'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from ssimae.data.dataset import Dataset, Sample, dataset_fingerprint, good_samples, open_dataset, read_mask
-from ssimae.data.layouts import _natural
+from ssimae.data.dataset import Dataset, Sample, dataset_fingerprint, good_samples
+from ssimae.data.files import natural_key
+from ssimae.data.layouts import open_dataset
+from ssimae.data.masks import read_mask
 from ssimae.images.read import image_size
 
 ODD_NAMES = ["a b", "it's", 'say "x"', "größe", "日本", "<b>&amp;", "100%", "-dash", "x" * 245]
@@ -120,9 +122,9 @@ def test_odd_names_pair_up(tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12), unique=True))
 def test_natural_order_is_one_order(names: list[str]) -> None:
     paths = [Path("x" + name) for name in names]
-    want = sorted(paths, key=_natural)
-    assert sorted(reversed(paths), key=_natural) == want
-    assert len({str(_natural(path)) for path in paths}) == len(set(paths))
+    want = sorted(paths, key=natural_key)
+    assert sorted(reversed(paths), key=natural_key) == want
+    assert len({str(natural_key(path)) for path in paths}) == len(set(paths))
 
 
 def test_numbers_in_names_are_sorted_by_value(tmp_path: Path) -> None:

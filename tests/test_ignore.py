@@ -13,8 +13,8 @@ from PIL import Image
 from ssimae import Detector, evaluate_maps
 from ssimae.cli import main
 from ssimae.config.settings import Settings
-from ssimae.data.dataset import open_dataset
 from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
+from ssimae.data.layouts import open_dataset
 from ssimae.images.maps import read_float_map
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.residual import inspect_image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from small_data import small_facts
 from ssimae.config.settings import Settings
-from ssimae.data.layouts import Sample
+from ssimae.data.dataset import Sample
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage

@@ -2,7 +2,7 @@ from .config.presets import preset as preset
 from .config.settings import Settings as Settings
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Sample as Sample
-from .data.dataset import open_dataset as open_dataset
+from .data.layouts import open_dataset as open_dataset
 from .detector import Detector as Detector
 from .detector import Prediction as Prediction
 from .evaluation.evaluate import evaluate_maps as evaluate_maps

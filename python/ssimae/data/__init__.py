@@ -1,1 +1,1 @@
-"""Which images there are: folders, layouts, masks, checks, and the embedded textures."""
+"""Find out which images there are: data folders, layouts, masks, their check, and the embedded textures."""

@@ -1,4 +1,4 @@
-"""Read every file of a data set once and report all that is wrong with it together."""
+"""Read every file of a data set and report all problems together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.data.dataset import GOOD, Dataset, Sample, good_samples
 from ssimae.data.ignore import inspected_frame
-from ssimae.data.layouts import GOOD, Dataset, Sample, good_samples
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS, white_level

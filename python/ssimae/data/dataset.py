@@ -1,24 +1,65 @@
-"""Data sets: their images by layout, their masks, their check and their fingerprint."""
+"""Define a data set: its images, the defect and masks of each, and a fingerprint of all their files."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from ssimae.data.check import Problem, check_dataset
-from ssimae.data.layouts import Dataset, Sample, good_samples, open_dataset
-from ssimae.data.masks import read_ignored, read_mask
+GOOD = "good"
+"""Defect name of defect-free test images."""
+UNLABELLED = "unlabelled"
+"""Defect name of test images of which nothing says whether they are defective."""
 
-__all__ = [
-    "Dataset",
-    "Problem",
-    "Sample",
-    "check_dataset",
-    "dataset_fingerprint",
-    "good_samples",
-    "open_dataset",
-    "read_ignored",
-    "read_mask",
-]
+
+@dataclass(frozen=True)
+class Sample:
+    """One test image."""
+
+    path: Path
+    name: str
+    """File name without suffix; unique within its defect."""
+    defect: str
+    """`good`, the name of the folder, or `unlabelled` where nothing says."""
+    mask: Path | None
+    """Ground truth, or None where there is none."""
+    ignore: Path | None = None
+    """Mask of the pixels that are not inspected, or None."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images of a data set by name; nothing is read."""
+
+    name: str
+    layout: str
+    """Name of its row in :data:`ssimae.data.layouts.LAYOUTS`."""
+    root: Path
+    """Absolute."""
+    train: tuple[Path, ...]
+    """Defect-free images, in natural order."""
+    test: tuple[Sample, ...]
+    ignore: Mapping[Path, Path] = field(default_factory=dict)
+    """Mask of the pixels that are not inspected, by image; images without one are inspected whole."""
+
+
+def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample, ...]:
+    """Return the defect-free images as samples, for data without test images.
+
+    Names are paths below the data folder without suffix, so that images of the same name in different folders stay
+    apart.
+    """
+    names = [path.relative_to(dataset.root).with_suffix("").as_posix() for path in dataset.train]
+    return tuple(
+        Sample(path, name, defect, None, dataset.ignore.get(path))
+        for path, name in zip(dataset.train, names, strict=True)
+    )
+
+
+def inspected_samples(dataset: Dataset) -> tuple[Sample, ...]:
+    """Return the images that a run inspects: the test images, or the good images themselves where there are none."""
+    return dataset.test or good_samples(dataset)
 
 
 def dataset_fingerprint(dataset: Dataset) -> str:

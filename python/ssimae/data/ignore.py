@@ -1,4 +1,4 @@
-"""What of an image is not inspected: selvedge, clamp, background. Which mask belongs to which image, and the rest."""
+"""Pair images with their ignore masks, which mark what is not inspected: selvedge, clamps, background."""
 
 from __future__ import annotations
 

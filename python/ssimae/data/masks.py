@@ -1,4 +1,4 @@
-"""Masks beside images: what is defective in them, and what of them is not to be inspected."""
+"""Read the masks of an image: its ground truth, and its pixels that are not inspected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.data.layouts import GOOD, Sample
+from ssimae.data.dataset import GOOD, Sample
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS
 
@@ -49,7 +49,7 @@ def read_mask(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def load_mask(sample: Sample, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
-    """Return the ground truth as :func:`read_mask` does, without a word on empty ones; any size for a shape of None."""
+    """Return what :func:`read_mask` does, with no warning about an empty mask; any size for a shape of None."""
     if sample.mask is None:
         if sample.defect != GOOD or shape is None:
             raise ValueError(f"{sample.path}: no ground-truth mask")

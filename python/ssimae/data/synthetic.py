@@ -1,4 +1,4 @@
-"""The embedded data set: woven cloth with five kinds of defect, each known to the pixel."""
+"""Draw the embedded data set: woven cloth with five kinds of defect, each known to the pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ssimae.atomic import write_bytes
-from ssimae.data.layouts import GOOD
+from ssimae.data.dataset import GOOD
 from ssimae.data.weave import PITCH_PX, SIZE_PX, WEAVES, Cloth, Weave, Yarns, bump, draw_cloth, render, woven_image
 
 Defect = Literal["contrast", "missing_thread", "misweave", "slub", "stain"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from ssimae.data.layouts import GOOD
+from ssimae.data.dataset import GOOD
 from ssimae.evaluation.result import Evaluation
 
 QUARTILES = ("smallest quarter", "second quarter", "third quarter", "largest quarter")

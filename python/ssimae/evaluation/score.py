@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_csv, write_text
-from ssimae.data.layouts import GOOD, Sample
+from ssimae.data.dataset import GOOD, Sample
 from ssimae.data.masks import read_ignored, read_mask
 from ssimae.evaluation.evaluator import Evaluator
 from ssimae.evaluation.parts import by_defect, by_size

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.data.layouts import Sample, shortened
+from ssimae.data.dataset import Sample
+from ssimae.data.files import shortened
 from ssimae.evaluation.arrays import SCORE_TYPES
 from ssimae.images.maps import read_array, stored_head
 from ssimae.images.read import image_size

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssimae.data.layouts import Sample, inspected_samples, open_dataset
+from ssimae.data.dataset import Sample, inspected_samples
+from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.score import gather, has_masks, write_scores
 from ssimae.images.maps import read_float_map

@@ -16,8 +16,8 @@ import torch
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.config.systems import ROWS, System
-from ssimae.data.dataset import Dataset, check_dataset, dataset_fingerprint
-from ssimae.data.layouts import inspected_samples
+from ssimae.data.check import check_dataset
+from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
 from ssimae.evaluation.score import has_masks
 from ssimae.hardware import describe, resolve_precision
 from ssimae.models.features import check_torchvision, pretrained_state

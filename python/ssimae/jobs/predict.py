@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssimae.data.check import check_samples
+from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
-from ssimae.data.layouts import UNLABELLED, Sample
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.decoding import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from ssimae.config.settings import as_system
-from ssimae.data.dataset import Dataset, dataset_fingerprint, open_dataset
-from ssimae.data.layouts import inspected_samples
+from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
+from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.evaluation.result import Evaluation
 from ssimae.hardware import resolve_device

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
-from ssimae.data.layouts import Dataset, Sample
+from ssimae.data.dataset import Dataset, Sample
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs
 from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare

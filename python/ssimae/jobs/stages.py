@@ -12,7 +12,8 @@ import torch
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
-from ssimae.data.dataset import Dataset, Sample, good_samples, read_ignored
+from ssimae.data.dataset import Dataset, Sample, good_samples
+from ssimae.data.masks import read_ignored
 from ssimae.images.maps import read_float_map, write_float_tiff
 from ssimae.images.read import read_image
 from ssimae.inspection.calibrate import calibrate

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from ssimae.data.layouts import GOOD, UNLABELLED
+from ssimae.data.dataset import GOOD, UNLABELLED
 from ssimae.report.assessment import PixelCounts
 from ssimae.report.curves import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
 from ssimae.storage.predictions import TRAINING

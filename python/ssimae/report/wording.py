@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ssimae.config.settings import Settings
-from ssimae.data.layouts import GOOD, UNLABELLED, open_dataset
+from ssimae.data.dataset import GOOD, UNLABELLED
+from ssimae.data.layouts import LAYOUTS, open_dataset
 from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
 from ssimae.inspection.threshold import outlier_note
@@ -14,8 +15,6 @@ from ssimae.report.assessment import Assessment
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
-
-_LAYOUTS = {"mvtec": "MVTec AD", "nanotwice": "NanoTWICE", "folder": "plain folder of good images"}
 
 
 def plural(count: int, noun: str) -> str:
@@ -126,6 +125,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     seed = str(results.settings.seed)
     if isinstance(run, PredictFacts):
         return [("Model", str(run.model)), ("Not inspected", ignored), ("Device", run.device), ("Seed", seed)]
+    layout = LAYOUTS.get(run.layout)
     return [
         ("Trained on", _trained_on(run, results.settings)),
         ("Held out", _held_out(run)),
@@ -135,7 +135,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
         ("Device", run.device),
         ("Settings", f"preset {run.preset}{', quick' if run.quick else ''}; all of them below"),
         ("Seed", seed),
-        ("Data", f"{run.data} ({_LAYOUTS.get(run.layout, 'unknown')} layout)"),
+        ("Data", f"{run.data} ({'unknown' if layout is None else layout.title} layout)"),
         ("Started", run.created.replace("T", " ").replace("+00:00", " UTC")),
         ("Versions", f"ssimae {run.ssimae}, torch {run.torch}, python {run.python}"),
     ]

@@ -10,7 +10,8 @@ from typing import Any
 
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings
-from ssimae.data.dataset import dataset_fingerprint, open_dataset
+from ssimae.data.dataset import dataset_fingerprint
+from ssimae.data.layouts import open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.jobs.job import Job
 from ssimae.jobs.run import resume, start

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, as_system
-from ssimae.data.layouts import open_dataset
+from ssimae.data.layouts import LAYOUTS, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.models.features import pretrained_name
 from ssimae.reproduce.cells import Cell
@@ -118,9 +118,10 @@ def find_materials(data: Sequence[Path], out: Path, *, ignore: Path | None = Non
             raise ValueError(f"{path}: no test images with masks, so nothing can be measured on it")
         if dataset.name in materials:
             raise ValueError(f"{path}: two data sets are called {dataset.name!r}")
-        fibres = dataset.layout == "nanotwice"
-        name: Preset = "paper" if fibres else "paper-texture"
-        materials[dataset.name] = Material(dataset.name, dataset.root, name, fibres, ignore)
+        layout = LAYOUTS[dataset.layout]
+        materials[dataset.name] = Material(
+            dataset.name, dataset.root, layout.paper_preset, layout.has_paper_values, ignore
+        )
     return tuple(materials.values())
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.atomic import write_text
-from ssimae.data.layouts import inspected_samples, open_dataset
+from ssimae.data.dataset import inspected_samples
+from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.score import gather
 from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from ssimae.config.systems import TITLES
+from ssimae.data.layouts import LAYOUTS
 from ssimae.reproduce.paper import AUROC, TABLE_2
 from ssimae.reproduce.tables import spread
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
@@ -64,7 +65,7 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
         title = ", ".join([TITLES[system], *filter(None, [budget]), *map(_label, changes)])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
-        paper = _paper(system, changes) if first["facts"]["layout"] == "nanotwice" else None
+        paper = _paper(system, changes) if LAYOUTS[first["facts"]["layout"]].has_paper_values else None
         columns = [
             name.split("/", 1)[0],
             title,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self, cast, get_args
 
 from ssimae.atomic import write_csv
-from ssimae.data.layouts import GOOD, UNLABELLED, Sample
+from ssimae.data.dataset import GOOD, UNLABELLED, Sample
 from ssimae.inspection.verdict import Region, Verdict
 
 COLUMNS = (

@@ -17,7 +17,7 @@ import tomli_w
 from ssimae.atomic import write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
-from ssimae.data.layouts import Sample
+from ssimae.data.dataset import Sample
 from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
 
 LOCK = ".lock"

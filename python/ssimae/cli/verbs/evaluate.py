@@ -16,7 +16,7 @@ from rich.table import Table
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags
-from ssimae.data.dataset import open_dataset
+from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.jobs.evaluate import evaluate_run

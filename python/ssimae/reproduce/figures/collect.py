@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ssimae.config.systems import TITLES
-from ssimae.data.layouts import GOOD, Sample, open_dataset
+from ssimae.data.dataset import GOOD, Sample
+from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import read_mask
 from ssimae.images.maps import read_float_map
 from ssimae.images.read import read_image
