@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs, interval, resampled_weights
 from ssimae.evaluation.comparison import Contender, compare
 from ssimae.evaluation.evaluate import evaluate_maps
 from ssimae.evaluation.evaluator import Evaluator
-from ssimae.evaluation.levels import levels_of
-from ssimae.report.curves import STYLES
+from ssimae.evaluation.metrics import METRICS
+from ssimae.evaluation.resampling import ImageLevels, grid_fprs, interval, measure_levels, resampled_weights
+from ssimae.report.drawing import LINE_STYLES
 from test_evaluation import pooled, random_case
 
 # Between thresholds at a thousand false positive rates curves are joined by straight lines.
@@ -24,7 +24,7 @@ def detector(name, maps, masks, ignores=None) -> Contender:
         evaluator.update(map_, mask, ignore=ignore)
     evaluation = evaluator.compute()
     thresholds = evaluator.thresholds_at(grid_fprs(0.3))[::-1].copy()
-    levels = [levels_of(map_, mask, thresholds, ignore=ignore) for map_, mask, ignore in zip(maps, masks, ignores)]
+    levels = [measure_levels(map_, mask, thresholds, ignore=ignore) for map_, mask, ignore in zip(maps, masks, ignores)]
     return Contender(name, evaluation, ImageLevels.collect(levels, evaluation))
 
 
@@ -45,7 +45,7 @@ def test_levels_are_counts_at_or_above_thresholds(seed, steps, ignoring) -> None
     for map_, mask, ignore in zip(maps, masks, ignores):
         scores, regions = pooled([map_], [mask], [ignore])
         areas = np.bincount(regions)
-        found = levels_of(map_, mask, thresholds, ignore=ignore)
+        found = measure_levels(map_, mask, thresholds, ignore=ignore)
         for place, threshold in enumerate(thresholds):
             above = regions[scores >= threshold]
             assert found.false_positives[place] == np.sum(above == 0)
@@ -56,7 +56,8 @@ def test_levels_are_counts_at_or_above_thresholds(seed, steps, ignoring) -> None
 def test_weights_of_one_give_the_exact_metrics_nearly() -> None:
     maps, masks = images(12, seed=1, side=200)
     found = detector("one", maps, masks)
-    auroc, aupro, image_auroc = found.levels.metrics(np.ones((1, 12)))[0]
+    metrics = found.levels.metrics(np.ones((1, 12)))
+    auroc, aupro, image_auroc = (metrics[name][0] for name in ("auroc", "au_pro", "image_auroc"))
     assert auroc == pytest.approx(found.evaluation.auroc, abs=GRID_ATOL)
     assert aupro == pytest.approx(found.evaluation.aupro, abs=GRID_ATOL)
     assert image_auroc == pytest.approx(found.evaluation.image_auroc, abs=1e-12)
@@ -67,7 +68,8 @@ def test_weights_are_copies_of_images() -> None:
     weights = np.array([2, 0, 1, 3, 0, 1])
     copies = np.repeat(np.arange(6), weights)
     want = evaluate_maps([maps[index] for index in copies], [masks[index] for index in copies])
-    auroc, aupro, image_auroc = detector("one", maps, masks).levels.metrics(weights[None].astype(float))[0]
+    metrics = detector("one", maps, masks).levels.metrics(weights[None].astype(float))
+    auroc, aupro, image_auroc = (metrics[name][0] for name in ("auroc", "au_pro", "image_auroc"))
     assert auroc == pytest.approx(want.auroc, abs=GRID_ATOL)
     assert aupro == pytest.approx(want.aupro, abs=GRID_ATOL)
     assert image_auroc == pytest.approx(want.image_auroc, abs=1e-12)
@@ -166,10 +168,16 @@ def test_without_good_images_there_is_no_interval_of_image_auroc() -> None:
 
 
 def test_detectors_differ_in_colour_or_line() -> None:
-    assert len(set(STYLES)) == len(STYLES)
+    assert len(set(LINE_STYLES)) == len(LINE_STYLES)
 
 
 def test_other_regions_are_refused() -> None:
     one, other = detector("one", *images(4, seed=9)), detector("other", *images(4, seed=10))
     with pytest.raises(ValueError, match="other: evaluated on other images or masks than one"):
         compare([one, other], overlap_fpr=0.05, resamples=100, seed=0)
+
+
+def test_every_resampled_metric_is_a_metric_of_the_evaluation() -> None:
+    one = detector("one", *images(6, seed=12))
+    assert one.levels.metrics(np.ones((1, 6))).keys() <= METRICS.keys()
+    assert METRICS.keys() <= one.evaluation.to_dict().keys()

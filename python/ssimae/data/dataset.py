@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,12 @@ def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample,
 def inspected_samples(dataset: Dataset) -> tuple[Sample, ...]:
     """Return the images that a run inspects: the test images, or the good images themselves where there are none."""
     return dataset.test or good_samples(dataset)
+
+
+def has_masks(samples: Sequence[Sample]) -> bool:
+    """Return whether every defective sample has a ground-truth mask, and there is one."""
+    masked = [sample.mask is not None for sample in samples if sample.defect != GOOD]
+    return bool(masked) and all(masked)
 
 
 def dataset_fingerprint(dataset: Dataset) -> str:

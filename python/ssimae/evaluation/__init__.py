@@ -1,1 +1,1 @@
-"""From maps and masks to exact metrics."""
+"""Evaluate maps of scores against masks: metrics, curves, parts, and comparisons of detectors."""

@@ -1,4 +1,4 @@
-"""Maps and masks as the core takes them."""
+"""Turn maps and masks into the arrays that the Rust core takes."""
 
 from __future__ import annotations
 

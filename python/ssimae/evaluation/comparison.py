@@ -1,4 +1,4 @@
-"""Detectors side by side on the same images: intervals, and differences paired by image and by region."""
+"""Compare detectors on the same images: intervals, and differences paired by image and by region."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.evaluation.bootstrap import METRICS, ImageLevels, Interval, divided, interval, resampled_weights
+from ssimae.evaluation.metrics import METRICS
+from ssimae.evaluation.resampling import ImageLevels, Interval, divided, interval, resampled_weights
 from ssimae.evaluation.result import Evaluation
 
 FEW_IMAGES = 5
@@ -80,7 +81,7 @@ class Comparison:
 
 
 def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: int, seed: int) -> Comparison:
-    """Return detectors beside each other, the first being what the others are held against.
+    """Compare detectors: each alone, and all others with the first.
 
     Parameters
     ----------
@@ -106,19 +107,15 @@ def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: i
     for other in contenders[1:]:
         if not np.array_equal(first.regions.box, other.evaluation.regions.box):
             raise ValueError(f"{other.name}: evaluated on other images or masks than {contenders[0].name}")
-    images = len(first.images.score)
-    weights = resampled_weights(images, resamples, seed=seed)
-    exact = [np.array(_exact(contender.evaluation)) for contender in contenders]
-    on_grid = [contender.levels.metrics(np.ones((1, images)))[0] for contender in contenders]
-    drawn = [contender.levels.metrics(weights) for contender in contenders]
-    metrics = [_intervals(*parts, lowest=0.0) for parts in zip(exact, on_grid, drawn, strict=True)]
-    undefined = np.isnan(drawn[0]).sum(axis=0)
+    weights = resampled_weights(len(first.images.score), resamples, seed=seed)
+    resampled = [_resample(contender, weights) for contender in contenders]
+    metrics = [_intervals(values, lowest=0.0) for values in resampled]
     differences = [
         _difference(
-            contenders[0], contenders[number], weights, overlap_fpr,
-            _intervals(exact[number] - exact[0], on_grid[number] - on_grid[0], drawn[number] - drawn[0]),
+            contenders[0], other, weights, overlap_fpr,
+            _intervals({name: value - resampled[0][name] for name, value in values.items()}),
         )
-        for number in range(1, len(contenders))
+        for other, values in zip(contenders[1:], resampled[1:], strict=True)
     ]  # fmt: skip
     return Comparison(
         names=tuple(contender.name for contender in contenders),
@@ -126,24 +123,42 @@ def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: i
         differences=tuple(differences),
         overlap_fpr=overlap_fpr,
         resamples=resamples,
-        skipped={name: int(count) for name, count in zip(METRICS, undefined, strict=True) if name in metrics[0]},
+        skipped={name: int(np.isnan(resampled[0][name].drawn).sum()) for name in metrics[0]},
         seed=seed,
         defective_images=int(first.images.is_defective.sum()),
     )
 
 
-def _exact(evaluation: Evaluation) -> tuple[float, ...]:
-    image_auroc = np.nan if evaluation.image_auroc is None else evaluation.image_auroc
-    return evaluation.auroc, evaluation.aupro, image_auroc
+@dataclass(frozen=True)
+class _Resampled:
+    """A metric, or the difference of two: exact, from the counts of all images, and of each of B resamples."""
+
+    exact: float
+    """NaN where undefined, as are the others."""
+    on_grid: float
+    drawn: NDArray[np.float64]
+    """(B,)."""
+
+    def __sub__(self, other: _Resampled) -> _Resampled:
+        return _Resampled(self.exact - other.exact, self.on_grid - other.on_grid, self.drawn - other.drawn)
 
 
-def _intervals(
-    exact: NDArray[np.float64], on_grid: NDArray[np.float64], drawn: NDArray[np.float64], *, lowest: float = -1.0
-) -> dict[str, Interval]:
+def _resample(contender: Contender, weights: NDArray[np.float64]) -> dict[str, _Resampled]:
+    """Return each metric that is resampled, by its name in ``metrics.json``."""
+    on_grid, drawn = (contender.levels.metrics(counts) for counts in (np.ones((1, weights.shape[1])), weights))
+    exact = {name: METRICS[name].of(contender.evaluation) for name in drawn}
     return {
-        name: interval(float(exact[column]), float(on_grid[column]), drawn[:, column], lowest=lowest)
-        for column, name in enumerate(METRICS)
-        if not np.isnan(exact[column]) and not np.isnan(drawn[:, column]).all()
+        name: _Resampled(np.nan if value is None else value, float(on_grid[name][0]), drawn[name])
+        for name, value in exact.items()
+    }
+
+
+def _intervals(values: Mapping[str, _Resampled], *, lowest: float = -1.0) -> dict[str, Interval]:
+    """Return the interval of each metric that is defined, exactly and for a resample at least."""
+    return {
+        name: interval(value.exact, value.on_grid, value.drawn, lowest=lowest)
+        for name, value in values.items()
+        if not np.isnan(value.exact) and not np.isnan(value.drawn).all()
     }
 
 
@@ -155,8 +170,8 @@ def _difference(
     metrics: dict[str, Interval],
 ) -> Difference:
     regions = first.evaluation.regions
-    mine, theirs = other.evaluation.regions.aupro[:, 0], regions.aupro[:, 0]
-    gains = mine - theirs
+    aupros, first_aupros = other.evaluation.regions.aupro[:, 0], regions.aupro[:, 0]
+    gains = aupros - first_aupros
     column = first.evaluation.overlap_fprs.index(overlap_fpr)
     covered = other.evaluation.regions.overlap[:, column] - regions.overlap[:, column]
     # Regions come with their images.
@@ -164,7 +179,7 @@ def _difference(
     sums, counts = np.bincount(regions.image, covered, images), np.bincount(regions.image, minlength=images)
     means = divided(weights @ sums, weights @ counts)
     order = np.argsort(-np.abs(gains), kind="stable")
-    largest = [place for place in order[:LISTED] if abs(gains[place]) > _TIE]
+    largest = [index for index in order[:LISTED] if abs(gains[index]) > _TIE]
     return Difference(
         name=other.name,
         metrics=metrics,
@@ -174,11 +189,11 @@ def _difference(
         mean_overlap=interval(float(covered.mean()), float(covered.mean()), means),
         largest=tuple(
             RegionDifference(
-                int(regions.image[place]),
-                tuple(regions.box[place].tolist()),
-                int(regions.area[place]),
-                (float(theirs[place]), float(mine[place])),
+                int(regions.image[index]),
+                tuple(regions.box[index].tolist()),
+                int(regions.area[index]),
+                (float(first_aupros[index]), float(aupros[index])),
             )
-            for place in largest
+            for index in largest
         ),
     )

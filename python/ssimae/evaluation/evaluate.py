@@ -1,4 +1,4 @@
-"""Metrics of anomaly maps against ground-truth masks: exact, all images pooled."""
+"""Evaluate anomaly maps against ground-truth masks: exact metrics of all images together."""
 
 from __future__ import annotations
 

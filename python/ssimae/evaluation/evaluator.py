@@ -1,4 +1,4 @@
-"""Scores gathered image by image, for exact metrics of all of them together; the work is done in Rust."""
+"""Gather scores image by image, for exact metrics of all of them together; the work is done in Rust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of parts of the ground truth: by defect type, and by size of the regions; small ones hide in a pooled AUC."""
+"""Break the metrics down by defect type and by size of the regions: small ones hide in a pooled AUC."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def by_size(evaluation: Evaluation) -> list[Part]:
     areas = evaluation.regions.area
     quarters = np.searchsorted(np.quantile(areas, (0.25, 0.5, 0.75)), areas, side="left")
     chosen = [quarters == number for number in range(len(QUARTILES))]
-    return [_part(evaluation, name, own) for name, own in zip(QUARTILES, chosen, strict=True) if own.any()]
+    return [_part(evaluation, name, regions) for name, regions in zip(QUARTILES, chosen, strict=True) if regions.any()]
 
 
 def _part(evaluation: Evaluation, name: str, chosen: NDArray[np.bool_], *, image_auroc: float | None = None) -> Part:
@@ -96,10 +96,10 @@ def _part(evaluation: Evaluation, name: str, chosen: NDArray[np.bool_], *, image
     )
 
 
-def _image_auroc(evaluation: Evaluation, own: NDArray[np.bool_], good: NDArray[np.bool_]) -> float | None:
+def _image_auroc(evaluation: Evaluation, part: NDArray[np.bool_], good: NDArray[np.bool_]) -> float | None:
     images = evaluation.images
-    own = own & images.is_defective
-    chosen = own | (good & ~np.isnan(images.score))
-    if not own.any() or own[chosen].all():
+    defective = part & images.is_defective
+    chosen = defective | (good & ~np.isnan(images.score))
+    if not defective.any() or defective[chosen].all():
         return None
-    return float(roc_auc_score(own[chosen], images.score[chosen]))
+    return float(roc_auc_score(defective[chosen], images.score[chosen]))

@@ -1,4 +1,4 @@
-"""What an evaluation finds: metrics, curves, and the numbers of every region and image."""
+"""Hold the result of an evaluation: metrics, curves, and the numbers of every region and image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ssimae.evaluation.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers, ready for JSON, under the official evaluation's names and ours."""
         return {
-            "au_pro": self.aupro,
             "classification_au_roc": self.image_auroc,
-            "auroc": self.auroc,
-            "average_precision": self.average_precision,
-            "image_auroc": self.image_auroc,
+            **{key: metric.of(self) for key, metric in METRICS.items()},
             "image_auroc_reason": self.image_auroc_reason,
             "fpr_limits": list(self.aupros),
             "aupros": {str(limit): value for limit, value in self.aupros.items()},
@@ -111,8 +110,6 @@ class Evaluation:
             "threshold_at_fpr": {
                 str(fpr): value if np.isfinite(value) else None for fpr, value in self.threshold_at_fpr.items()
             },
-            "best_f1": self.best_f1,
-            "best_f1_threshold": self.best_f1_threshold,
             "n_regions": self.n_regions,
             "n_images": self.n_images,
             "n_pixels": self.n_pixels,

@@ -1,9 +1,9 @@
-"""Anomaly maps that any tool stored: where they lie, and whether they fit the images."""
+"""Find, check and read anomaly maps that any tool stored, and gather their scores."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from ssimae.data.dataset import Sample
 from ssimae.data.files import shortened
+from ssimae.data.masks import read_ignored, read_mask
 from ssimae.evaluation.arrays import SCORE_TYPES
+from ssimae.evaluation.evaluator import Evaluator
 from ssimae.images.maps import read_array, stored_head
 from ssimae.images.read import image_size
 
-SUFFIXES = (".tiff", ".tif", ".npy")
+_SUFFIXES = (".tiff", ".tif", ".npy")
 
-LAYOUTS = """maps understood, as .tiff, .tif or .npy, of the images' size:
+MAP_LAYOUTS = """maps understood, as .tiff, .tif or .npy, of the images' size:
   MVTec AD:  test/<defect>/<name>.tiff, as the official evaluation reads them
   a run:     residuals/<defect>/<name>.tiff, or the folders <defect> alone
   flat:      <name>.tiff, where no two images share a name"""
@@ -36,27 +38,28 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
         If an image has no map or two, or a map no image; the message names them.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"{root}: no such folder of maps\n{LAYOUTS}")
+        raise FileNotFoundError(f"{root}: no such folder of maps\n{MAP_LAYOUTS}")
     base = next((root / name for name in ("residuals", "test") if (root / name).is_dir()), root)
     names = Counter(sample.name for sample in samples)
     flat = not any((base / sample.defect).is_dir() for sample in samples)
     if flat and (shared := next((name for name, count in names.items() if count > 1), None)) is not None:
         raise ValueError(
-            f"{base}: no folder of a defect, and two test images are called {shared!r}: maps cannot lie flat\n{LAYOUTS}"
+            f"{base}: no folder of a defect, and two test images are called {shared!r}: maps cannot lie flat\n"
+            f"{MAP_LAYOUTS}"
         )
     present = _maps_by_stem(base)
     maps, faults = [], []
     for sample in samples:
         # Joined as text: a name may hold dots.
         stem = base / sample.name if flat else base / sample.defect / sample.name
-        found = present.pop(stem, [])
-        maps += found[:1]
-        if not found:
+        fitting = present.pop(stem, [])
+        maps += fitting[:1]
+        if not fitting:
             faults.append(f"image {sample.path}: no map")
-        elif len(found) > 1:
-            faults.append(f"image {sample.path}: two maps, {found[0]} and {found[1]}")
+        elif len(fitting) > 1:
+            faults.append(f"image {sample.path}: two maps, {fitting[0]} and {fitting[1]}")
     faults += [f"map {path}: no test image of that name" for paths in present.values() for path in paths]
-    _refuse(root, "images and maps do not pair up", faults, LAYOUTS)
+    _refuse(root, "images and maps do not pair up", faults, MAP_LAYOUTS)
     return maps
 
 
@@ -65,7 +68,7 @@ def _maps_by_stem(base: Path) -> dict[Path, list[Path]]:
     maps: dict[Path, list[Path]] = {}
     for path in sorted(base.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
-        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+        if not hidden and path.suffix.lower() in _SUFFIXES and path.is_file():
             maps.setdefault(path.with_name(path.stem), []).append(path)
     return maps
 
@@ -91,8 +94,10 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
             )
         double |= dtype == np.float64
         for mask in (sample.mask, sample.ignore):
-            if mask is not None and (found := image_size(mask)) != size:
-                faults.append(f"mask {mask}: {found[0]} x {found[1]}, its image {sample.path} is {size[0]} x {size[1]}")
+            if mask is not None and (mask_size := image_size(mask)) != size:
+                faults.append(
+                    f"mask {mask}: {mask_size[0]} x {mask_size[1]}, its image {sample.path} is {size[0]} x {size[1]}"
+                )
     _refuse(root, "files do not fit their images (height x width, maps of one channel)", faults)
     return double
 
@@ -113,6 +118,47 @@ def read_scores(path: Path, *, double: bool = False) -> NDArray[Any]:
             f"{array.dtype.name} of shape {array.shape}"
         )
     return array.astype(np.float64, copy=False) if double else array
+
+
+def gather(
+    samples: Sequence[Sample],
+    maps: Sequence[Path],
+    read: Callable[[Path], NDArray[Any]],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    image_top: float = 0.0,
+    memory_limit: int | None = None,
+) -> Evaluator:
+    """Return the evaluator of the stored maps of some images, each file read once.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    maps : sequence of Path
+        The map of each, of the size of its image.
+    read : function of a path
+        Returns a stored map.
+    progress : function of an int, optional
+        Told how many images are done.
+    image_top, memory_limit
+        As for :class:`ssimae.evaluation.evaluator.Evaluator`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file cannot be read, or a map does not fit its mask or has a score that is not finite; the message names
+        it.
+    """
+    evaluator = Evaluator(image_top=image_top, memory_limit=memory_limit)
+    for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
+        map_ = read(path)
+        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        try:
+            evaluator.update(map_, mask, ignore=ignored)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        progress(count)
+    return evaluator
 
 
 def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:

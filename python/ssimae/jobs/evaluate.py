@@ -6,10 +6,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssimae.data.dataset import Sample, inspected_samples
+from ssimae.data.dataset import Sample, has_masks, inspected_samples
 from ssimae.data.layouts import open_dataset
+from ssimae.evaluation.output import write_scores
 from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.score import gather, has_masks, write_scores
+from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder

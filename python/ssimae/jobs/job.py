@@ -17,8 +17,7 @@ from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.config.systems import ROWS, System
 from ssimae.data.check import check_dataset
-from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
-from ssimae.evaluation.score import has_masks
+from ssimae.data.dataset import Dataset, dataset_fingerprint, has_masks, inspected_samples
 from ssimae.hardware import describe, resolve_precision
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress

@@ -16,18 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
-from ssimae.data.dataset import Dataset, Sample
+from ssimae.data.dataset import Dataset, Sample, has_masks
 from ssimae.data.masks import load_mask, read_ignored
-from ssimae.evaluation.bootstrap import ImageLevels, grid_fprs
 from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.evaluation.evaluator import check_fpr_limits
-from ssimae.evaluation.levels import Levels, levels_of
+from ssimae.evaluation.output import write_scores
+from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
 from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.score import gather, has_masks, write_scores
-from ssimae.evaluation.stored_maps import check_maps, find_maps, read_scores
+from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
 from ssimae.progress import Progress, Task
-from ssimae.report.comparison_figures import draw_comparison
-from ssimae.report.curves import Curves, draw_curves
+from ssimae.report.curves import Curves, draw_comparison, draw_curves
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +151,7 @@ def _levels(
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
         map_ = read(path)
         mask, ignored = load_mask(sample, (map_.shape[0], map_.shape[1])), read_ignored(sample, map_.shape)
-        levels.append(levels_of(map_, mask, thresholds, ignore=ignored))
+        levels.append(measure_levels(map_, mask, thresholds, ignore=ignored))
         task.update(count)
     return levels
 

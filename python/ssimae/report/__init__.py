@@ -1,1 +1,1 @@
-"""From a run folder to its page."""
+"""Write the report of a run folder: assessed images, tables, figures, sentences, and the page."""

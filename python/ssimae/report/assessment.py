@@ -1,4 +1,4 @@
-"""Each inspected image held against what is known of it, and the order that shows failures first."""
+"""Compare each inspected image with its ground truth and rank failures first."""
 
 from __future__ import annotations
 

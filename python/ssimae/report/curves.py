@@ -1,42 +1,18 @@
-"""ROC, PRO and overlap curves of one detector or several as PNG pictures."""
+"""Draw ROC, PRO and overlap curves of one detector or several, and their metrics side by side with intervals."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ssimae.report.wording import quantile_name
-
-# Okabe and Ito's palette, told apart by colour-blind readers; lines differ in style too.
-BLUE, VERMILION, GREEN, ORANGE, GRAY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#666666"
-SKY, PURPLE = "#56B4E9", "#CC79A7"
-_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-_LINES: tuple[Any, ...] = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), ":")
-# From the seventh on, the same colours in other lines.
-STYLES = tuple((_COLOURS[n % 6], _LINES[(n + n // 6) % 6]) for n in range(36))
-"""Colour and line of each detector; they repeat after 36."""
-
-_SIZE_INCHES = (5.2, 3.7)
-_DPI = 160
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure."""
-
-    name: str
-    """File name without suffix, unique in its folder."""
-    title: str
-    caption: str
-    png: bytes
+from ssimae.evaluation.comparison import Comparison
+from ssimae.evaluation.metrics import METRICS
+from ssimae.report.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture, plain, report_figure, unit_axes
+from ssimae.report.format import quantile_name
 
 
 @dataclass(frozen=True)
@@ -65,7 +41,7 @@ def draw_curves(detectors: Sequence[Curves]) -> list[Picture]:
 
 
 def _styled(detectors: Sequence[Curves]) -> list[tuple[Curves, tuple[str, Any]]]:
-    return [(detector, STYLES[number % len(STYLES)]) for number, detector in enumerate(detectors)]
+    return [(detector, LINE_STYLES[number % len(LINE_STYLES)]) for number, detector in enumerate(detectors)]
 
 
 def _draw_roc(detectors: Sequence[Curves]) -> Picture:
@@ -123,40 +99,30 @@ def _draw_overlap(detector: Curves, colour: str) -> Picture:
     return picture(f"overlap_{detector.key}", f"Region overlap of {detector.title}", caption, figure)
 
 
-def plain(name: str) -> str:
-    """Return a name as matplotlib shows it letter by letter: no formula, and not hidden from legends."""
-    text = name.replace("$", r"\$")
-    return f"\u200b{text}" if text.startswith("_") else text
-
-
-def new_figure(*, height: float = _SIZE_INCHES[1]) -> Figure:
-    """Return an empty figure of the report's width; its height is in inches."""
-    figure = Figure(figsize=(_SIZE_INCHES[0], height), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """Return an empty figure of the report's size and its axes."""
-    figure = new_figure()
-    axes = figure.add_subplot()
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure, axes
-
-
-def unit_axes(axes: Axes) -> None:
-    """Let both axes run from 0 to 1."""
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
-
-
-def picture(name: str, title: str, caption: str, figure: Figure) -> Picture:
-    """Return a figure as a picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Picture(name, title, caption, buffer.getvalue())
+def draw_comparison(comparison: Comparison) -> Picture:
+    """Return the metrics of all detectors with their intervals, the first detector on top."""
+    names = list(comparison.metrics[0])
+    figure = report_figure(height=1.1 + 0.32 * len(comparison.names))
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for panel, name in zip(panels, names, strict=True):
+        for row, metrics in enumerate(comparison.metrics):
+            if name not in metrics:
+                continue
+            colour, interval = LINE_STYLES[row % len(LINE_STYLES)][0], metrics[name]
+            panel.plot([interval.low, interval.high], [row, row], color=colour, linewidth=1.6)
+            panel.plot([interval.value], [row], "o", color=colour, markersize=6)
+        panel.axvline(comparison.metrics[0][name].value, color=GRAY, linewidth=0.8, linestyle=":")
+        panel.set_xlabel(METRICS[name].title)
+        panel.grid(color="#dddddd", linewidth=0.6, axis="x")
+        panel.set_axisbelow(True)
+        panel.locator_params(axis="x", nbins=4)
+        for side in ("top", "right", "left"):
+            panel.spines[side].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+    panels[0].set_yticks(range(len(comparison.names)), [plain(name) for name in comparison.names])
+    panels[0].set_ylim(len(comparison.names) - 0.5, -0.5)
+    caption = (
+        "Dots are the exact metrics, lines hold 95 % of the values for images drawn again with replacement. Whether "
+        "one detector is better is told by their paired differences, not by whether these lines meet."
+    )
+    return picture("comparison", "Detectors side by side", caption, figure)

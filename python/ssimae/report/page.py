@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that opens anywhere, written from the run folder alone."""
+"""Write the report of a run: one HTML page that opens anywhere, made from the run folder alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.report.assessment import Assessment, assess, pooled
+from ssimae.report.drawing import Picture
+from ssimae.report.format import number, share
 from ssimae.report.previews import (
     LONG_ASPECT,
     Preview,
@@ -24,10 +26,17 @@ from ssimae.report.previews import (
     residual_scale,
 )
 from ssimae.report.run_figures import draw_figures
-from ssimae.report.tables import metric_rows, missing_metrics, overlap_tables, part_tables
+from ssimae.report.tables import (
+    MetricRow,
+    OverlapTable,
+    PartTable,
+    missing_metrics,
+    overlap_tables,
+    part_tables,
+    report_rows,
+)
 from ssimae.report.wording import (
     facts,
-    share,
     threshold_sentences,
     training_sentence,
     truth_notes,
@@ -64,6 +73,70 @@ class Card:
     """The same image by the model of comparison."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """Everything the template shows, in the order of the page; a part of it that is empty is left out."""
+
+    results: ModelResults
+    """The model of the run."""
+    models: list[ModelResults]
+    """It, and the one it is compared with if there is one; so in all lists of one item for each model."""
+    other_missing: str | None
+    """Why the comparison that the run names is not there."""
+    verdicts: list[str]
+    notes: list[str]
+    warnings: list[tuple[bool, str]]
+    """Whether it makes the results worthless, and the warning."""
+    facts: list[tuple[str, str]]
+    thresholds: list[list[str]]
+    trainings: list[str]
+    missing_metrics: str | None
+    metrics: list[MetricRow]
+    overlaps: list[OverlapTable]
+    parts: list[PartTable]
+    figures: list[tuple[Picture, str]]
+    """Each with its picture as a data URI."""
+    scales: list[tuple[ModelResults, ResidualScale]]
+    """Of each model that has inspected images."""
+    cards: list[Card]
+    """All inspected images, the worst first."""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether some image has a ground-truth mask."""
+        return any(inspection.mask is not None for inspection in self.results.inspections)
+
+    @property
+    def by_quality(self) -> bool:
+        """Whether images are in order of their overlap with the truth, not of their score."""
+        return bool(self.cards) and all(card.assessment.counts is not None for card in self.cards)
+
+    @property
+    def faulty(self) -> list[Card]:
+        """Images shown that were missed or flagged falsely."""
+        return [card for card in self.cards if card.assessment.fault is not None and card.previews]
+
+    @property
+    def faultless(self) -> list[Card]:
+        """The other images shown."""
+        return [card for card in self.cards if card.assessment.fault is None and card.previews]
+
+    @property
+    def listed(self) -> int:
+        """Number of images that are in the table only."""
+        return sum(not card.previews for card in self.cards)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings by name."""
+        return dataclasses.asdict(self.results.settings)
+
+    @property
+    def version(self) -> str:
+        """Version of ssimae that wrote the run."""
+        return "unknown" if self.results.training is None else self.results.training.ssimae
+
+
 def write_report(root: Path) -> Path:
     """Write ``report.html`` and ``figures/*.png`` of a run folder and return the page's path.
 
@@ -88,8 +161,7 @@ def write_report(root: Path) -> Path:
     for figure in figures:
         write_bytes(figure_folder / f"{figure.name}.png", figure.png)
     scales = [residual_scale(model) for model in models]
-    cards = _cards(models, assessments, scales)
-    page = _environment().get_template("report.html.j2").render(
+    page = Page(
         results=results,
         models=models,
         other_missing=other_missing,
@@ -100,22 +172,15 @@ def write_report(root: Path) -> Path:
         thresholds=[threshold_sentences(model) for model in models],
         trainings=[training_sentence(model) for model in models],
         missing_metrics=missing_metrics(results),
-        metrics=metric_rows(models, assessments),
+        metrics=report_rows(models, assessments),
         overlaps=overlap_tables(models),
         parts=part_tables(models),
         figures=[(figure, png_uri(figure.png)) for figure in figures],
         scales=[(model, scale) for model, scale in zip(models, scales, strict=True) if model.inspections],
-        colour_bar=colour_bar(),
-        cards=cards,
-        has_masks=any(inspection.mask is not None for inspection in results.inspections),
-        by_quality=bool(cards) and all(card.assessment.counts is not None for card in cards),
-        faulty=[card for card in cards if card.assessment.fault is not None and card.previews],
-        faultless=[card for card in cards if card.assessment.fault is None and card.previews],
-        listed=sum(not card.previews for card in cards),
-        settings=dataclasses.asdict(results.settings),
-        version="unknown" if results.training is None else results.training.ssimae,
-    )  # fmt: skip
-    write_text(folder.report, page)
+        cards=_cards(models, assessments, scales),
+    )
+    html = _environment().get_template("report.html.j2").render(page=page)
+    write_text(folder.report, html)
     return folder.report
 
 
@@ -138,19 +203,19 @@ def _cards(
     shown = min(len(ranked), 2 * SHOWN_AT_EACH_END)
     limit_bytes = min(_PICTURE_LIMIT, _PICTURE_BYTES // max(1, shown * (2 + 2 * len(models))))
     cards = []
-    for place, item in enumerate(ranked):
+    for index, item in enumerate(ranked):
         inspection = item.inspection
         other = others.get(_key(inspection))
         previews: list[Preview] = []
         problems: list[str] = []
-        if len(ranked) <= 2 * SHOWN_AT_EACH_END or min(place, len(ranked) - 1 - place) < SHOWN_AT_EACH_END:
+        if len(ranked) <= 2 * SHOWN_AT_EACH_END or min(index, len(ranked) - 1 - index) < SHOWN_AT_EACH_END:
             comparison = None if other is None else (models[1], other.inspection, scales[1])
             previews, problems = draw_previews(
                 results, inspection, scales[0], comparison=comparison, limit_bytes=limit_bytes
             )
         cards.append(
             Card(
-                anchor=f"image-{place + 1}",
+                anchor=f"image-{index + 1}",
                 assessment=item,
                 link=_link(inspection.image, results.folder.root),
                 previews=previews,
@@ -183,9 +248,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["share"] = share
-    environment.filters["number"] = _number
+    environment.filters["number"] = number
+    environment.globals["colour_bar"] = colour_bar
     return environment
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

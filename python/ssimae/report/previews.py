@@ -1,4 +1,4 @@
-"""Small pictures of one inspected image: original, reconstruction, residual, segmentation."""
+"""Draw small pictures of one inspected image: original, reconstruction, residual, segmentation."""
 
 from __future__ import annotations
 

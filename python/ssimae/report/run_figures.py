@@ -1,4 +1,4 @@
-"""Figures of a run as PNG pictures: training, curves, scores."""
+"""Draw the figures of a run: training, curves, and scores of the images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from ssimae.data.dataset import GOOD, UNLABELLED
 from ssimae.report.assessment import PixelCounts
-from ssimae.report.curves import BLUE, GRAY, GREEN, ORANGE, VERMILION, Curves, Picture, draw_curves, new_axes, picture
+from ssimae.report.curves import Curves, draw_curves
+from ssimae.report.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
 
@@ -26,8 +27,8 @@ def draw_figures(models: Sequence[ModelResults], counts: Sequence[PixelCounts | 
     """
     pictures = [_draw_training(model) for model in models if model.log and model.settings.row.has_loss_curve]
     curves = [_curves(model, count) for model, count in zip(models, counts, strict=True)]
-    if known := [own for own in curves if own is not None]:
-        pictures += draw_curves(known)
+    if drawn := [model_curves for model_curves in curves if model_curves is not None]:
+        pictures += draw_curves(drawn)
     pictures += [_draw_scores(model) for model in models if model.inspections or model.thresholds is not None]
     return pictures
 

@@ -1,4 +1,4 @@
-"""The metrics of one or two models as rows of the report's tables, each with what it means."""
+"""Tabulate the metrics of models and detectors, for the report and the terminal alike."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssimae.evaluation.metrics import METRICS, Metric
 from ssimae.report.assessment import Assessment, pooled
-from ssimae.report.wording import quantile_name, share
+from ssimae.report.format import quantile_name, share
 from ssimae.storage.records import ModelResults
 
 _NONE = "–"
 
+_PART_METRICS = ("auroc", "au_pro")
+"""Metrics in the tables of parts."""
+
 
 @dataclass(frozen=True)
-class Row:
-    """One metric of every model."""
+class MetricRow:
+    """One row of the table of metrics: a number of every model or detector."""
 
-    name: str
-    meaning: str
+    title: str
     cells: list[str]
+    meaning: str = ""
+    """A sentence on it, for the report."""
+    key: str | None = None
+    """Name of the metric in ``metrics.json``, or None for what is not a metric of its own."""
     best: int | None = None
     """Index of the better model, if one is."""
+    in_report: bool = True
+    """Whether the report shows it."""
 
 
 @dataclass(frozen=True)
@@ -58,56 +67,80 @@ def missing_metrics(results: ModelResults) -> str | None:
     return "No metrics yet: the run has not been evaluated (`ssimae evaluate` does it)."
 
 
-def metric_rows(models: Sequence[ModelResults], assessments: Sequence[list[Assessment]]) -> list[Row]:
-    """Return the table of metrics; empty if no model has any."""
-    metrics = [model.metrics for model in models]
-    known = next((table for table in metrics if table is not None), None)
+def metric_rows(
+    tables: Sequence[dict[str, Any] | None], *, digits: int, positive_share: float | None = None
+) -> list[MetricRow]:
+    """Return the table of metrics; empty if nothing has any.
+
+    Parameters
+    ----------
+    tables : sequence of dict or None
+        Content of each ``metrics.json``; None where there is none.
+    digits : int
+        Digits behind the point.
+    positive_share : float, optional
+        Share of the pixels that is defective, which is the average precision of guessing.
+    """
+    known = next((table for table in tables if table is not None), None)
     if known is None:
         return []
+    limit, *more_limits = known["fpr_limits"]
+    words = {
+        "limit": f"{limit:g}",
+        "guessing": "" if positive_share is None else f"; guessing gives {positive_share:.3f}",
+    }
+    rows = []
+    for metric in METRICS.values():
+        values = [None if table is None else table.get(metric.key) for table in tables]
+        cells = [metric.text(value, digits=digits) for value in values]
+        reason = known.get(f"{metric.key}_reason")
+        meaning = f"None: {reason}." if reason else metric.meaning.format(**words)
+        row = MetricRow(metric.heading(limit), cells, meaning, metric.key, _best(values, cells), metric.in_report)
+        rows.append(row)
+        if metric.has_limit:
+            rows += [_limit_row(metric, tables, other, digits) for other in more_limits]
+    return [*rows, *_overlap_rows(tables, known)]
+
+
+def _limit_row(metric: Metric, tables: Sequence[dict[str, Any] | None], limit: float, digits: int) -> MetricRow:
+    values = [None if table is None else table["aupros"][str(limit)] for table in tables]
+    return MetricRow(metric.heading(limit), [metric.text(value, digits=digits) for value in values], in_report=False)
+
+
+def _overlap_rows(tables: Sequence[dict[str, Any] | None], known: dict[str, Any]) -> list[MetricRow]:
+    """Return the covered share of the regions at one false positive rate; the report has a table of all rates."""
+    column = overlap_column(known)
+    rate = f"{100 * known['overlap']['fprs'][column]:g} %"
+    rows = []
+    for index, quantile in enumerate(known["overlap"]["quantiles"]):
+        values = [None if table is None else table["overlap"]["values"][index][column] for table in tables]
+        title = f"Overlap at FPR {rate}, {quantile_name(quantile)}"
+        rows.append(MetricRow(title, [share(value) for value in values], in_report=False))
+    return rows
+
+
+def report_rows(models: Sequence[ModelResults], assessments: Sequence[list[Assessment]]) -> list[MetricRow]:
+    """Return the report's table of metrics, with the shares marked at the threshold; empty if no model has any."""
     counts = [pooled(items) for items in assessments]
     base = next((count for count in counts if count is not None), None)
     total = 0 if base is None else base.hit + base.missed + base.false + base.clear
-    guessing = f"; guessing gives {(base.hit + base.missed) / total:.3f}" if base is not None and total else ""
-    limit = known["fpr_limits"][0]
-    image_meaning = (
-        "Chance that a defective image's highest residual exceeds that of a good image; 0.5 is guessing, 1 perfect."
-    )
-    reason = known["image_auroc_reason"]
-    rows = [
-        _row(
-            "Pixel AUROC",
-            "Chance that a defective pixel has a higher residual than a good one; 0.5 is guessing, 1 perfect.",
-            metrics,
-            "auroc",
-        ),
-        _row(
-            "Average precision",
-            f"How purely the highest residuals are defective, over all levels of recall{guessing}, 1 is perfect.",
-            metrics,
-            "average_precision",
-        ),
-        _row(
-            f"AU-PRO {limit:g}",
-            f"Mean covered share of the defect regions at false positive rates up to {limit:g}; small and large "
-            "regions count alike, 1 is perfect.",
-            metrics,
-            "au_pro",
-        ),
-        _row("Image AUROC", f"None: {reason}." if reason else image_meaning, metrics, "image_auroc"),
-    ]
-    rows += [
-        Row(
+    positive_share = (base.hit + base.missed) / total if base is not None and total else None
+    rows = metric_rows([model.metrics for model in models], digits=3, positive_share=positive_share)
+    if not rows:
+        return []
+    return [
+        *(row for row in rows if row.in_report),
+        MetricRow(
             "Defective pixels marked",
-            "At the threshold used, over all images together.",
             [share(None if count is None else count.covered) for count in counts],
+            "At the threshold used, over all images together.",
         ),
-        Row(
+        MetricRow(
             "Good pixels marked",
-            "False positive rate at the threshold used, over all images together.",
             [share(None if count is None else count.false_share) for count in counts],
+            "False positive rate at the threshold used, over all images together.",
         ),
     ]
-    return rows
 
 
 def overlap_tables(models: Sequence[ModelResults]) -> list[OverlapTable]:
@@ -142,7 +175,8 @@ def part_columns(metrics: dict[str, Any]) -> list[str]:
     """Return the headings beside the name of a part: what :func:`part_cells` holds."""
     fpr = metrics["overlap"]["fprs"][overlap_column(metrics)]
     limit = metrics["fpr_limits"][0]
-    return ["Regions", "Pixels each", "Pixel AUROC", f"AU-PRO {limit:g}", f"Median overlap at FPR {100 * fpr:g} %"]
+    titles = [METRICS[key].heading(limit) for key in _PART_METRICS]
+    return ["Regions", "Pixels each", *titles, f"Median overlap at FPR {100 * fpr:g} %"]
 
 
 def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]:
@@ -154,7 +188,7 @@ def part_cells(metrics: dict[str, Any], key: str) -> list[tuple[str, list[str]]]
     rows = []
     for name, part in metrics[key].items():
         overlap, area = part.get("median_overlap"), part.get("area_px")
-        values = [_three_digits(part["auroc"]), _three_digits(part["au_pro"])]
+        values = [METRICS[key].text(part[key], digits=3) for key in _PART_METRICS]
         covered = share(None if overlap is None else overlap[column])
         pixels = _NONE if area is None else f"{area[0]:,}" if area[0] == area[1] else f"{area[0]:,}–{area[1]:,}"
         rows.append((name, [str(part["n_regions"]), pixels, *values, covered]))
@@ -167,13 +201,7 @@ def overlap_column(metrics: dict[str, Any]) -> int:
     return fprs.index(0.05) if 0.05 in fprs else 0
 
 
-def _row(name: str, meaning: str, metrics: Sequence[dict[str, Any] | None], key: str) -> Row:
-    values = [None if table is None else table.get(key) for table in metrics]
-    cells = [_three_digits(value) for value in values]
+def _best(values: Sequence[float | None], cells: Sequence[str]) -> int | None:
+    """Return the index of the highest of several values, or None if they read the same."""
     known = [value for value in values if value is not None]
-    unequal = len(known) > 1 and len(set(cells)) > 1
-    return Row(name, meaning, cells, values.index(max(known)) if unequal else None)
-
-
-def _three_digits(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.3f}"
+    return values.index(max(known)) if len(known) > 1 and len(set(cells)) > 1 else None

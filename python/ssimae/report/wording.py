@@ -12,41 +12,14 @@ from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
 from ssimae.inspection.threshold import outlier_note
 from ssimae.report.assessment import Assessment
+from ssimae.report.format import listed, plural, share
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 image` or `1,200 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-METRIC_NAMES = {"auroc": "Pixel AUROC", "au_pro": "AU-PRO", "image_auroc": "Image AUROC"}
-"""Metrics as people call them, by their names in ``metrics.json``."""
-
-
-def share(value: float | None) -> str:
-    """Return a share as a percentage that never rounds something to nothing, or nothing to all."""
-    if value is None:
-        return "–"
-    percent = 100 * value
-    if percent in (0, 100):
-        return f"{percent:.0f} %"
-    if percent < 0.01:
-        return "< 0.01 %"
-    if percent > 99.9:
-        return "> 99.9 %"
-    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
-
-
-def quantile_name(quantile: float) -> str:
-    """Return a quantile in words."""
-    return "median" if quantile == 0.5 else f"{100 * quantile:g} % quantile"
-
-
 def verdict_sentence(assessments: Sequence[Assessment]) -> str:
-    """Return what the inspection came to, as far as the truth is known."""
+    """Return how many images were found and flagged, as far as the truth is known."""
     if not assessments:
         return "No image has been inspected: this run stopped after its thresholds, or before."
     by_defect = Counter(item.inspection.defect for item in assessments)
@@ -55,8 +28,8 @@ def verdict_sentence(assessments: Sequence[Assessment]) -> str:
     parts = []
     defective, good = _total(assessments, True), _total(assessments, False)
     if defective:
-        found, review = _flagged(assessments, True), _review(assessments, True)
-        parts.append(f"{found} of {defective} defective test images found{review}")
+        flagged, review = _flagged(assessments, True), _review(assessments, True)
+        parts.append(f"{flagged} of {defective} defective test images found{review}")
         misplaced = sum(item.fault == "misplaced" for item in assessments)
         if misplaced:
             parts[-1] += f", but {misplaced} of them only in a wrong place"
@@ -142,7 +115,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
 
 
 def training_sentence(results: ModelResults) -> str:
-    """Return how long a model was trained, and to which loss."""
+    """Return how long a model was trained, and which loss it reached."""
     if not results.log:
         return "no log"
     last = results.log[-1]
@@ -179,21 +152,17 @@ def _trained_on(run: Facts, settings: Settings) -> str:
         return f"{text} (their folder is not there any more, so sizes are not known)"
     shown = [f"{width} × {height}" for (height, width), _ in sizes.most_common(3)]
     scale = "" if settings.scale == 1 else f", resized by {settings.scale:g}"
-    return f"{text} of {_listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
+    return f"{text} of {listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
 
 
 def _held_out(run: Facts) -> str:
     names = run.held_out_images
     if not names:
         return "nothing"
-    shown = _listed(names if len(names) <= 8 else [*names[:7], f"{len(names) - 7} more"])
+    shown = listed(names if len(names) <= 8 else [*names[:7], f"{len(names) - 7} more"])
     return (
         f"{plural(len(names), 'image')}: {shown}" if run.train_images >= FEWEST_IMAGES else f"a band of each of {shown}"
     )
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _of_kind(assessments: Iterable[Assessment], defective: bool | None) -> list[Assessment]:

@@ -12,7 +12,7 @@ from typing import Any
 from ssimae.atomic import write_text
 from ssimae.data.dataset import inspected_samples
 from ssimae.data.layouts import open_dataset
-from ssimae.evaluation.score import gather
+from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell

@@ -14,7 +14,7 @@ from ssimae.atomic import write_text
 from ssimae.config.presets import preset
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
-from ssimae.evaluation.score import gather
+from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.jobs.job import Job
 from ssimae.jobs.run import start

@@ -17,12 +17,12 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags
 from ssimae.data.layouts import open_dataset
-from ssimae.evaluation.bootstrap import Interval
 from ssimae.evaluation.comparison import Comparison, Difference
+from ssimae.evaluation.metrics import METRICS
+from ssimae.evaluation.resampling import Interval
 from ssimae.jobs.evaluate import evaluate_run
 from ssimae.jobs.score import Options, Scored, score_folders
-from ssimae.report.tables import overlap_column, part_cells, part_columns
-from ssimae.report.wording import METRIC_NAMES, quantile_name, share
+from ssimae.report.tables import metric_rows, part_cells, part_columns
 from ssimae.storage.run_folder import RunFolder
 
 _PLAIN_WIDTH = 10_000
@@ -45,7 +45,7 @@ class _EvaluateFlags:
     data: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATA")] = None
     """Data set with masks: MVTec AD or NanoTWICE layout. Default: that of the run in MAPS."""
     compare: tuple[Path, ...] = ()
-    """Folders of other detectors' maps, or their runs, to hold against those in MAPS."""
+    """Folders of other detectors' maps, or their runs, to compare with those in MAPS."""
     ignore: Path | None = None
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     fpr_limits: tuple[float, ...] = (0.3,)
@@ -69,12 +69,12 @@ class _EvaluateFlags:
 def main(arguments: list[str]) -> int:
     """Score stored maps and print their tables; return the exit code."""
     flags = parse_flags(_EvaluateFlags, "evaluate", arguments)
-    own = flags.maps / "config.toml"
-    if flags.data is None and not flags.compare and flags.out is None and own.exists():
+    config = flags.maps / "config.toml"
+    if flags.data is None and not flags.compare and flags.out is None and config.exists():
         return _evaluate_run(flags, arguments)
     data, ignore = flags.data, flags.ignore
     if data is None:
-        if not own.exists():
+        if not config.exists():
             raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: ssimae evaluate MAPS DATA")
         _, facts = RunFolder(flags.maps).read_training()
         data, ignore = facts.data, ignore or facts.ignore
@@ -97,9 +97,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
-    given = [text for text in arguments if text.startswith("--") and text != "--debug"]
-    if given:
-        raise ValueError(f"`{given[0]}` needs --out: a run alone is scored again as it was, in its own folder")
+    options = [text for text in arguments if text.startswith("--") and text != "--debug"]
+    if options:
+        raise ValueError(f"`{options[0]}` needs --out: a run alone is scored again as it was, in its own folder")
     with progress_bars() as progress:
         evaluations = evaluate_run(flags.maps, progress=progress)
     folder = RunFolder(flags.maps)
@@ -129,7 +129,7 @@ def _console() -> Console:
 def _print_metrics(
     console: Console, names: Sequence[str], metrics: Sequence[dict[str, Any]], comparison: Comparison | None = None
 ) -> None:
-    """Print the contents of ``metrics.json`` of some detectors: all side by side, then the parts of each."""
+    """Print the metrics of detectors side by side, then those of each part; `metrics` holds each ``metrics.json``."""
     intervals = comparison.metrics if comparison else [{}] * len(metrics)
     _print_table(console, _metrics_table(names, metrics, intervals))
     for key, what in (("by_defect", "kind of defect"), ("by_size", "size of region")):
@@ -156,33 +156,17 @@ def _metrics_table(
     names: Sequence[str], metrics: Sequence[dict[str, Any]], intervals: Sequence[Mapping[str, Interval]]
 ) -> Table:
     table = _table(f"{metrics[0]['n_images']} images, {metrics[0]['n_regions']} regions", "", names)
-
-    def value(own: dict[str, Any], found: Any, name: str) -> str:
-        if own[name] is None:
-            return "–"
-        text = f"{own[name]:.4f}"
-        return f"{text} ({found[name].low:.3f}–{found[name].high:.3f})" if name in found else text
-
-    def row(title: str, name: str) -> None:
-        table.add_row(title, *(value(own, found, name) for own, found in zip(metrics, intervals, strict=True)))
-
-    row("Pixel AUROC", "auroc")
-    row("Average precision", "average_precision")
-    row(f"AU-PRO {metrics[0]['fpr_limits'][0]:g}", "au_pro")
-    for limit in metrics[0]["fpr_limits"][1:]:
-        table.add_row(f"AU-PRO {limit:g}", *(f"{own['aupros'][str(limit)]:.4f}" for own in metrics))
-    row("Image AUROC", "image_auroc")
-    row("Best F1 of pixels", "best_f1")
-    table.add_row("  from the score", *(f"{own['best_f1_threshold']:.4g}" for own in metrics))
-    overlap = metrics[0]["overlap"]
-    column = overlap_column(metrics[0])
-    fpr = f"{100 * overlap['fprs'][column]:g} %"
-    for number, quantile in enumerate(overlap["quantiles"]):
-        cells = [share(own["overlap"]["values"][number][column]) for own in metrics]
-        table.add_row(f"Overlap at FPR {fpr}, {quantile_name(quantile)}", *cells)
+    for row in metric_rows(metrics, digits=4):
+        shown = [found.get(row.key or "") for found in intervals]
+        table.add_row(row.title, *map(_with_interval, row.cells, shown))
     if metrics[0]["image_auroc"] is None:
         table.caption = f"No image AUROC: {metrics[0]['image_auroc_reason']}."
     return table
+
+
+def _with_interval(cell: str, interval: Interval | None) -> str:
+    """Return the cell of a metric, with the interval of its resamples where there is one."""
+    return cell if interval is None else f"{cell} ({interval.low:.3f}–{interval.high:.3f})"
 
 
 def _parts_table(title: str, metrics: dict[str, Any], key: str) -> Table:
@@ -197,9 +181,9 @@ def _parts_side_by_side(title: str, names: Sequence[str], metrics: Sequence[dict
     regions, pixels, _, aupro, _ = range(len(part_columns(metrics[0])))
     columns = part_columns(metrics[0])
     table = _table(title, "", [columns[regions], columns[pixels], *names])
-    for rows in zip(*(part_cells(own, key) for own in metrics), strict=True):
+    for rows in zip(*(part_cells(content, key) for content in metrics), strict=True):
         name, cells = rows[0]
-        table.add_row(escape(name), cells[regions], cells[pixels], *(own[aupro] for _, own in rows))
+        table.add_row(escape(name), cells[regions], cells[pixels], *(row[aupro] for _, row in rows))
     return table
 
 
@@ -207,12 +191,12 @@ def _difference_table(scored: Scored, comparison: Comparison, difference: Differ
     title = f"{difference.name} less {comparison.names[0]}"
     table = _table(title, "", ["Difference", "95 % interval", ""])
 
-    def row(name: str, found: Interval) -> None:
-        verdict = "better" if found.low > 0 else "worse" if found.high < 0 else "open"
-        table.add_row(name, f"{found.value:+.4f}", f"{found.low:+.4f} to {found.high:+.4f}", verdict)
+    def row(name: str, interval: Interval) -> None:
+        verdict = "better" if interval.low > 0 else "worse" if interval.high < 0 else "open"
+        table.add_row(name, f"{interval.value:+.4f}", f"{interval.low:+.4f} to {interval.high:+.4f}", verdict)
 
-    for name, found in difference.metrics.items():
-        row(METRIC_NAMES[name], found)
+    for name, interval in difference.metrics.items():
+        row(METRICS[name].title, interval)
     row(f"Mean overlap at FPR {100 * comparison.overlap_fpr:g} %", difference.mean_overlap)
     table.add_row(
         "Regions by AU-PRO", f"{difference.better} better", f"{difference.worse} worse, {difference.equal} equal", ""
@@ -220,9 +204,9 @@ def _difference_table(scored: Scored, comparison: Comparison, difference: Differ
     for region in difference.largest[:_LISTED]:
         sample = scored.samples[region.image]
         top, left, bottom, right = region.box
-        place = f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
+        position = f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
         change = f"{region.au_pro[1] - region.au_pro[0]:+.3f}"
-        table.add_row(escape(f"  {sample.defect}/{sample.name}"), change, place, f"{region.area_px} px")
+        table.add_row(escape(f"  {sample.defect}/{sample.name}"), change, position, f"{region.area_px} px")
     return table
 
 
@@ -233,7 +217,7 @@ def _about(comparison: Comparison) -> str:
     ]
     skipped = {name: count for name, count in comparison.skipped.items() if count}
     lines += [
-        f"{METRIC_NAMES[name]}: {count} draws held images of one kind only and are left out."
+        f"{METRICS[name].title}: {count} draws held images of one kind only and are left out."
         for name, count in skipped.items()
     ]
     return "\n".join(lines)

@@ -1,18 +1,17 @@
-"""How far a metric would move with other images: resampling of images with replacement."""
+"""Resample images with replacement, to tell how far a metric would move with other images (the bootstrap)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.evaluation.levels import Levels
+from ssimae._rust import count_levels
+from ssimae.evaluation.arrays import as_flags, as_scores
 from ssimae.evaluation.result import Evaluation, ImageScores
-
-METRICS = ("auroc", "au_pro", "image_auroc")
-"""Metrics that are resampled, by their names in ``metrics.json``."""
 
 _COVERAGE = (2.5, 97.5)
 _STEPS_BELOW, _STEPS_ABOVE, _STEPS_NEAR_ZERO = 500, 300, 200
@@ -35,8 +34,37 @@ def grid_fprs(fpr_limit: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """Counts of one image at or above each of n thresholds."""
+
+    false_positives: NDArray[np.uint64]
+    """(n,): pixels without defect."""
+    true_positives: NDArray[np.uint64]
+    """(n,): pixels with defect."""
+    overlap: NDArray[np.float64]
+    """(n,): sum of the regions' covered shares."""
+
+
+def measure_levels(
+    map_: NDArray[Any], mask: NDArray[Any], thresholds: NDArray[np.float64], *, ignore: NDArray[Any] | None = None
+) -> Levels:
+    """Count one image's pixels, and the covered shares of its regions, above each threshold.
+
+    Thresholds ascend; maps and masks are what :meth:`ssimae.Evaluator.update` takes.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`ssimae.Evaluator.update` does.
+    """
+    ignored = None if ignore is None else as_flags(np.asarray(ignore))
+    counts = count_levels(as_scores(np.asarray(map_)), as_flags(np.asarray(mask)), ignored, thresholds)
+    return Levels(counts.false_positives, counts.true_positives, counts.overlap)
+
+
+@dataclass(frozen=True)
 class ImageLevels:
-    """Counts of every image at the thresholds of one detector: what resampling needs instead of all pixels."""
+    """Counts of every image at the thresholds of one detector, from which metrics are resampled without the pixels."""
 
     false_positives: NDArray[np.float64]
     """(I, T), the highest threshold first; so are the next two."""
@@ -67,8 +95,8 @@ class ImageLevels:
             fpr_limit=next(iter(evaluation.aupros)),
         )
 
-    def metrics(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the metrics of resamples.
+    def metrics(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return the metrics of resamples, by their names in ``metrics.json``: those that are here are resampled.
 
         Parameters
         ----------
@@ -77,16 +105,18 @@ class ImageLevels:
 
         Returns
         -------
-        ndarray of shape (B, 3), float64
-            In the order of `METRICS`; NaN where one is undefined. Curves are joined by straight lines between the
-            thresholds.
+        dict of ndarray of shape (B,), float64
+            NaN where a metric is undefined. Curves are joined by straight lines between the thresholds.
         """
         fprs = _rates(weights @ self.false_positives, weights @ self.negatives)
         recalls = _rates(weights @ self.true_positives, weights @ self.positives)
         overlaps = _rates(weights @ self.overlap, weights @ self.regions)
-        aurocs = np.trapezoid(recalls, fprs, axis=1)
         aupros = [_area_up_to(self.fpr_limit, x, y) for x, y in zip(fprs, overlaps, strict=True)]
-        return np.column_stack([aurocs, aupros, self._image_aurocs(weights)])
+        return {
+            "auroc": np.asarray(np.trapezoid(recalls, fprs, axis=1)),
+            "au_pro": np.array(aupros),
+            "image_auroc": self._image_aurocs(weights),
+        }
 
     def _image_aurocs(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         defective = self.images.is_defective

@@ -1,0 +1,40 @@
+"""Format numbers, shares, quantiles and lists for tables, figures and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def number(value: Any) -> str:
+    """Return a number with four digits that count, if it is no whole one."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 image` or `1,200 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def share(value: float | None) -> str:
+    """Return a share as a percentage that never rounds something to nothing, or nothing to all."""
+    if value is None:
+        return "–"
+    percent = 100 * value
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    if percent < 0.01:
+        return "< 0.01 %"
+    if percent > 99.9:
+        return "> 99.9 %"
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
+
+
+def quantile_name(quantile: float) -> str:
+    """Return a quantile in words."""
+    return "median" if quantile == 0.5 else f"{100 * quantile:g} % quantile"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return items as a list in a sentence, the last after `and`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
