@@ -29,9 +29,8 @@ from ssimae.reproduce.paper import TABLE_2
 from ssimae.reproduce.plan import Material, Plan, find_materials
 from ssimae.reproduce.results import verify, write_result
 from ssimae.reproduce.study import VARIANTS, variants
-from ssimae.reproduce.summary import read_results, summary_table
-from ssimae.reproduce.tables import Row, Table, spread
-from ssimae.reproduce.targets import target_cells
+from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.targets import TargetRow, TargetTable, spread, target_cells
 from ssimae.storage.facts import source_commit
 
 SMALL = Settings(
@@ -100,7 +99,7 @@ def test_an_interrupted_sweep_keeps_the_numbers_of_what_it_finished(plan, tmp_pa
         reproduction.reproduce(
             ["fig6"], plan, out=tmp_path / "out", results=tmp_path / "results", device="cpu", progress=SilentProgress()
         )
-    assert [result["cell"] for result in read_results(tmp_path / "results")] == [first.name]
+    assert [result["cell"] for result in read_cell_results(tmp_path / "results")] == [first.name]
 
 
 def test_a_folder_with_other_settings_is_refused(plan, tmp_path):
@@ -280,7 +279,9 @@ def test_table_2_sweeps_the_paper_s_values_on_real_data(tmp_path):
 
 
 def test_rows_show_mean_spread_and_difference():
-    table = Table("T", "AUROC", (Row("a", 0.9, (0.8, 0.9)), Row("b", None, (0.5,)), Row("c", 0.7, ())))
+    table = TargetTable(
+        "T", "AUROC", (TargetRow("a", 0.9, (0.8, 0.9)), TargetRow("b", None, (0.5,)), TargetRow("c", 0.7, ()))
+    )
     lines = table.as_text().splitlines()
     assert "0.900" in lines[2]
     assert "0.850 ± 0.071 (2)" in lines[2]
@@ -385,7 +386,7 @@ def test_the_best_settings_are_trained_once_and_inspected_in_several_ways(data, 
     rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[2:-1]]
     assert rows[0] == "| the tool's best"
     assert rows[1:] == [f"| {label}" for label in wanted]
-    results = {result["cell"]: result for result in read_results(tmp_path / "results")}
+    results = {result["cell"]: result for result in read_cell_results(tmp_path / "results")}
     assert len(results) == 5
     assert len({json.dumps(result["training"]) for result in results.values()}) == 1
     # Five rows, but these small patches have no room for a third scale: it is the base once more.
@@ -490,7 +491,7 @@ def test_every_stored_result_is_in_the_summary():
     cells = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.json")} - {"runtime"}
     if not cells:
         pytest.skip("no results are stored yet")
-    stored = read_results(root)
+    stored = read_cell_results(root)
     assert {result["cell"] for result in stored} == cells
     rows = [*summary_table(stored).splitlines()[2:], *summary_table(stored, settings=True).splitlines()[2:]]
     assert len(rows) == len({result["cell"].rsplit("-seed", 1)[0] for result in stored if result["metrics"]})

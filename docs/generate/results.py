@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssimae.reproduce.summary import read_results, summary_table
+from ssimae.reproduce.summary import read_cell_results, summary_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ START, END = "<!-- table: make generated -->", "<!-- end of table -->"
 
 def generated() -> dict[Path, str]:
     """Return the contents of the generated files by their paths."""
-    stored = read_results(ROOT / "results")
+    stored = read_cell_results(ROOT / "results")
     page = ROOT / "docs" / "results.md"
     before, rest = page.read_text().split(START)
     _, after = rest.split(END)

@@ -16,7 +16,7 @@ from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.summary import read_results
+from ssimae.reproduce.summary import read_cell_results
 from ssimae.storage.run_folder import RunFolder, whole_lines
 
 _TRACE_POINTS = 50
@@ -99,7 +99,7 @@ def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
     OSError, ValueError
         If there is no result, or a file is damaged.
     """
-    stored, verified = read_results(results), []
+    stored, verified = read_cell_results(results), []
     with progress.task("verifying", len(stored)) as task:
         for count, result in enumerate(stored, 1):
             verified.append(_verify(result, out))

@@ -12,14 +12,13 @@ from typing import Any
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import LAYOUTS
 from ssimae.reproduce.paper import AUROC, TABLE_2
-from ssimae.reproduce.tables import spread
-from ssimae.reproduce.targets import LABELS, overlap_at_5_percent
+from ssimae.reproduce.targets import LABELS, overlap_at_5_percent, spread
 
 _BUDGETS = {"best": "best settings", "quick": "quick"}
 """What a row says of the budget; the paper's letter goes without saying."""
 
 
-def read_results(results: Path) -> list[dict[str, Any]]:
+def read_cell_results(results: Path) -> list[dict[str, Any]]:
     """Return the stored results of all cells, in the order of their names.
 
     Raises
@@ -29,17 +28,17 @@ def read_results(results: Path) -> list[dict[str, Any]]:
     ValueError
         If a file is damaged.
     """
-    found = []
+    contents = []
     for path in sorted(results.rglob("*.json"), key=_natural):
         try:
             content = json.loads(path.read_text())
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: not JSON ({error})") from error
         if isinstance(content, dict) and "cell" in content:
-            found.append(content)
-    if not found:
+            contents.append(content)
+    if not contents:
         raise FileNotFoundError(f"{results}: no results of cells")
-    return found
+    return contents
 
 
 def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) -> str:

@@ -1,15 +1,16 @@
-"""The paper's figures and tables: which cells each needs, and what it says of them."""
+"""Define the paper's figures and tables: the cells each needs, and its numbers beside ours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
 from typing import Any, Literal
 
 from ssimae.config.systems import TITLES, System
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.paper import AUROC, MEDIAN_OVERLAP, TABLE_2
 from ssimae.reproduce.plan import Material, Plan
-from ssimae.reproduce.tables import Row, Table
 
 Target = Literal["fig5", "fig6", "fig7", "table2"]
 
@@ -30,6 +31,41 @@ LABELS = {"latent_dim": "latent dimension", "window_size": "SSIM window", "patch
 
 Results = Mapping[str, Mapping[str, Any]]
 """Stored results by name of their cell."""
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """One number of the paper, and ours."""
+
+    label: str
+    paper: float | None
+    """None where the paper gives no number for it."""
+    ours: tuple[float, ...]
+    """One for each seed that was run; empty where none was."""
+
+    @property
+    def difference(self) -> float | None:
+        """Our mean minus the paper's value."""
+        return mean(self.ours) - self.paper if self.ours and self.paper is not None else None
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """Rows under one title."""
+
+    title: str
+    measure: str
+    rows: tuple[TargetRow, ...]
+
+    def as_text(self) -> str:
+        """Return the table for a terminal."""
+        width = max([len(row.label) for row in self.rows] + [10])
+        lines = [self.title, f"{'':<{width}}  {'paper':>7}  {self.measure:>18}  {'difference':>10}"]
+        lines += [
+            f"{row.label:<{width}}  {_number(row.paper):>7}  {spread(row.ours):>18}  {_signed(row.difference):>10}"
+            for row in self.rows
+        ]
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def target_cells(target: Target, plan: Plan) -> list[Cell]:
@@ -60,7 +96,7 @@ def sweep_cells(plan: Plan, material: Material, setting: str, value: int) -> lis
     return plan.cells(material, "ssim", **changes)
 
 
-def target_tables(target: Target, plan: Plan, results: Results) -> list[Table]:
+def target_tables(target: Target, plan: Plan, results: Results) -> list[TargetTable]:
     """Return what a figure or table says in numbers, beside the paper's."""
     if target == "table2":
         return [
@@ -79,25 +115,25 @@ def target_tables(target: Target, plan: Plan, results: Results) -> list[Table]:
             )
             for system in SYSTEMS[target]
         ]
-        tables.append(Table(f"{material.name}, {_budget(plan, material)}: pixel AUROC", "AUROC", tuple(rows)))
+        tables.append(TargetTable(f"{material.name}, {_budget(plan, material)}: pixel AUROC", "AUROC", tuple(rows)))
         if target == "fig7":
             tables.append(_overlap_table(plan, material, results))
     return tables
 
 
-def _overlap_table(plan: Plan, material: Material, results: Results) -> Table:
+def _overlap_table(plan: Plan, material: Material, results: Results) -> TargetTable:
     rows = []
     for system in SYSTEMS["fig7"]:
         cells = plan.cells(material, system)
-        for place, share in ((0, "25 %"), (1, "50 %"), (2, "75 %")):
-            known = place == 1 and system == "ssim" and material.has_paper_values
+        for index, share in enumerate(("25 %", "50 %", "75 %")):
+            known = index == 1 and system == "ssim" and material.has_paper_values
             paper = MEDIAN_OVERLAP if known else None
             values = tuple(
-                overlap_at_5_percent(results[cell.name]["metrics"])[place] for cell in cells if cell.name in results
+                overlap_at_5_percent(results[cell.name]["metrics"])[index] for cell in cells if cell.name in results
             )
-            rows.append(Row(f"{TITLES[system]}, {share} quantile", paper, values))
+            rows.append(TargetRow(f"{TITLES[system]}, {share} quantile", paper, values))
     title = f"{material.name}, {_budget(plan, material)}: overlap with the defects at FPR 5 %"
-    return Table(title, "overlap", tuple(rows))
+    return TargetTable(title, "overlap", tuple(rows))
 
 
 def overlap_at_5_percent(metrics: Mapping[str, Any]) -> list[float]:
@@ -107,7 +143,7 @@ def overlap_at_5_percent(metrics: Mapping[str, Any]) -> list[float]:
     return [row[column] for row in table["values"]]
 
 
-def _sweep_table(plan: Plan, material: Material, setting: str, results: Results) -> Table:
+def _sweep_table(plan: Plan, material: Material, setting: str, results: Results) -> TargetTable:
     rows = [
         _row(
             str(value),
@@ -118,14 +154,31 @@ def _sweep_table(plan: Plan, material: Material, setting: str, results: Results)
         for value in sweeps(material)[setting]
     ]
     title = f"{material.name}, {_budget(plan, material)}: pixel AUROC by {LABELS[setting]}"
-    return Table(title, "AUROC", tuple(rows))
+    return TargetTable(title, "AUROC", tuple(rows))
 
 
-def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results) -> Row:
+def _row(label: str, paper: float | None, cells: Sequence[Cell], results: Results) -> TargetRow:
     values = tuple(results[cell.name]["metrics"]["auroc"] for cell in cells if cell.name in results)
-    return Row(label, paper, values)
+    return TargetRow(label, paper, values)
 
 
 def _budget(plan: Plan, material: Material) -> str:
     settings = plan.cell(material, "ssim", plan.seeds[0]).settings
     return f"{settings.patches_total:,} patches"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return values as mean, standard deviation and their number."""
+    if not values:
+        return "not run"
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{mean(values):.3f} ± {stdev(values):.3f} ({len(values)})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}"

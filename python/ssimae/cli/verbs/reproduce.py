@@ -18,7 +18,7 @@ from ssimae.reproduce.plan import Plan, find_materials, find_pretrained
 from ssimae.reproduce.results import verify
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
-from ssimae.reproduce.summary import read_results, summary_table
+from ssimae.reproduce.summary import read_cell_results, summary_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
 _Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "best", "runtime", "woven", "all"]
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     if flags.verify:
         return _verify(flags)
     if flags.summary:
-        stored = read_results(flags.results)
+        stored = read_cell_results(flags.results)
         print(f"{summary_table(stored)}\n\n{summary_table(stored, settings=True)}")
         return OK
     if flags.target is None:

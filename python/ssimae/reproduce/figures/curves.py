@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ssimae.atomic import write_bytes
 from ssimae.config.systems import TITLES
 from ssimae.report.drawing import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION
-from ssimae.reproduce.tables import spread
+from ssimae.reproduce.targets import spread
 
 COLUMN_CM, PAGE_CM = 8.5, 17.0
 """Widths of a column and of a page in print."""
@@ -32,7 +32,7 @@ _LOOKS: tuple[tuple[str, Any], ...] = (
     (ORANGE, (0, (5, 1, 1, 1))),
     (PURPLE, ":"),
 )
-STYLES = dict(zip(TITLES.values(), itertools.cycle(_LOOKS), strict=False))
+SYSTEM_STYLES = dict(zip(TITLES.values(), itertools.cycle(_LOOKS), strict=False))
 """Colour and line of each system, the same in all figures; SSIM-AE is the reddish one, as in the paper."""
 
 PRINT: dict[Any, Any] = {
@@ -77,11 +77,13 @@ class SweepPanel:
 @mpl.rc_context(PRINT)
 def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
     """Return ROC curves, a panel a data set; with several seeds a line each, and mean and spread in the legend."""
-    figure, axes = new_figure(1, max(len(panels), 1), width_cm=PAGE_CM if len(panels) > 1 else COLUMN_CM, height_cm=7.5)
+    figure, axes = printed_figure(
+        1, max(len(panels), 1), width_cm=PAGE_CM if len(panels) > 1 else COLUMN_CM, height_cm=7.5
+    )
     for axis, (name, systems) in zip(axes, panels.items(), strict=False):
         axis.plot([0, 1], [0, 1], color=GRAY, linewidth=0.7, linestyle=(0, (1, 2)))
         for system, curves in systems.items():
-            colour, line = STYLES[system]
+            colour, line = SYSTEM_STYLES[system]
             label = f"{system} {spread([curve.auroc for curve in curves])}"
             for number, curve in enumerate(curves):
                 axis.plot(
@@ -103,11 +105,11 @@ def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float =
     """Return overlap quantiles over the false positive rate up to `most`, a panel a data set and system."""
     shown = [(name, system, curves) for name, systems in panels.items() for system, curves in systems.items()]
     width = PAGE_CM if len(shown) > 1 else COLUMN_CM
-    figure, axes = new_figure(1, max(len(shown), 1), width_cm=width, height_cm=6.5)
+    figure, axes = printed_figure(1, max(len(shown), 1), width_cm=width, height_cm=6.5)
     shades: tuple[Any, ...] = ((0, (1, 1)), "-", "--")
     for axis, (name, system, curves) in zip(axes, shown, strict=False):
         axis.axvline(0.05, color=GRAY, linewidth=0.7, linestyle=(0, (1, 2)))
-        colour, _ = STYLES[system]
+        colour, _ = SYSTEM_STYLES[system]
         for line, quantile, values in zip(shades, curves.quantiles, curves.values, strict=False):
             # Highest at the top, as the lines lie.
             axis.step(
@@ -125,7 +127,7 @@ def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float =
 @mpl.rc_context(PRINT)
 def figure_table_2(panels: Sequence[SweepPanel]) -> Figure:
     """Return AUROC by each setting, the paper's and ours; with several seeds the mean, and each as a dot."""
-    figure, axes = new_figure(1, max(len(panels), 1), width_cm=PAGE_CM, height_cm=6)
+    figure, axes = printed_figure(1, max(len(panels), 1), width_cm=PAGE_CM, height_cm=6)
     for axis, panel in zip(axes, panels, strict=False):
         if panel.paper:
             axis.plot(
@@ -160,7 +162,7 @@ def _ticks_at(axis: Axes, values: Sequence[int]) -> None:
     axis.xaxis.set_major_formatter(ScalarFormatter())
 
 
-def new_figure(rows: int, columns: int, *, width_cm: float, height_cm: float) -> tuple[Figure, list[Axes]]:
+def printed_figure(rows: int, columns: int, *, width_cm: float, height_cm: float) -> tuple[Figure, list[Axes]]:
     """Return an empty figure of a printed size, and its axes row by row."""
     figure = Figure(figsize=(width_cm / 2.54, height_cm / 2.54), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ssimae.reproduce.figures.curves import PAGE_CM, PRINT, new_figure
+from ssimae.reproduce.figures.curves import PAGE_CM, PRINT, printed_figure
 
-TRUTH_RED, RESULT_GREEN = "#E60000", (0.0, 0.75, 0.25)
+_TRUTH_COLOUR, _RESULT_COLOUR = "#E60000", (0.0, 0.75, 0.25)
 
 CROP = 256
 """Side in pixels of what is shown of a larger image."""
@@ -51,7 +51,7 @@ def figure_5(examples: Sequence[Example], *, caption: str = "") -> Figure:
     systems = list(examples[0].systems)
     columns = 1 + 3 * len(systems)
     side = PAGE_CM / columns
-    figure, axes = new_figure(len(examples), columns, width_cm=PAGE_CM, height_cm=len(examples) * side + 1.4)
+    figure, axes = printed_figure(len(examples), columns, width_cm=PAGE_CM, height_cm=len(examples) * side + 1.4)
     for number, example in enumerate(examples):
         window = crop_around(example.truth, CROP)
         image, truth = example.image[window], example.truth[window]
@@ -100,11 +100,11 @@ def _show(axis: Axes, image: NDArray[np.float32]) -> None:
 def _outline(axis: Axes, truth: NDArray[np.bool_]) -> None:
     """Outline the truth red, on a thin white line that also shows in gray print."""
     if truth.any() and not truth.all():
-        lines = axis.contour(truth, levels=[0.5], colors=TRUTH_RED, linewidths=0.8)
+        lines = axis.contour(truth, levels=[0.5], colors=_TRUTH_COLOUR, linewidths=0.8)
         lines.set(path_effects=[patheffects.withStroke(linewidth=1.8, foreground="white")])
 
 
 def _filled(found: NDArray[np.bool_]) -> NDArray[np.float32]:
     picture = np.zeros((*found.shape, 4), np.float32)
-    picture[found] = (*RESULT_GREEN, 0.5)
+    picture[found] = (*_RESULT_COLOUR, 0.5)
     return picture
