@@ -15,12 +15,12 @@ from ssimae.images.decoding import IMAGE_SUFFIXES
 logger = logging.getLogger(__name__)
 
 
-def pair_ignore_masks(given: Path, images: Sequence[Path], *, all_used: bool) -> dict[Path, Path]:
+def pair_ignore_masks(masks_path: Path, images: Sequence[Path], *, all_used: bool) -> dict[Path, Path]:
     """Return the ignore mask of each image that has one.
 
     Parameters
     ----------
-    given : Path
+    masks_path : Path
         One mask for all images, or a folder of masks. In a folder, a mask belongs to the images whose path without
         suffix ends with the mask's, so ``train/good/07.png`` belongs to one image of an MVTec layout and ``07.png`` to
         every image 07; the longest that fits is taken.
@@ -40,12 +40,12 @@ def pair_ignore_masks(given: Path, images: Sequence[Path], *, all_used: bool) ->
     -----
     Images that a folder has no mask for are inspected whole; a warning counts them.
     """
-    given = Path(os.path.abspath(given))
-    if not given.exists():
-        raise FileNotFoundError(f"{given}: no such ignore mask, or folder of them")
-    if not given.is_dir():
-        return dict.fromkeys(images, given)
-    masks = _masks_by_name(given)
+    masks_path = Path(os.path.abspath(masks_path))
+    if not masks_path.exists():
+        raise FileNotFoundError(f"{masks_path}: no such ignore mask, or folder of them")
+    if not masks_path.is_dir():
+        return dict.fromkeys(images, masks_path)
+    masks = _masks_by_name(masks_path)
     pairs = {}
     for image in images:
         parts = image.with_suffix("").parts
@@ -77,11 +77,11 @@ def _masks_by_name(folder: Path) -> dict[tuple[str, ...], Path]:
     return masks
 
 
-def is_ignore_mask(path: Path, given: Path | None) -> bool:
-    """Return whether a file is the given mask, or lies in the given folder of masks: it is no image then."""
-    if given is None:
+def is_ignore_mask(path: Path, masks_path: Path | None) -> bool:
+    """Return whether a file is that mask, or lies in that folder of masks: it is no image then."""
+    if masks_path is None:
         return False
-    masks = {Path(os.path.abspath(given)), given.resolve()}
+    masks = {Path(os.path.abspath(masks_path)), masks_path.resolve()}
     return bool(masks & {path, *path.parents, path.resolve(), *path.resolve().parents})
 
 

@@ -105,9 +105,9 @@ def _open_mvtec(root: Path) -> tuple[list[Path], list[Sample]]:
             )
             samples += [Sample(path, path.stem, folder.name, mask) for path, mask in zip(images, masks, strict=True)]
     if truth.is_dir():
-        known = {folder.name for folder in list_folders(root / "test")} if (root / "test").is_dir() else set()
+        tested = {folder.name for folder in list_folders(root / "test")} if (root / "test").is_dir() else set()
         for folder in list_folders(truth):
-            if folder.name not in known:
+            if folder.name not in tested:
                 faults += [f"mask {mask}: there is no folder test/{folder.name}" for mask in list_images(folder)]
     refuse_faults(root, faults)
     return train, samples

@@ -116,8 +116,8 @@ def _without_threads(rng: np.random.Generator, cloth: Cloth) -> Cloth:
         half_width[yarn] *= 1 - gone
         level, bend = crossing.level.copy(), crossing.bend.copy()
         slip = 0.3 * PITCH_PX * bump(yarns.place[yarn] - 10, yarns.place[yarn] + 10, taper_px=7)
-        for index, place in enumerate(crossing.place):
-            if abs(place - centre[0]) < half_length:
+        for index, centre_px in enumerate(crossing.place):
+            if abs(centre_px - centre[0]) < half_length:
                 level[index, yarn] = 0.5
                 bend[index] += slip if index % 2 else -slip
         spoilt = replace(yarns, half_width=half_width), replace(crossing, level=level, bend=bend)

@@ -38,8 +38,6 @@ class PartTable:
     """Metrics of one model for parts of the regions, a row each."""
 
     model: str
-    what: str
-    """What the parts differ in."""
     columns: list[str]
     rows: list[tuple[str, list[str]]]
 
@@ -81,10 +79,10 @@ def metric_rows(
     positive_share : float, optional
         Share of the pixels that is defective, which is the average precision of guessing.
     """
-    known = next((table for table in tables if table is not None), None)
-    if known is None:
+    first = next((table for table in tables if table is not None), None)
+    if first is None:
         return []
-    limit, *more_limits = known["fpr_limits"]
+    limit, *more_limits = first["fpr_limits"]
     words = {
         "limit": f"{limit:g}",
         "guessing": "" if positive_share is None else f"; guessing gives {positive_share:.3f}",
@@ -93,13 +91,13 @@ def metric_rows(
     for metric in METRICS.values():
         values = [None if table is None else table.get(metric.key) for table in tables]
         cells = [metric.text(value, digits=digits) for value in values]
-        reason = known.get(f"{metric.key}_reason")
+        reason = first.get(f"{metric.key}_reason")
         meaning = f"None: {reason}." if reason else metric.meaning.format(**words)
         row = MetricRow(metric.heading(limit), cells, meaning, metric.key, _best(values, cells), metric.in_report)
         rows.append(row)
         if metric.has_limit:
             rows += [_limit_row(metric, tables, other, digits) for other in more_limits]
-    return [*rows, *_overlap_rows(tables, known)]
+    return [*rows, *_overlap_rows(tables, first)]
 
 
 def _limit_row(metric: Metric, tables: Sequence[dict[str, Any] | None], limit: float, digits: int) -> MetricRow:
@@ -107,12 +105,12 @@ def _limit_row(metric: Metric, tables: Sequence[dict[str, Any] | None], limit: f
     return MetricRow(metric.heading(limit), [metric.text(value, digits=digits) for value in values], in_report=False)
 
 
-def _overlap_rows(tables: Sequence[dict[str, Any] | None], known: dict[str, Any]) -> list[MetricRow]:
+def _overlap_rows(tables: Sequence[dict[str, Any] | None], first: dict[str, Any]) -> list[MetricRow]:
     """Return the covered share of the regions at one false positive rate; the report has a table of all rates."""
-    column = overlap_column(known)
-    rate = f"{100 * known['overlap']['fprs'][column]:g} %"
+    column = overlap_column(first)
+    rate = f"{100 * first['overlap']['fprs'][column]:g} %"
     rows = []
-    for index, quantile in enumerate(known["overlap"]["quantiles"]):
+    for index, quantile in enumerate(first["overlap"]["quantiles"]):
         values = [None if table is None else table["overlap"]["values"][index][column] for table in tables]
         title = f"Overlap at FPR {rate}, {quantile_name(quantile)}"
         rows.append(MetricRow(title, [share(value) for value in values], in_report=False))
@@ -160,15 +158,12 @@ def overlap_tables(models: Sequence[ModelResults]) -> list[OverlapTable]:
 
 def part_tables(models: Sequence[ModelResults]) -> list[PartTable]:
     """Return tables of each model by kind of defect and by size; left out where one part is all there is."""
-    tables = []
-    for key, title in (("by_defect", "Kind of defect"), ("by_size", "Size")):
-        for model in models:
-            parts: dict[str, Any] = (model.metrics or {}).get(key) or {}
-            if model.metrics is not None and len(parts) > 1:
-                tables.append(
-                    PartTable(model.title, title, part_columns(model.metrics), part_cells(model.metrics, key))
-                )
-    return tables
+    return [
+        PartTable(model.title, part_columns(model.metrics), part_cells(model.metrics, key))
+        for key in ("by_defect", "by_size")
+        for model in models
+        if model.metrics is not None and len(model.metrics.get(key) or {}) > 1
+    ]
 
 
 def part_columns(metrics: dict[str, Any]) -> list[str]:
@@ -203,5 +198,5 @@ def overlap_column(metrics: dict[str, Any]) -> int:
 
 def _best(values: Sequence[float | None], cells: Sequence[str]) -> int | None:
     """Return the index of the highest of several values, or None if they read the same."""
-    known = [value for value in values if value is not None]
-    return values.index(max(known)) if len(known) > 1 and len(set(cells)) > 1 else None
+    defined = [value for value in values if value is not None]
+    return values.index(max(defined)) if len(defined) > 1 and len(set(cells)) > 1 else None

@@ -157,8 +157,8 @@ def _metrics_table(
 ) -> Table:
     table = _table(f"{metrics[0]['n_images']} images, {metrics[0]['n_regions']} regions", "", names)
     for row in metric_rows(metrics, digits=4):
-        shown = [found.get(row.key or "") for found in intervals]
-        table.add_row(row.title, *map(_with_interval, row.cells, shown))
+        resampled = [of_detector.get(row.key or "") for of_detector in intervals]
+        table.add_row(row.title, *map(_with_interval, row.cells, resampled))
     if metrics[0]["image_auroc"] is None:
         table.caption = f"No image AUROC: {metrics[0]['image_auroc_reason']}."
     return table
