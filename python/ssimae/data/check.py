@@ -26,7 +26,7 @@ _WHITE_16_BIT = 65535
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with one file, or suspicious."""
+    """An error in one file, or something suspicious about it."""
 
     path: Path
     message: str

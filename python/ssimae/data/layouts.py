@@ -32,7 +32,7 @@ class Layout:
     pattern: str
     """Where its files lie, as error messages show it."""
     reserved: tuple[str, ...]
-    """Folders that give it away: where one of them is missing, a data set is incomplete and not a plain folder."""
+    """Its folders: a data set that has some of them and matches no layout is incomplete, not a plain folder."""
     matches: Callable[[Path], bool]
     """Return whether a folder is laid out so, told by the folders in it; the first row that matches is taken."""
     open: Callable[[Path], tuple[list[Path], list[Sample]]]

@@ -21,7 +21,7 @@ DEFECTS: tuple[Defect, ...] = get_args(Defect)
 
 TRAIN_IMAGES = 24
 TEST_IMAGES = 6
-"""Good ones, and those of each defect."""
+"""Number of good test images, and of test images with each defect."""
 
 _CHANGED = 0.05
 """Smallest change of gray that counts as changed; cloth that is only redrawn a little otherwise stays as it was."""

@@ -14,7 +14,7 @@ from ssimae.evaluation.resampling import ImageLevels, Interval, divided, interva
 from ssimae.evaluation.result import Evaluation
 
 FEW_IMAGES = 5
-"""Below so many images with a defect, resampling them says little."""
+"""With fewer images with a defect than this, resampling says little."""
 
 LISTED = 10
 """Regions that are listed for each comparison."""
@@ -24,7 +24,7 @@ _TIE = 1e-9
 
 @dataclass(frozen=True)
 class Contender:
-    """One detector: its exact metrics, and what resampling its images needs."""
+    """One detector: its exact metrics, and the counts that resampling needs."""
 
     name: str
     evaluation: Evaluation
@@ -174,7 +174,7 @@ def _difference(
     gains = aupros - first_aupros
     column = first.evaluation.overlap_fprs.index(overlap_fpr)
     covered = other.evaluation.regions.overlap[:, column] - regions.overlap[:, column]
-    # Regions come with their images.
+    # A resample draws an image with all its regions.
     images = weights.shape[1]
     sums, counts = np.bincount(regions.image, covered, images), np.bincount(regions.image, minlength=images)
     means = divided(weights @ sums, weights @ counts)

@@ -50,7 +50,7 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     present = _maps_by_stem(base)
     maps, faults = [], []
     for sample in samples:
-        # Joined as text: a name may hold dots.
+        # A name may hold dots, so no suffix is put behind it or taken away.
         stem = base / sample.name if flat else base / sample.defect / sample.name
         fitting = present.pop(stem, [])
         maps += fitting[:1]

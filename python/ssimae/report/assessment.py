@@ -20,7 +20,7 @@ Fault = Literal["missed", "misplaced", "false alarm"]
 
 @dataclass(frozen=True)
 class Maps:
-    """What is stored of one image, at its own size; None where it cannot be read."""
+    """Stored maps and masks of one image, at its size; None where one cannot be read."""
 
     residual: NDArray[np.float32] | None
     segmentation: NDArray[np.bool_] | None

@@ -17,7 +17,7 @@ from ssimae.report.format import quantile_name
 
 @dataclass(frozen=True)
 class Curves:
-    """What is drawn of one detector."""
+    """Curves of one detector, and how figures name them."""
 
     title: str
     """Name in the legend."""

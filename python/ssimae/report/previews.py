@@ -40,7 +40,7 @@ _SMALLEST_SHOWN = 256
 
 @dataclass(frozen=True)
 class ResidualScale:
-    """What the colours of all residuals of one model mean."""
+    """Meaning of the colours in all residuals of one model."""
 
     top: float
     """Residual that takes the last colour; 0 takes the first."""
