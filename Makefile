@@ -28,14 +28,14 @@ wheel: $(VENV)/installed
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
-	bash tests/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
+	bash tests/package/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
 
 bench: $(VENV)/rivals .venv-evaluation/rivals
 	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
 # On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
 bench-gpu:
-	PYTHONPATH=python $(PYTHON) tests/perf/gpu.py $(ARGS)
+	PYTHONPATH=python:tests $(PYTHON) -m perf.gpu.bench $(ARGS)
 
 $(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs rust/*/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,7 +9,8 @@ import time
 
 import pytest
 import torch
-from machine import describe
+
+from perf.machine import describe
 
 # Read when Rust's threads start, hence before any call: as many as torch has, or torch as many as it is told here.
 os.environ.setdefault("RAYON_NUM_THREADS", str(torch.get_num_threads()))

@@ -4,8 +4,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from label_rivals import DISTRIBUTIONS, LABELLING, PACKAGES, STATISTICS, scipy, ssimae, ssimae_statistics
 from scipy.ndimage import gaussian_filter
+
+from perf.label_rivals import DISTRIBUTIONS, LABELLING, PACKAGES, STATISTICS, scipy, ssimae, ssimae_statistics
 
 SIDES, SMALL = (1024, 4096), 256
 

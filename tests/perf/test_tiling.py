@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 import pytest
 import ssimae
-from tiling_rivals import COPY, CUTS, LAYS, SCIKIT_LEARN, Case
+
+from perf.tiling_rivals import COPY, CUTS, LAYS, SCIKIT_LEARN, Case
 
 PAPER, SMALL = (698, 1028, 128, 30), (68, 98, 32, 6)
 """Height, width, patch size and stride: NanoTWICE's images but for the few pixels that make the grid end at the border

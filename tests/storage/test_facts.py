@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from small_data import small_facts
 from ssimae.config.settings import Settings
 from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
 from ssimae.storage.run_folder import RunFolder
+from support.small_data import small_facts
 
 EVERYTHING = small_facts(
     warnings=("no metrics",),

@@ -1,0 +1,355 @@
+"""The report is one file that shows every image, says what is missing, and depends on the run folder alone."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from ssimae.config.settings import Settings
+from ssimae.data.dataset import Sample
+from ssimae.inspection.threshold import Thresholds
+from ssimae.inspection.verdict import segment
+from ssimae.jobs.evaluate import evaluate_stage
+from ssimae.progress import SilentProgress
+from ssimae.report.assessment import Maps, assess
+from ssimae.report.format import share
+from ssimae.report.page import write_report
+from ssimae.report.previews import draw_segmentation, preview_shape, shrink_highest
+from ssimae.report.wording import training_sentence
+from ssimae.storage.predictions import StoredInspection, write_predictions
+from ssimae.storage.records import read_results
+from ssimae.storage.run_folder import RunFolder
+from support.small_data import small_facts
+
+HEIGHT, WIDTH = 80, 96
+ODD_NAME = '<b>&"x"'
+DEFECT = (slice(20, 50), slice(30, 70))
+# JPEG moves a flat colour by a few levels of 255.
+JPEG_LEVELS = 30
+
+
+def write_run(
+    root: Path,
+    *,
+    masks: bool = True,
+    compare: bool = False,
+    kinds: tuple[str, ...] = ("good", "hole", "hole", "scratch"),
+) -> RunFolder:
+    """Write a small finished run: one false alarm, one hole missed, the other defects found."""
+    data = root.parent / "data"
+    data.mkdir(exist_ok=True)
+    samples, levels = [], {}
+    for number, kind in enumerate(kinds):
+        name = ODD_NAME if number == 1 else f"image{number}"
+        image = np.full((HEIGHT, WIDTH), 100 + 10 * number, np.uint8)
+        Image.fromarray(image).save(data / f"{name}.png")
+        mask = None
+        if masks and kind not in ("good", "unlabelled", "training"):
+            mask = data / f"{name}_mask.png"
+            truth = np.zeros((HEIGHT, WIDTH), np.uint8)
+            truth[DEFECT] = 255
+            Image.fromarray(truth).save(mask)
+        samples.append(Sample(data / f"{name}.png", name, kind, mask))
+        levels[name] = 0.2 if number == 2 else 0.9
+    for loss in ("ssim", "l2") if compare else ("ssim",):
+        folder = RunFolder(root if loss == "ssim" else root / loss)
+        folder.root.mkdir()
+        _write_model(folder, loss, samples, levels, "l2" if compare else None)
+        evaluate_stage(folder, tuple(samples), SilentProgress())
+    return RunFolder(root)
+
+
+def _write_model(
+    folder: RunFolder, loss: str, samples: list[Sample], levels: dict[str, float], compare: str | None
+) -> None:
+    facts = small_facts(dataset="tiles <i>", plateau=1.0, compare=compare)
+    if loss == "l2":
+        facts = facts.with_collapse("the second network learned nothing")
+    settings = Settings(loss=loss)  # type: ignore[arg-type]
+    folder.write_config(settings, facts)
+    thresholds = Thresholds(0.4, 0.6, "area", 25, True, 5, 5000, "float32", "torch", (0.3, 0.35, 0.4))
+    folder.thresholds.write_text(json.dumps(thresholds.to_dict()))
+    for step in range(5):
+        line = {"step": step, "patches": 128 * step, "epoch": 0, "loss": 1 / (step + 1), "lr": 2e-4, "elapsed_s": 9.0}
+        folder.append_log(line)
+    inspections = []
+    for sample in samples:
+        residual = np.full((HEIGHT, WIDTH), 0.1, np.float32)
+        residual[DEFECT] = levels[sample.name]
+        for maps in (folder.residuals, folder.reconstructions):
+            path = folder.map_path(maps, sample.defect, sample.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, residual)
+        mask, regions, verdict = segment(residual, thresholds)
+        inspections.append(
+            StoredInspection(
+                sample.name, sample.defect, sample.path, sample.mask, None, HEIGHT, WIDTH, float(residual.max()),
+                verdict, len(regions), int(mask.sum()),
+            )
+        )  # fmt: skip
+    write_predictions(folder.predictions, inspections, [])
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[tuple[str, str, str]] = []
+        self.words = ""
+        self.feed(path.read_text())
+        self.words = re.sub(r"\s+", " ", self.words)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [(tag, name, value or "") for name, value in attrs if name in ("src", "href", "srcset")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    @property
+    def pictures(self) -> list[NDArray[np.uint8]]:
+        """JPEG previews in the order of the page."""
+        start = "data:image/jpeg;base64,"
+        found = [value.removeprefix(start) for _, _, value in self.links if value.startswith(start)]
+        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) for content in found]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with its report; not to be changed."""
+    folder = write_run(tmp_path_factory.mktemp("finished") / "run")
+    assert write_report(folder.root) == folder.report
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with a model of comparison, and its report; not to be changed."""
+    folder = write_run(tmp_path_factory.mktemp("compared") / "run", compare=True)
+    write_report(folder.root)
+    return folder
+
+
+def test_page_names_every_image_and_verdict(finished: RunFolder) -> None:
+    folder, page = finished, Page(finished.report)
+    for inspection in read_results(folder).inspections:
+        assert page.words.count(inspection.name) == 2  # its card, and the table of all
+    assert "2 of 3 defective test images found, 1 of 1 good ones flagged." in page.words
+    assert len(page.pictures) == 4 * 4
+    assert {file.name for file in (folder.root / "figures").iterdir()} == {
+        "training_ssim.png", "roc.png", "pro.png", "overlap_ssim.png", "scores_ssim.png",
+    }  # fmt: skip
+
+
+def test_failures_come_first_and_the_missed_before_the_false_alarm(finished: RunFolder) -> None:
+    results = read_results(finished)
+    assessments = assess(results)
+    assert [item.fault for item in assessments] == ["missed", "false alarm", None, None]
+    missed, false, found, _ = (item.counts for item in assessments)
+    assert missed is not None
+    assert false is not None
+    assert found is not None
+    assert (missed.covered, missed.quality) == (0.0, 0.0)
+    assert false.false_share == pytest.approx(30 * 40 / (HEIGHT * WIDTH))
+    assert (found.covered, found.false_share, found.quality) == (1.0, 0.0, 1.0)
+
+
+def test_same_folder_gives_same_bytes(compared: RunFolder) -> None:
+    folder = compared
+    files = [folder.report, *sorted((folder.root / "figures").iterdir())]
+    first = [file.read_bytes() for file in files]
+    write_report(folder.root)
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_markup_in_names_is_text(finished: RunFolder) -> None:
+    folder, page = finished, Page(finished.report)
+    assert ODD_NAME in page.words
+    assert "tiles <i>" in page.words
+    assert "i" not in page.tags[page.tags.index("h1") : page.tags.index("dl")]
+    assert ("a", "href", (folder.root.parent / "data" / f"{ODD_NAME}.png").as_uri()) in page.links
+    assert "%3Cb%3E%26%22x%22.png" in folder.report.read_text()
+
+
+def test_page_needs_nothing_but_itself(compared: RunFolder) -> None:
+    page = Page(compared.report)
+    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
+    for tag, _, value in page.links:
+        allowed = "data:image/" if tag == "img" else ("#image-", "file:///", "https://doi.org/")
+        assert value.startswith(allowed), value
+    assert "url(" not in compared.report.read_text()
+
+
+def test_original_inside_the_run_folder_is_linked_relatively(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (tmp_path / "data").rename(folder.root / "data")
+    table = folder.predictions.read_text().replace(str(tmp_path / "data"), str(folder.root / "data"))
+    folder.predictions.write_text(table)
+    assert ("a", "href", "data/image0.png") in Page(write_report(folder.root)).links
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (1, 1, (1, 1)),
+        (80, 96, (80, 96)),
+        (512, 512, (512, 512)),
+        (513, 400, (512, 399)),
+        (3000, 1000, (512, 171)),
+        (256, 4096, (64, 1024)),
+        (1, 5000, (1, 1024)),
+    ],
+)
+def test_previews_keep_their_size_limit(height: int, width: int, expected: tuple[int, int]) -> None:
+    assert preview_shape(height, width) == expected
+
+
+def test_shrinking_keeps_the_highest_residual() -> None:
+    map_ = np.zeros((101, 67), np.float32)
+    map_[100, 66] = 7
+    small = shrink_highest(map_, (10, 9))
+    assert small.shape == (10, 9)
+    assert small[-1, -1] == 7
+    assert np.count_nonzero(small) == 1
+    np.testing.assert_array_equal(shrink_highest(map_, map_.shape), map_)
+
+
+def test_truth_is_outlined_red_and_result_filled_green() -> None:
+    segmentation, truth = (np.zeros((HEIGHT, WIDTH), np.bool_) for _ in range(2))
+    segmentation[10:60, 20:60] = True
+    truth[DEFECT] = True
+    gray = np.full((HEIGHT, WIDTH), 0.4, np.float32)
+    picture = draw_segmentation(gray, Maps(None, segmentation, truth, None, ()), (HEIGHT, WIDTH))
+    assert picture is not None
+    for inside in ((20, 30), (19, 50), (49, 69), (35, 30), (50, 70)):
+        assert tuple(picture[inside]) == (230, 0, 0)
+    for filled in ((12, 22), (35, 45)):
+        assert tuple(picture[filled]) == (51, 146, 81)
+    assert tuple(picture[10, 25]) == (0, 190, 60)
+    for bare in ((5, 5), (35, 65), (70, 90)):
+        assert tuple(picture[bare]) == (102, 102, 102)
+
+
+def test_pictures_on_the_page_show_truth_and_result(finished: RunFolder) -> None:
+    pictures = Page(finished.report).pictures
+    missed, found = pictures[3].astype(int), pictures[11].astype(int)
+    assert missed.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(missed[20, 45] - (230, 0, 0)).max() < JPEG_LEVELS
+    assert np.ptp(missed[35, 50]) < JPEG_LEVELS
+    assert np.abs(found[20, 45] - (230, 0, 0)).max() < JPEG_LEVELS
+    assert found[35, 50, 1] - found[35, 50, 0] > 2 * JPEG_LEVELS
+
+
+def test_data_without_masks_has_no_metrics_and_says_so(tmp_path: Path) -> None:
+    page = Page(write_report(write_run(tmp_path / "run", masks=False).root))
+    assert "No metrics: this data has no ground-truth masks." in page.words
+    assert "Highest score first" in page.words
+    assert "AU-PRO" not in page.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("unlabelled", "2 of 2 unlabelled images flagged."),
+        ("training", "This data has no test images: the good images themselves were inspected."),
+    ],
+)
+def test_images_without_truth_are_said_to_be_so(tmp_path: Path, kind: str, said: str) -> None:
+    folder = write_run(tmp_path / "run", kinds=(kind,) * 2)
+    page = Page(write_report(folder.root))
+    assert said in page.words
+    assert "No metrics" in page.words
+
+
+def test_comparison_stands_beside_the_model(compared: RunFolder) -> None:
+    folder, page = compared, Page(compared.report)
+    assert "SSIM-AE: 2 of 3 defective" in page.words
+    assert "L2-AE: 2 of 3 defective" in page.words
+    assert "L2-AE: the second network learned nothing" in page.words
+    assert len(page.pictures) == 4 * 6
+    assert (folder.root / "figures" / "overlap_l2.png").exists()
+
+
+def test_comparison_without_results_is_said(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", compare=True)
+    (folder.root / "l2" / "config.toml").unlink()
+    page = Page(write_report(folder.root))
+    assert "No comparison: the run names a second model (l2)" in page.words
+    assert len(page.pictures) == 4 * 4
+
+
+def test_what_has_gone_is_named_at_its_image(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (tmp_path / "data" / "image0.png").unlink()
+    (tmp_path / "data" / "image3_mask.png").unlink()
+    folder.map_path(folder.residuals, "hole", "image2").unlink()
+    folder.map_path(folder.reconstructions, "hole", "image2").write_bytes(b"II*\0")
+    page = Page(write_report(folder.root))
+    assert f"The original is not there any more: {tmp_path / 'data' / 'image0.png'}." in page.words
+    assert f"No ground truth: {tmp_path / 'data' / 'image3_mask.png'} is not there any more." in page.words
+    assert "No residual: " in page.words
+    assert "The reconstruction cannot be shown: " in page.words
+    assert page.words.count("not available") == 4
+
+
+def test_training_that_has_not_finished_is_called_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    assert training_sentence(read_results(folder)) == "2,000,000 patches in 9 s, loss 0.2 last"
+    folder.thresholds.unlink()
+    assert training_sentence(read_results(folder)).startswith("unfinished: 512 of 2,000,000 patches in 9 s")
+
+
+def test_run_that_stopped_early_still_has_a_page(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_config(Settings(), small_facts())
+    page = Page(write_report(tmp_path))
+    assert "No image has been inspected" in page.words
+    assert "No thresholds" in page.words
+
+
+def test_many_images_are_pictured_at_both_ends_and_listed_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssimae.report.page.SHOWN_AT_EACH_END", 1)
+    page = Page(write_report(write_run(tmp_path / "run").root))
+    assert len(page.pictures) == 2 * 4
+    assert "2 images between the worst and the best are listed here only." in page.words
+    assert all(name in page.words for name in ("image0", ODD_NAME, "image2", "image3"))
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"not a run folder \(no config.toml\)"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["thresholds.json", "metrics.json", "curves.npz", "predictions.csv"])
+def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder.root / name).write_text("name\n{")
+    with pytest.raises(ValueError, match=re.escape(name)):
+        write_report(folder.root)
+
+
+def test_share_never_rounds_something_to_nothing() -> None:
+    values = (0.0, 1e-9, 0.00123, 0.12345, 0.9999, 1.0, None)
+    assert [share(value) for value in values] == ["0 %", "< 0.01 %", "0.12 %", "12.3 %", "> 99.9 %", "100 %", "–"]
+
+
+def test_metrics_of_an_earlier_version_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    metrics = json.loads(folder.metrics.read_text())
+    del metrics["by_size"]
+    for part in metrics["by_defect"].values():
+        for name in ("median_overlap", "area_px", "image_auroc"):
+            del part[name]
+    folder.metrics.write_text(json.dumps(metrics))
+    assert f"{metrics['by_defect']['hole']['auroc']:.3f}" in Page(write_report(folder.root)).words

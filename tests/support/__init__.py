@@ -1,0 +1,1 @@
+"""What several tests need: small data, oracles, and values that processes of their own check."""
