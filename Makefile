@@ -4,12 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint wheel generated bench bench-gpu tools clean
+.PHONY: run test test-all lint wheel generated bench bench-gpu tools clean
 
 run: $(VENV)/installed
 	$(BIN)/python -m ssimae run $(ARGS)
 
+# What a developer runs: all but the marked `exhaustive`, each of which has a quicker sibling.
 test: $(VENV)/installed
+	cargo test --quiet
+	$(BIN)/python -m pytest -m "not exhaustive" $(ARGS)
+
+test-all: $(VENV)/installed
 	cargo test --quiet
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -31,7 +36,8 @@ wheel: $(VENV)/installed
 	bash tests/package/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
 
 bench: $(VENV)/rivals .venv-evaluation/rivals
-	$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
+	RAYON_NUM_THREADS=$${RAYON_NUM_THREADS:-$$($(BIN)/python -c 'import torch; print(torch.get_num_threads())')} \
+		$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
 # On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
 bench-gpu:

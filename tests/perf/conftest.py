@@ -12,10 +12,6 @@ import torch
 
 from perf.machine import describe
 
-# Read when Rust's threads start, hence before any call: as many as torch has, or torch as many as it is told here.
-os.environ.setdefault("RAYON_NUM_THREADS", str(torch.get_num_threads()))
-torch.set_num_threads(int(os.environ["RAYON_NUM_THREADS"]))
-
 BUDGET_S, ROUNDS = 3.0, (5, 20)
 """Time for the rounds of one benchmark, unless that makes them fewer or more than this."""
 
@@ -32,6 +28,18 @@ def pytest_collection_modifyitems(config, items):
     left_out = [] if timed else [item for item in items if item.get_closest_marker("timed")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def _as_many_threads_of_torch_as_of_rust(request):
+    """While something is timed, give torch as many threads as `RAYON_NUM_THREADS` gives Rust, and the former after."""
+    before, told = torch.get_num_threads(), os.environ.get("RAYON_NUM_THREADS")
+    if told is None or not request.config.getoption("benchmark_enable"):
+        yield
+        return
+    torch.set_num_threads(int(told))
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ def describe(packages=()):
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
-        "rayon_threads": int(os.environ["RAYON_NUM_THREADS"]),
+        "rayon_threads": int(os.environ.get("RAYON_NUM_THREADS") or os.cpu_count() or 1),
         "versions": {name: version(name) for name in ("ssimae", "torch", "numpy", *packages)},
     }
 
