@@ -1,7 +1,6 @@
 """Evaluators take images in any parts and order, and give the same metrics to the last bit."""
 
 import multiprocessing
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from ssimae.evaluation.evaluate import evaluate_maps
 from ssimae.evaluation.evaluator import Evaluator
 from support.evaluators import FPRS, LARGE, LIMITS, found_by, gathered, large_case, numbers
 from support.oracles import area_up_to, official_pro, pooled, random_case
+from support.threads import printed_on_threads
 
 # Float64 sums of at most some million terms that add up to one.
 EXACT_ATOL = 1e-12
@@ -62,8 +62,6 @@ def test_parts_and_memory_change_no_bit(levels, share, tmp_path: Path) -> None:
 
 
 THREADS = """
-import sys, numpy as np
-sys.path.insert(0, {tests!r})
 from support.evaluators import LARGE, found_by, gathered, large_case, numbers
 for levels, share in LARGE:
     print(numbers(found_by(gathered(*large_case(levels, share)))))
@@ -71,17 +69,9 @@ for levels, share in LARGE:
 
 
 def test_threads_change_no_bit() -> None:
-    def printed(threads: int) -> str:
-        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
-        script = THREADS.format(tests=str(Path(__file__).parents[1]))
-        command = [sys.executable, "-c", script]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-
-    want = printed(1)
+    want, *others = printed_on_threads(THREADS, 1, 2, 3, 7)
     assert want.count("\n") == len(LARGE)
-    assert printed(2) == want
-    assert printed(3) == want
-    assert printed(7) == want
+    assert all(printed == want for printed in others)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,9 +1,6 @@
 """Patches in batches, of any size and on any number of threads, stitch as all at once; what does not fit is refused."""
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssimae import Stitcher, _rust, extract_patches, patch_grid, stitch_patches
+from support.threads import printed_on_threads
 
 
 @st.composite
@@ -76,15 +74,7 @@ def test_the_number_of_threads_leaves_every_bit_as_it_is() -> None:
         "assert np.array_equal(stitcher.image(), image)\n"
         "print(hashlib.sha256(image.tobytes()).hexdigest())\n"
     )
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "RAYON_NUM_THREADS": str(threads)},
-            capture_output=True, text=True, check=True,
-        ).stdout
-        for threads in (1, 2, 3, 7)
-    }  # fmt: skip
-    assert len(printed) == 1
+    assert len(set(printed_on_threads(code, 1, 2, 3, 7))) == 1
 
 
 @pytest.mark.parametrize("channels", [None, 3])

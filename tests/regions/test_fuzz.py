@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ssimae.regions import label_regions, region_statistics
-from support.partitions import STRUCTURES, assert_same_partition
+from support.oracles import STRUCTURES, assert_same_partition
 
 # Around the 64 pixels that are looked at together.
 SIDES = st.one_of(st.integers(0, 9), st.sampled_from([63, 64, 65, 127, 128, 129, 130]))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from ssimae.regions import label_regions, region_statistics
-from support.partitions import assert_same_partition
+from support.oracles import assert_same_partition
 
 # Sums of at most a few thousand float64 values of order 100 or less.
 MEAN_RTOL = 1e-12

@@ -1,15 +1,12 @@
 """What the numbers of SSIM keep: digits, zeros, bits, whatever the window, the layout, the threads and the size."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import ssimae
 import torch
 from ssimae.similarity import operators
 from ssimae.similarity.window import BORDERS
+from support.threads import printed_on_threads
 
 # Of float64: rounding of moments over the few digits that differing orders of summation cost.
 DOUBLE = {"rtol": 1e-10, "atol": 1e-13}
@@ -231,11 +228,7 @@ for shape in ((5, 2, 128, 96), (1, 1, 700, 1030)):
         found.update(part.numpy().tobytes())
 print(found.hexdigest())
 """
-    found = set()
-    for threads in ("1", "2", "5"):
-        command, environment = [sys.executable, "-c", script], {**os.environ, "RAYON_NUM_THREADS": threads}
-        found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    assert len(found) == 1
+    assert len(set(printed_on_threads(script, 1, 2, 5))) == 1
 
 
 def test_shapes_beyond_32_bits_are_worked_out():
