@@ -70,12 +70,25 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path
     assert not all(np.array_equal(one[key], three[key]) for key in one)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, how):
-    settings = [*SETTINGS, "--epochs", "20", "--checkpoint-every", "0"]
-    assert main(["train", "--data", str(data), "--out", str(tmp_path / "whole"), *settings]) == 0
+LONG = [*SETTINGS, "--epochs", "20", "--checkpoint-every", "0"]
+"""Flags of a training that is still going on when it is stopped."""
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Weights of the long training, by name."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    data = write_small_dataset(folder / "data")
+    assert main(["train", "--data", str(data), "--out", str(folder / "out"), *LONG]) == 0
+    return load_file(folder / "out" / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive), signal.SIGTERM, signal.SIGKILL]
+)
+def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, uninterrupted, how):
     out = tmp_path / "stopped"
-    command = [sys.executable, "-m", "ssimae", "train", "--data", str(data), "--out", str(out), *settings]
+    command = [sys.executable, "-m", "ssimae", "train", "--data", str(data), "--out", str(out), *LONG]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     state = out / "state" / "training.safetensors"
     while not state.exists() and process.poll() is None:
@@ -86,8 +99,8 @@ def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, how):
     assert process.returncode == expected, errors
     assert not (out / "model.safetensors").exists()
     assert main(["train", "--resume", str(out)]) == 0
-    whole, resumed = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", out))
-    assert all(np.array_equal(whole[key], resumed[key]) for key in whole)
+    resumed = load_file(out / "model.safetensors")
+    assert all(np.array_equal(uninterrupted[key], resumed[key]) for key in uninterrupted)
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
 

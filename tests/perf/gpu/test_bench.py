@@ -332,6 +332,7 @@ def test_a_rival_that_dies_says_its_last_word(tmp_path):
     assert gpu_rivals.in_process([str(script)], 60, str) == ([], "ended with status 1: OSError: no such library")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_table_and_numbers_are_those_measured(monkeypatch, capsys, tmp_path):
     pytest.importorskip("torchmetrics", reason="needs torchmetrics, of the extra `test`")
