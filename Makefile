@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
+WORKERS ?= 2
+# Threads of torch in the tests: on their small images, more spend most of their time waiting for each other.
+TEST_ENV := OMP_NUM_THREADS=1
 
 .PHONY: run test test-all lint wheel generated bench bench-gpu tools clean
 
@@ -12,11 +16,11 @@ run: $(VENV)/installed
 # What a developer runs: all but the marked `exhaustive`, each of which has a quicker sibling.
 test: $(VENV)/installed
 	cargo test --quiet
-	$(BIN)/python -m pytest -m "not exhaustive" $(ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) -m "not exhaustive" $(ARGS)
 
 test-all: $(VENV)/installed
 	cargo test --quiet
-	$(BIN)/python -m pytest $(ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: $(VENV)/installed
 	cargo fmt --check
@@ -28,12 +32,13 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m mypy.stubtest ssimae._rust
 
-# The wheel is built from the sdist, as an index would, and tried in an environment of its own.
+# The wheel is built from the sdist, as an index would, and tried in an environment of its own. What it depends on is
+# compiled and fetched already: the folder of cargo and the cache of uv are those of the first environment.
 wheel: $(VENV)/installed
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist dist/ssimae-*.tar.gz
-	bash tests/package/try_wheel.sh $(PYTHON) dist/ssimae-*.whl
+	CARGO_TARGET_DIR=$(CURDIR)/target $(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist dist/ssimae-*.tar.gz
+	bash tests/package/try_wheel.sh $(BIN)/uv $(PYTHON) dist/ssimae-*.whl
 
 bench: $(VENV)/rivals .venv-evaluation/rivals
 	RAYON_NUM_THREADS=$${RAYON_NUM_THREADS:-$$($(BIN)/python -c 'import torch; print(torch.get_num_threads())')} \
@@ -45,12 +50,13 @@ bench-gpu:
 
 $(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rust/*/*.rs rust/*/*/*.rs) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e '.[test]'
+	$(BIN)/pip install --quiet uv
+	$(INSTALL) -e '.[test]'
 	touch $@
 
 # Other packages that the benchmarks compare with; the tests do without them.
 $(VENV)/rivals: $(VENV)/installed
-	$(BIN)/pip install --quiet -e '.[test,bench]'
+	$(INSTALL) -e '.[test,bench]'
 	touch $@
 
 # Rivals that need an older numpy. Everything else they take from the first environment: torch is 6 GB. Of anomalib, which

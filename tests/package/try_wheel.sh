@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs a wheel in a clean environment and uses it from outside the checkout.
-# usage: try_wheel.sh PYTHON WHEEL
+# usage: try_wheel.sh UV PYTHON WHEEL
 set -euo pipefail
-wheel=$(realpath "$2")
+uv=$(realpath "$1")
+wheel=$(realpath "$3")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"$1" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet "$wheel"
+"$2" -m venv --without-pip "$folder/venv"
+# Its own requirements are resolved from the index; files that the cache of uv holds are linked.
+"$uv" pip install --quiet --python "$folder/venv/bin/python" "$wheel"
 cd "$folder"
 "$folder/venv/bin/python" -W error - <<'PYTHON'
 from pathlib import Path
