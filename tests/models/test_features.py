@@ -1,6 +1,8 @@
 """Pretrained features: only torchvision's own files are taken, nothing is downloaded, weights stay as they are."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ NETWORKS = {"alexnet": AlexNetFeatures, "resnet18": ResNet18Features}
 
 
 @pytest.fixture
-def weights_file(tmp_path, monkeypatch):
+def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of weights for AlexNet that passes for torchvision's: its own digest stands in its name."""
     from torchvision.models import alexnet
 
@@ -23,14 +25,14 @@ def weights_file(tmp_path, monkeypatch):
     return path
 
 
-def test_names_are_torchvision_s():
+def test_names_are_torchvision_s() -> None:
     from torchvision.models import AlexNet_Weights, ResNet18_Weights
 
     for name, weights in (("alexnet", AlexNet_Weights), ("resnet18", ResNet18_Weights)):
         assert weights.IMAGENET1K_V1.url == features.URL + features.FILES[name]
 
 
-def test_a_missing_file_is_named_with_its_source(tmp_path):
+def test_a_missing_file_is_named_with_its_source(tmp_path: Path) -> None:
     for name in NETWORKS:
         with pytest.raises(FileNotFoundError) as error:
             pretrained_state(name, tmp_path / "none.pth")
@@ -38,7 +40,7 @@ def test_a_missing_file_is_named_with_its_source(tmp_path):
             assert part in str(error.value)
 
 
-def test_a_file_with_another_digest_is_refused(tmp_path):
+def test_a_file_with_another_digest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "alexnet-owt-7be5be79.pth"
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match="its SHA-256 begins"):
@@ -47,7 +49,7 @@ def test_a_file_with_another_digest_is_refused(tmp_path):
         pretrained_name(path)
 
 
-def test_a_damaged_file_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "damaged.pth"
     path.write_bytes(b"no weights at all")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -56,9 +58,9 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, monkeypatch):
         pretrained_state("resnet18", path)
 
 
-def test_a_file_that_would_run_code_is_not_run(tmp_path, monkeypatch):
+def test_a_file_that_would_run_code_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Harm:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Any, ...]:
             return (open, (str(tmp_path / "harmed"), "w"))
 
     path = tmp_path / "harm.pth"
@@ -70,7 +72,9 @@ def test_a_file_that_would_run_code_is_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "harmed").exists()
 
 
-def test_weights_come_from_the_cache_or_a_file(weights_file, tmp_path, monkeypatch):
+def test_weights_come_from_the_cache_or_a_file(
+    weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = tmp_path / "hub"
     (hub / "checkpoints").mkdir(parents=True)
     (hub / "checkpoints" / features.FILES["alexnet"]).write_bytes(weights_file.read_bytes())
@@ -83,7 +87,7 @@ def test_weights_come_from_the_cache_or_a_file(weights_file, tmp_path, monkeypat
     assert not torch.equal(named(images), AlexNetFeatures.random(0)(images))
 
 
-def test_alexnet_s_features_are_torchvision_s_third_layer(weights_file):
+def test_alexnet_s_features_are_torchvision_s_third_layer(weights_file: Path) -> None:
     from torchvision.models import alexnet
 
     network = alexnet(weights=None)
@@ -100,13 +104,13 @@ def test_alexnet_s_features_are_torchvision_s_third_layer(weights_file):
 
 
 @pytest.mark.parametrize("kind", NETWORKS.values())
-def test_gray_is_three_equal_channels(kind):
+def test_gray_is_three_equal_channels(kind: type[AlexNetFeatures | ResNet18Features]) -> None:
     network, gray = kind.random(0), torch.rand(2, 1, 32, 32)
     assert torch.equal(network(gray), network(gray.repeat(1, 3, 1, 1)))
 
 
 @pytest.mark.parametrize("kind", NETWORKS.values())
-def test_gradients_reach_the_images_and_no_weight(kind):
+def test_gradients_reach_the_images_and_no_weight(kind: type[AlexNetFeatures | ResNet18Features]) -> None:
     network = kind.random(0)
     images = torch.rand(2, 1, 64, 64, requires_grad=True)
     network(images).sum().backward()
@@ -116,7 +120,7 @@ def test_gradients_reach_the_images_and_no_weight(kind):
 
 
 @pytest.mark.parametrize("kind", NETWORKS.values())
-def test_random_weights_follow_from_their_seed_alone(kind):
+def test_random_weights_follow_from_their_seed_alone(kind: type[AlexNetFeatures | ResNet18Features]) -> None:
     before = torch.random.get_rng_state()
     images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     first = kind.random(5)(images)
@@ -129,14 +133,14 @@ def test_random_weights_follow_from_their_seed_alone(kind):
 
 
 @pytest.mark.parametrize("side", [16, 32, 100])
-def test_resnet_s_features_are_512_numbers_that_neither_vanish_nor_explode(side):
+def test_resnet_s_features_are_512_numbers_that_neither_vanish_nor_explode(side: int) -> None:
     found = ResNet18Features.random(0)(torch.rand(4, 1, side, side, generator=torch.Generator().manual_seed(0)))
     assert found.shape == (4, 512)
     assert torch.isfinite(found).all()
     assert 1e-3 < float(found.std()) < 1e3
 
 
-def test_resnet_stays_in_evaluation_mode():
+def test_resnet_stays_in_evaluation_mode() -> None:
     network = ResNet18Features.random(0)
     images = torch.rand(4, 1, 32, 32)
     before = network(images)

@@ -21,14 +21,14 @@ ROUNDING = 1e-4
 
 
 @pytest.fixture
-def pair():
+def pair() -> tuple[Autoencoder, PlainAutoencoder]:
     ours = Autoencoder(16, seed=0).eval()
     plain = PlainAutoencoder(16)
     plain.load_state_dict(ours.state_dict())
     return ours, plain
 
 
-def test_the_script_has_the_same_network(pair):
+def test_the_script_has_the_same_network(pair: tuple[Autoencoder, PlainAutoencoder]) -> None:
     ours, plain = pair
     patches = torch.rand(3, 1, 128, 128)
     with torch.no_grad():
@@ -36,7 +36,7 @@ def test_the_script_has_the_same_network(pair):
     np.testing.assert_allclose(reconstruct(ours, patches, "float32").numpy(), wanted, atol=ROUNDING)
 
 
-def test_the_script_has_the_same_loss_inside_the_border(pair):
+def test_the_script_has_the_same_loss_inside_the_border(pair: tuple[Autoencoder, PlainAutoencoder]) -> None:
     pytest.importorskip("pytorch_msssim")
     _, plain = pair
     patches = torch.rand(2, 1, 128, 128)
@@ -47,7 +47,7 @@ def test_the_script_has_the_same_loss_inside_the_border(pair):
     assert plain_step(plain, optimizer, patches) < wanted
 
 
-def test_the_script_finds_the_same_residuals_inside_the_border(pair):
+def test_the_script_finds_the_same_residuals_inside_the_border(pair: tuple[Autoencoder, PlainAutoencoder]) -> None:
     pytest.importorskip("skimage")
     ours, plain = pair
     image = np.random.default_rng(0).random((170, 190), dtype=np.float32)
@@ -59,7 +59,7 @@ def test_the_script_finds_the_same_residuals_inside_the_border(pair):
     np.testing.assert_allclose(residual[inner, inner], plain_residual[inner, inner], atol=10 * ROUNDING)
 
 
-def test_patches_of_the_script_are_parts_of_the_image():
+def test_patches_of_the_script_are_parts_of_the_image() -> None:
     image = np.arange(130 * 140, dtype=np.float32).reshape(130, 140)
     patches = plain_patches([image], 5, np.random.default_rng(0)).numpy()[:, 0]
     for patch in patches:
@@ -67,7 +67,7 @@ def test_patches_of_the_script_are_parts_of_the_image():
         np.testing.assert_array_equal(patch, image[row : row + 128, column : column + 128])
 
 
-def test_every_system_is_timed_for_every_measure_it_has(monkeypatch):
+def test_every_system_is_timed_for_every_measure_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "HEIGHT", 128)
     monkeypatch.setattr(runtime, "WIDTH", 160)
     monkeypatch.setattr(runtime, "_STEPS", 1)
@@ -83,7 +83,7 @@ def test_every_system_is_timed_for_every_measure_it_has(monkeypatch):
     assert stored["seconds"]["image"].keys() == {timing.system for timing in timings}
 
 
-def test_the_table_shows_the_paper_and_ratios_of_rounds():
+def test_the_table_shows_the_paper_and_ratios_of_rounds() -> None:
     timings = [
         Timing("SSIM-AE, float32", "forward", (0.002, 0.004, 0.002)),
         Timing(PLAIN, "forward", (0.004, 0.012, 0.004)),

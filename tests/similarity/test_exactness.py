@@ -1,18 +1,22 @@
 """What the numbers of SSIM keep: digits, zeros, bits, whatever the window, the layout, the threads and the size."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import ssimae
 import torch
 from ssimae.similarity import operators
-from ssimae.similarity.window import BORDERS
+from ssimae.similarity.window import BORDERS, Window
 from support.threads import printed_on_threads
+from torch import Tensor
 
 # Of float64: rounding of moments over the few digits that differing orders of summation cost.
 DOUBLE = {"rtol": 1e-10, "atol": 1e-13}
 
 
-def pair(shape, noise, dtype=torch.float64, seed=0):
+def pair(shape: tuple[int, ...], noise: float, dtype: torch.dtype = torch.float64, seed: int = 0) -> Iterator[Tensor]:
     """Textures in [0, 1] and their rebuilds, off by `noise`."""
     rng = np.random.default_rng(seed)
     rows, columns = np.arange(shape[2])[:, None], np.arange(shape[3])
@@ -21,7 +25,7 @@ def pair(shape, noise, dtype=torch.float64, seed=0):
     return (torch.from_numpy(part).to(dtype) for part in (x, x + noise * rng.standard_normal(shape)))
 
 
-def answers(x, y, **options):
+def answers(x: Tensor, y: Tensor, **options: Any) -> tuple[Tensor, ...]:
     """Loss, and gradients by x and y of a weighted sum of it."""
     x, y = x.detach().clone().requires_grad_(), y.detach().clone().requires_grad_()
     loss = ssimae.ssim_loss(x, y, data_range=1.0, **options)
@@ -32,7 +36,7 @@ def answers(x, y, **options):
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
 @pytest.mark.parametrize("size", range(1, 32, 2))
-def test_every_window_on_images_as_large_as_itself_and_larger(window, size):
+def test_every_window_on_images_as_large_as_itself_and_larger(window: str, size: int) -> None:
     for border in BORDERS:
         for height, width in ((size, size), (size + 1, size), (size, size + 1), (size + 6, size + 19)):
             x, y = pair((1, 2, height, width), 0.1)
@@ -50,7 +54,7 @@ def test_every_window_on_images_as_large_as_itself_and_larger(window, size):
 @pytest.mark.parametrize("backend", ["torch", "rust"])
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
-def test_gradcheck_of_strided_inputs(backend, border, window):
+def test_gradcheck_of_strided_inputs(backend: str, border: str, window: str) -> None:
     x, y = pair((2, 2, 6, 7), 0.2)
     x = x.to(memory_format=torch.channels_last).requires_grad_()
     y = y.transpose(2, 3).contiguous().transpose(2, 3).requires_grad_()
@@ -68,7 +72,7 @@ def test_gradcheck_of_strided_inputs(backend, border, window):
 
 @pytest.mark.parametrize("noise", [1e-1, 1e-3, 1e-4])
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
-def test_float32_keeps_the_digits_of_the_specification(noise, window):
+def test_float32_keeps_the_digits_of_the_specification(noise: float, window: str) -> None:
     x, y = pair((2, 1, 128, 128), noise, torch.float32)
     want = answers(x.double(), y.double(), backend="torch", reduction="none", window=window)
     got = answers(x, y, backend="rust", reduction="none", window=window)
@@ -78,7 +82,7 @@ def test_float32_keeps_the_digits_of_the_specification(noise, window):
         assert (got[0].double() - want[0]).abs().max() < 1e-6
 
 
-def test_mean_before_rounding_is_that_of_float64():
+def test_mean_before_rounding_is_that_of_float64() -> None:
     x, y = pair((32, 1, 128, 128), 0.1, torch.float32)
     want = ssimae.ssim_loss(x.double(), y.double(), data_range=1.0, backend="torch")
     window = operators_window()
@@ -89,7 +93,7 @@ def test_mean_before_rounding_is_that_of_float64():
     assert abs(float(sums.sum()) - float(want)) < 1e-8
 
 
-def operators_window():
+def operators_window() -> Window:
     from ssimae.similarity.window import make_window
 
     return make_window(
@@ -100,7 +104,7 @@ def operators_window():
 
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("mask_mode", ["weight", "window"])
-def test_every_pixel_of_the_outputs_is_written(border, mask_mode, monkeypatch):
+def test_every_pixel_of_the_outputs_is_written(border: str, mask_mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     empty, new_empty = torch.empty, torch.Tensor.new_empty
     monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(torch.nan))
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda *a, **k: new_empty(*a, **k).fill_(torch.nan))
@@ -113,7 +117,7 @@ def test_every_pixel_of_the_outputs_is_written(border, mask_mode, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_identical_images_have_no_loss_and_no_gradient(dtype):
+def test_identical_images_have_no_loss_and_no_gradient(dtype: torch.dtype) -> None:
     x, _ = pair((2, 1, 150, 133), 0.0, dtype)
     for window in ("gaussian", "uniform"):
         for part in answers(x, x, window=window, backend="rust"):
@@ -123,7 +127,7 @@ def test_identical_images_have_no_loss_and_no_gradient(dtype):
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
 @pytest.mark.parametrize("reduction", ["mean", "image", "none"])
-def test_masks_inside_windows_are_those_of_the_specification(border, window, reduction):
+def test_masks_inside_windows_are_those_of_the_specification(border: str, window: str, reduction: str) -> None:
     x, y = pair((2, 3, 31, 40), 0.1)
     one = (torch.rand(31, 40, generator=torch.Generator().manual_seed(5)) > 0.3).double()
     one[5:25, 8:30] = 0
@@ -135,7 +139,7 @@ def test_masks_inside_windows_are_those_of_the_specification(border, window, red
             torch.testing.assert_close(ours, theirs, **DOUBLE)
 
 
-def test_what_a_window_mask_hides_has_no_influence_at_all():
+def test_what_a_window_mask_hides_has_no_influence_at_all() -> None:
     x, y = pair((1, 1, 40, 60), 0.1, torch.float32)
     mask = torch.ones(40, 60)
     mask[:, 25:33] = 0
@@ -148,7 +152,7 @@ def test_what_a_window_mask_hides_has_no_influence_at_all():
             assert torch.equal(one, two)
 
 
-def test_a_small_data_range_does_not_underflow():
+def test_a_small_data_range_does_not_underflow() -> None:
     x, y = pair((1, 1, 40, 40), 0.1, torch.float32)
     unit = answers(x, y, backend="rust")
     scale = 1e-6
@@ -159,7 +163,7 @@ def test_a_small_data_range_does_not_underflow():
     torch.testing.assert_close(scale * x.grad, 2 * unit[1], rtol=1e-4, atol=1e-9)
 
 
-def test_uint8_stands_for_its_share_of_the_data_range():
+def test_uint8_stands_for_its_share_of_the_data_range() -> None:
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.integers(0, 256, (1, 1, 20, 21), dtype=np.uint8))
     y = torch.rand(1, 1, 20, 21).requires_grad_()
@@ -173,7 +177,7 @@ def test_uint8_stands_for_its_share_of_the_data_range():
     assert float(both) == pytest.approx(float(ssimae.ssim_loss(x, other, data_range=1.0)), rel=1e-5)
 
 
-def test_types_may_differ_and_the_finer_one_decides():
+def test_types_may_differ_and_the_finer_one_decides() -> None:
     x, y = pair((1, 1, 20, 21), 0.1)
     for first, second, computed in (
         (torch.float32, torch.float64, torch.float64),
@@ -188,7 +192,7 @@ def test_types_may_differ_and_the_finer_one_decides():
         assert b.grad.dtype == second
 
 
-def test_gradients_come_for_those_who_want_them():
+def test_gradients_come_for_those_who_want_them() -> None:
     x, y = pair((2, 1, 20, 21), 0.1)
     _, want_x, want_y = answers(x, y, backend="rust")
     for reduction in ("mean", "none"):
@@ -200,7 +204,7 @@ def test_gradients_come_for_those_who_want_them():
             assert (b.grad if first else a.grad) is None
 
 
-def test_a_graph_that_is_kept_gives_the_same_gradient_again():
+def test_a_graph_that_is_kept_gives_the_same_gradient_again() -> None:
     x, y = pair((1, 1, 20, 21), 0.1)
     y.requires_grad_()
     loss = ssimae.ssim_loss(x, y, data_range=1.0, backend="rust")
@@ -215,7 +219,7 @@ def test_a_graph_that_is_kept_gives_the_same_gradient_again():
     assert torch.equal(y.grad, first)
 
 
-def test_threads_do_not_change_a_bit():
+def test_threads_do_not_change_a_bit() -> None:
     script = """
 import hashlib, torch, ssimae
 found = hashlib.sha256()
@@ -231,7 +235,7 @@ print(found.hexdigest())
     assert len(set(printed_on_threads(script, 1, 2, 5))) == 1
 
 
-def test_shapes_beyond_32_bits_are_worked_out():
+def test_shapes_beyond_32_bits_are_worked_out() -> None:
     x = torch.empty((3, 1, 40_000, 70_000), device="meta")
     assert x.numel() > 2**32
     y = x.clone().requires_grad_()
@@ -241,7 +245,7 @@ def test_shapes_beyond_32_bits_are_worked_out():
     assert (sums.shape, grad_x.numel(), grad_y.shape) == ((3, 1), 0, y.shape)
 
 
-def test_autocast_changes_nothing():
+def test_autocast_changes_nothing() -> None:
     x, y = pair((1, 1, 20, 21), 0.1, torch.float32)
     for backend in ("torch", "rust"):
         want = ssimae.ssim_loss(x, y, data_range=1.0, backend=backend)
@@ -254,7 +258,7 @@ def test_autocast_changes_nothing():
 
 @pytest.mark.parametrize("reduction", ["mean", "image", "none"])
 @pytest.mark.parametrize("masked", [None, "weight", "window"])
-def test_compiled_values_and_gradients_are_those_of_eager(reduction, masked):
+def test_compiled_values_and_gradients_are_those_of_eager(reduction: str, masked: str | None) -> None:
     x, y = pair((2, 1, 24, 24), 0.1, torch.float32)
     options = {"data_range": 1.0, "reduction": reduction}
     if masked:
@@ -262,7 +266,7 @@ def test_compiled_values_and_gradients_are_those_of_eager(reduction, masked):
 
     torch.compiler.reset()  # torch compiles one function only so often
 
-    def loss(x, y):
+    def loss(x: Tensor, y: Tensor) -> Tensor:
         return 2 * ssimae.ssim_loss(x, y, **options).sum()
 
     found = []

@@ -1,5 +1,7 @@
 """1 - SSIM has one meaning, whoever computes it: values and both gradients against float64 and outside packages."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import ssimae
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 from ssimae.similarity import operators
 from ssimae.similarity.window import BORDERS
+from torch import Tensor
 
 # Rounding of float32 moments at noise 1e-3; the five-plane formula is four orders of magnitude off there.
 VALUE_RTOL, GRADIENT_RTOL = 1e-5, 2e-6
@@ -16,7 +19,7 @@ VALUE_RTOL, GRADIENT_RTOL = 1e-5, 2e-6
 BACKENDS = ("torch", "rust")
 
 
-def images(shape, noise, seed=0):
+def images(shape: tuple[int, ...], noise: float, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Smooth textures in [0, 1] and their noisy rebuilds, float32."""
     rng = np.random.default_rng(seed)
     rows, columns = np.arange(shape[2])[:, None], np.arange(shape[3])[None, :]
@@ -25,14 +28,14 @@ def images(shape, noise, seed=0):
     return x, x + noise * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
 
 
-def loss_and_gradients(x, y, *, weights=None, **options):
+def loss_and_gradients(x: Tensor, y: Tensor, *, weights: Tensor | None = None, **options: Any) -> list[Tensor]:
     x, y = x.clone().requires_grad_(), y.clone().requires_grad_()
     loss = ssimae.ssim_loss(x, y, data_range=1.0, **options)
     (loss * (1 if weights is None else weights.to(loss.dtype))).sum().backward()
     return [part.detach().double() for part in (loss, x.grad, y.grad)]
 
 
-def relative(got, want):
+def relative(got: Tensor, want: Tensor) -> float:
     return float((got - want).norm() / want.norm())
 
 
@@ -42,7 +45,9 @@ def relative(got, want):
     ("window", "window_size"), [("gaussian", 11), ("uniform", 11), ("uniform", 7), ("gaussian", 31)]
 )
 @pytest.mark.parametrize("reduction", ["mean", "image", "none"])
-def test_float32_keeps_the_digits_of_small_losses(backend, border, window, window_size, reduction):
+def test_float32_keeps_the_digits_of_small_losses(
+    backend: str, border: str, window: str, window_size: int, reduction: str
+) -> None:
     x, y = images((2, 3, 37, 50), 1e-3)
     options = {"border": border, "window": window, "window_size": window_size, "reduction": reduction}
     shape = ssimae.ssim_loss(x, y, data_range=1.0, **options).shape
@@ -62,7 +67,9 @@ def test_float32_keeps_the_digits_of_small_losses(backend, border, window, windo
     border=st.sampled_from(BORDERS),
     seed=st.integers(0, 99),
 )
-def test_rust_agrees_with_the_specification_at_any_size(height, width, size, border, seed):
+def test_rust_agrees_with_the_specification_at_any_size(
+    height: int, width: int, size: int, border: str, seed: int
+) -> None:
     x, y = images((1, 2, height, width), 0.1, seed)
     options = {"border": border, "window_size": size, "window": "uniform", "reduction": "none"}
     for got, want in zip(
@@ -76,10 +83,10 @@ def test_rust_agrees_with_the_specification_at_any_size(height, width, size, bor
 
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
-def test_specification_passes_gradcheck_in_float64(border, window):
+def test_specification_passes_gradcheck_in_float64(border: str, window: str) -> None:
     x, y = (part.double().requires_grad_() for part in images((1, 2, 9, 8), 0.1))
 
-    def loss(x, y):
+    def loss(x: Tensor, y: Tensor) -> Tensor:
         return ssimae.ssim_loss(
             x, y, data_range=1.0, window_size=5, window=window, border=border, reduction="none", l1_weight=0.1
         )
@@ -88,14 +95,14 @@ def test_specification_passes_gradcheck_in_float64(border, window):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_identical_images_give_exactly_zero(backend):
+def test_identical_images_give_exactly_zero(backend: str) -> None:
     x, _ = images((2, 1, 33, 21), 0.0)
     for part in loss_and_gradients(x, x.clone(), backend=backend):
         assert (part == 0).all()
 
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
-def test_float64_equals_scikit_image(window):
+def test_float64_equals_scikit_image(window: str) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.random((2, 40, 31))
     options = {"gaussian_weights": True, "sigma": 1.5} if window == "gaussian" else {"win_size": 11}
@@ -107,7 +114,7 @@ def test_float64_equals_scikit_image(window):
     assert np.abs(got[0, 0].numpy() - full).max() < 1e-12
 
 
-def test_valid_border_equals_pytorch_msssim():
+def test_valid_border_equals_pytorch_msssim() -> None:
     pytorch_msssim = pytest.importorskip("pytorch_msssim")
     x, y = (part.double() for part in images((3, 2, 40, 31), 0.1))
     want = pytorch_msssim.ssim(x, y, data_range=1.0, size_average=False)
@@ -116,7 +123,7 @@ def test_valid_border_equals_pytorch_msssim():
     assert (got - want).abs().max() < 1e-6
 
 
-def test_strides_and_layout_do_not_matter():
+def test_strides_and_layout_do_not_matter() -> None:
     x, y = images((2, 3, 24, 36), 0.1)
     want = loss_and_gradients(x, y)
     got = loss_and_gradients(x.to(memory_format=torch.channels_last), y.transpose(2, 3).contiguous().transpose(2, 3))
@@ -124,13 +131,13 @@ def test_strides_and_layout_do_not_matter():
         assert torch.equal(one, other)
 
 
-def test_result_does_not_depend_on_the_neighbours_in_the_batch():
+def test_result_does_not_depend_on_the_neighbours_in_the_batch() -> None:
     x, y = images((5, 1, 24, 36), 0.1)
     together = ssimae.ssim_loss(x, y, data_range=1.0, reduction="none")
     assert torch.equal(together[3:4], ssimae.ssim_loss(x[3:4], y[3:4], data_range=1.0, reduction="none"))
 
 
-def test_weight_mask_averages_the_map_over_its_pixels():
+def test_weight_mask_averages_the_map_over_its_pixels() -> None:
     x, y = images((2, 1, 20, 20), 0.2)
     mask = torch.zeros(20, 20)
     mask[4:9, 3:15] = 1
@@ -139,7 +146,7 @@ def test_weight_mask_averages_the_map_over_its_pixels():
     assert got == pytest.approx(float(losses[:, :, 4:9, 3:15].mean()), rel=1e-6)
 
 
-def test_pixels_masked_out_of_windows_have_no_influence():
+def test_pixels_masked_out_of_windows_have_no_influence() -> None:
     x, y = images((1, 1, 24, 24), 0.2)
     mask = torch.ones(24, 24)
     mask[:, 10:14] = 0
@@ -153,7 +160,7 @@ def test_pixels_masked_out_of_windows_have_no_influence():
     assert (first[..., 10:14] == 0).all()
 
 
-def test_l1_and_l2_terms_are_added_to_each_pixel():
+def test_l1_and_l2_terms_are_added_to_each_pixel() -> None:
     x, y = images((1, 1, 20, 20), 0.2)
     plain = ssimae.ssim_loss(x, y, data_range=1.0)
     got = ssimae.ssim_loss(x, y, data_range=1.0, l1_weight=0.5, l2_weight=2.0)
@@ -165,7 +172,7 @@ def test_l1_and_l2_terms_are_added_to_each_pixel():
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("reduction", ["mean", "image", "none"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_rust_equals_the_specification_in_float64(border, reduction, masked):
+def test_rust_equals_the_specification_in_float64(border: str, reduction: str, masked: bool) -> None:
     x, y = (part.double() for part in images((2, 3, 21, 34), 0.05))
     mask = torch.rand(2, 1, 21, 34, generator=torch.Generator().manual_seed(1)) if masked else None
     options = {"border": border, "reduction": reduction, "mask": mask, "l1_weight": 0.3, "l2_weight": 1.7}
@@ -176,7 +183,7 @@ def test_rust_equals_the_specification_in_float64(border, reduction, masked):
 
 
 @pytest.mark.parametrize("border", BORDERS)
-def test_rust_passes_gradcheck_in_float64(border):
+def test_rust_passes_gradcheck_in_float64(border: str) -> None:
     x, y = (part.double().requires_grad_() for part in images((1, 2, 8, 9), 0.2))
     mask = torch.rand(1, 1, 8, 9, generator=torch.Generator().manual_seed(2)).double()
     for reduction in ("mean", "image", "none"):
@@ -189,7 +196,7 @@ def test_rust_passes_gradcheck_in_float64(border):
         )  # fmt: skip
 
 
-def test_masked_loss_is_one_sweep(monkeypatch):
+def test_masked_loss_is_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     inner = operators._rust.ssim_loss_sums
     monkeypatch.setattr(
@@ -204,7 +211,7 @@ def test_masked_loss_is_one_sweep(monkeypatch):
     assert loss.item() == pytest.approx(want.item(), rel=1e-5)
 
 
-def test_a_mask_that_is_learnt_gets_its_gradient():
+def test_a_mask_that_is_learnt_gets_its_gradient() -> None:
     x, y = images((1, 1, 16, 16), 0.2)
     masks = [torch.full((16, 16), 0.5).requires_grad_() for _ in range(2)]
     for mask, backend in zip(masks, BACKENDS, strict=True):
@@ -212,7 +219,7 @@ def test_a_mask_that_is_learnt_gets_its_gradient():
     torch.testing.assert_close(masks[0].grad, masks[1].grad, rtol=1e-4, atol=1e-8)
 
 
-def test_half_precision_is_computed_in_float32():
+def test_half_precision_is_computed_in_float32() -> None:
     x, y = (part.bfloat16() for part in images((1, 1, 20, 20), 0.2))
     got, want = (ssimae.ssim_loss(a, b, data_range=1.0) for a, b in ((x, y), (x.float(), y.float())))
     assert got.dtype == torch.float32
@@ -220,7 +227,7 @@ def test_half_precision_is_computed_in_float32():
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_second_derivatives_are_right_or_refused(reduction):
+def test_second_derivatives_are_right_or_refused(reduction: str) -> None:
     x, y = images((1, 1, 16, 16), 0.2)
     x.requires_grad_()
     loss = ssimae.ssim_loss(x, y, data_range=1.0, reduction=reduction, backend="rust").sum()
@@ -237,7 +244,7 @@ def test_second_derivatives_are_right_or_refused(reduction):
 
 # Raised inside torch's own checker, which looks at the gradients of its intermediate tensors.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_operators_pass_opcheck():
+def test_operators_pass_opcheck() -> None:
     x, y = images((1, 2, 16, 17), 0.2)
     window = ([0.2] * 5, 1e-4, 9e-4, 0.5, "reflect", 0.25, 1.5)
     weights = torch.rand(2, 16, 17)
@@ -248,17 +255,17 @@ def test_operators_pass_opcheck():
             torch.library.opcheck(torch.ops.ssimae.loss_sums.default, sums)
 
 
-def test_compiles_without_a_graph_break():
+def test_compiles_without_a_graph_break() -> None:
     x, y = images((2, 1, 20, 20), 0.2)
 
-    def loss(x, y):
+    def loss(x: Tensor, y: Tensor) -> Tensor:
         return ssimae.ssim_loss(x, y, data_range=1.0)
 
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(x, y), loss(x, y))
 
 
-def test_training_goes_through_the_rust_operator(monkeypatch):
+def test_training_goes_through_the_rust_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     from ssimae.config.settings import Settings
     from ssimae.losses.ssim import reconstruction_loss
 
@@ -292,13 +299,13 @@ def test_training_goes_through_the_rust_operator(monkeypatch):
         ),
     ],
 )
-def test_bad_parameters_are_refused(options, match):
+def test_bad_parameters_are_refused(options: Any, match: str) -> None:
     x, y = images((1, 1, 20, 20), 0.2)
     with pytest.raises(ValueError, match=match):
         ssimae.ssim_loss(x, y, **{"data_range": 1.0, **options})
 
 
-def test_bad_tensors_are_refused():
+def test_bad_tensors_are_refused() -> None:
     x, y = images((1, 1, 20, 20), 0.2)
     with pytest.raises(ValueError, match="shape"):
         ssimae.ssim_loss(x[:0], y[:0], data_range=1.0)

@@ -41,13 +41,13 @@ def small_facts(**changes: Any) -> Facts:
     return replace(_FACTS, **changes)
 
 
-def texture(rng, height=70, width=96):
+def texture(rng: np.random.Generator, height: int = 70, width: int = 96) -> np.ndarray:
     rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
     wave = 128 + 60 * np.sin(rows / 2.5 + rng.uniform(0, 6)) * np.cos(columns / 3 + rng.uniform(0, 6))
     return (wave + rng.normal(0, 5, (height, width))).clip(0, 255).astype(np.uint8)
 
 
-def write_small_dataset(root):
+def write_small_dataset(root: Path) -> Path:
     """MVTec AD layout: 4 good images, 1 good and 2 defective test images with masks."""
     rng = np.random.default_rng(0)
     for folder, names in (("train/good", "abcd"), ("test/good", "e"), ("test/hole", "fg")):
