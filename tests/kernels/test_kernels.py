@@ -15,13 +15,13 @@ from ssimae.kernels.support import available
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-_VALUES = ("kernel_values", "kernel_inputs", "one_shot_values", "triton_operator_values")
+_VALUES = ("values", "inputs", "one_shot_values", "triton_operator_values")
 """Files whose tests run in processes of their own, since Triton is interpreted or compiled for a process's life."""
 
 
 def _start(files: Sequence[str], *options: str, **environment: str) -> subprocess.Popen[str]:
     """Start pytest on some of the files; `exhaustive` cases are chosen by the options."""
-    paths = [str(Path(__file__).parents[1] / "support" / f"{file}.py") for file in files]
+    paths = [str(Path(__file__).parents[1] / "support" / "kernels" / f"{file}.py") for file in files]
     words = ["-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", *options]
     inherited = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     return subprocess.Popen(
@@ -40,14 +40,14 @@ def _check(*processes: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 def test_interpreted_kernels_give_the_textbook() -> None:
     pytest.importorskip("triton", reason="needs triton")
-    _check(_start([*_VALUES, "kernel_traffic"], "-m", "not exhaustive", TRITON_INTERPRET="1"))
+    _check(_start([*_VALUES, "traffic"], "-m", "not exhaustive", TRITON_INTERPRET="1"))
 
 
 @pytest.mark.exhaustive
 def test_interpreted_kernels_give_the_textbook_in_every_case() -> None:
     pytest.importorskip("triton", reason="needs triton")
     # Two processes side by side, of about the same work.
-    halves = (["kernel_values", "kernel_inputs"], ["one_shot_values", "triton_operator_values", "kernel_traffic"])
+    halves = (["values", "inputs"], ["one_shot_values", "triton_operator_values", "traffic"])
     _check(*(_start(half, "-m", "exhaustive", TRITON_INTERPRET="1") for half in halves))
 
 

@@ -1,4 +1,4 @@
-"""Bytes that the map kernels move, by their launch sizes; support/kernel_traffic.py compares with real launches."""
+"""Bytes that the map kernels move, by their launch sizes; support/kernels/traffic.py compares with real launches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks, extra terms and types of the Triton kernels against the specification; run as kernel_values.py is."""
+"""Masks, extra terms and types of the Triton kernels against the specification; run as values.py is."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from ssimae.similarity.reference import loss_map as specified_map
 from ssimae.similarity.window import Window
 from torch import Tensor
 
-from support.kernel_values import (
+from support.kernels.values import (
     DEVICE,
     DOUBLE_RTOL,
     SOME_BORDERS,

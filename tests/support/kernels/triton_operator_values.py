@@ -8,7 +8,7 @@ import os
 import pytest
 import ssimae
 import torch
-from ssimae import operators
+from ssimae.similarity import operators
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 INTERPRETED = DEVICE == "cpu"

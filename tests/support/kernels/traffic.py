@@ -1,4 +1,4 @@
-"""What launches read and write, element by element, is what the model of traffic says; run as kernel_values.py is."""
+"""What launches read and write, element by element, is what the model of traffic says; run as values.py is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from ssimae.kernels.loss_map import launch
 from ssimae.kernels.loss_map.sizes import PassSize
 from triton.runtime import interpreter
 
-from support.kernel_values import options, pair, upstream
+from support.kernels.values import options, pair, upstream
 
 SIZE = PassSize(lines=4, lanes=32, planes=1)
 

@@ -1,0 +1,1 @@
+"""Values of the Triton kernels: tests that kernels/test_kernels.py runs in processes of their own."""
