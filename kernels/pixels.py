@@ -1,4 +1,4 @@
-"""How all kernels read pixels: borders, bytes as numbers, and differences without rounding where images are equal."""
+"""Read pixels for all kernels: borders, bytes as numbers, and differences without rounding where images are equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kernel and launcher needs: Triton if it is there, the devices it serves, and the form of its arguments."""
+"""Support all kernels: Triton if it is installed, the devices it serves, and the form of arguments."""
 
 from __future__ import annotations
 

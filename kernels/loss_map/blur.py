@@ -1,4 +1,4 @@
-"""Blurs along the slow axis of planes, in registers: the building blocks of the map's kernels.
+"""Blur planes along their slow axis, in registers: the building blocks of the map's kernels.
 
 A program owns `LINES` lines of `LANES` pixels, reads each line that its windows reach once, and keeps the lines as a
 tuple. Planes that are blurred along the other axis next are stored transposed.

@@ -1,4 +1,4 @@
-"""The map of 1 - SSIM and its gradient in Triton: separable passes, with scratch planes in between.
+"""Launch the kernels for the map of 1 - SSIM and its gradient: separable passes, with scratch planes in between.
 
 Forward: a vertical pass blurs the products of the inputs, a horizontal pass blurs them again and takes the ratio.
 Backward: the same two passes up to the weights of the gradient, then their adjoints, horizontal and vertical. Nothing

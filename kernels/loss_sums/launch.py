@@ -1,4 +1,4 @@
-"""Sums of 1 - SSIM over each plane, and their gradients by the inputs, from one launch of one kernel.
+"""Launch the kernel for the sums of 1 - SSIM over each plane and their gradients by the inputs.
 
 About twelve bytes a pixel cross the memory bus, two images in and one gradient out; no plane is kept between passes. No
 atomics, so equal inputs give equal bits.

@@ -1,4 +1,4 @@
-"""Two arrangements of the same pixels among threads: one for loads and horizontal passes, one for vertical passes.
+"""Arrange the same pixels among threads in two ways: for loads and horizontal passes, and for vertical passes.
 
 Tiles: SIDE tensors (SIDE, LANES), of which tensor `i` holds column `i` of each lane, so that a thread holds SIDE
 neighbours of one row, and a horizontal window is arithmetic between its registers. Columns: SIDE tensors

@@ -1,4 +1,4 @@
-"""The detector as a scikit-learn estimator: fit on good images, then predict, score, inspect."""
+"""The detector as a scikit-learn estimator: it is fitted on good images, then predicts, scores and inspects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the detector says of one image."""
+    """The result of inspecting one image."""
 
     score: float
     """Highest residual; larger is more defective."""

@@ -1,4 +1,4 @@
-"""Outcomes that are neither success nor bad input; bad input is ``ValueError``, ``OSError`` or ``TypeError``."""
+"""Exceptions for outcomes that are neither success nor bad input; that is ValueError, OSError or TypeError."""
 
 from __future__ import annotations
 

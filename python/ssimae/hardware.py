@@ -1,4 +1,4 @@
-"""Devices and number formats: what this machine offers, and the process-wide settings that make a CPU fast."""
+"""Find devices and number formats of this machine, and make the process-wide settings that keep a CPU fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long work tells how far it is, without knowing who listens."""
+"""Report the progress of long work to whoever listens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Listener of long work."""
+    """A listener to long work."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
@@ -29,7 +29,7 @@ class _SilentTask:
 
 
 class SilentProgress:
-    """Listener that does not listen: for use as a library."""
+    """A listener that shows nothing, for use as a library."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:

@@ -1,4 +1,4 @@
-"""Connected regions of a mask and what is measured of them; the work is done in Rust."""
+"""Find the connected regions of a mask and measure them; the work is done in Rust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images to patches and back; the work is done in Rust."""
+"""Cut images into patches and stitch patches into images; the work is done in Rust."""
 
 from __future__ import annotations
 

@@ -415,7 +415,7 @@ def test_the_study_prints_a_row_a_change(data, tmp_path, capsys, monkeypatch):
     assert main(["reproduce", "settings", "--data", str(data), "--seeds", "0", "1", *folders]) == 3
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| small, 96 patches | AUROC | AU-PRO | overlap at FPR 5 %, 25/50/75 % |"
-    assert lines[2].startswith("| the paper's letter, quick | 0.")
+    assert lines[2].startswith("| the paper's settings, quick | 0.")
     assert "±" in lines[2]
     assert lines[3].startswith("| no window | 0.")
     assert lines[4] == "| too small | not run | | |"

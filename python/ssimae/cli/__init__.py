@@ -1,4 +1,4 @@
-"""What is typed and printed: the only package that prints."""
+"""Parse what is typed, do it, and print: the only package that prints."""
 
 from ssimae.cli.dispatch import main
 

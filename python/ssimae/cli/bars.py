@@ -1,4 +1,4 @@
-"""Progress of long work as bars in a terminal."""
+"""Show the progress of long work as bars in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes of the command line, and its one line of complaint."""
+"""Name the exit codes of the command line, and print its one line of complaint."""
 
 from __future__ import annotations
 

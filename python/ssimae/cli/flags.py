@@ -1,4 +1,4 @@
-"""Flags of a verb from its dataclass, and what goes wrong with them in one line."""
+"""Parse the flags of a verb from its dataclass, and report what is wrong with them in one line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The settings of a run, the named presets and the systems of the paper."""
+"""Define the settings of a run, the named presets, and the systems of the paper."""

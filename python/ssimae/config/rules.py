@@ -1,4 +1,4 @@
-"""Rules that a setting carries on its field: its range, and the group it belongs to."""
+"""Define the rules that a setting carries on its field: its range, and the group it belongs to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Group:
 
 
 class Rule(Protocol):
-    """What the value of one setting must fulfil."""
+    """A rule that the value of a setting must keep."""
 
     def check(self, name: str, value: Any, settings: Any) -> None:
         """Refuse a value with a ValueError that names the setting, the rule and the value."""
@@ -149,7 +149,7 @@ class WindowSide:
 
 @dataclass(frozen=True)
 class Field:
-    """What the annotation of one setting says of it."""
+    """The annotation of one setting: its kind, group and rules."""
 
     kind: Literal["whole number", "number", "yes or no", "choice"]
     optional: bool

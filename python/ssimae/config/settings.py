@@ -43,8 +43,8 @@ THRESHOLDS = Group("Thresholds", retrain=False)
 class Settings:
     """Everything that decides what a run computes.
 
-    The defaults are the tool's own; ``preset("paper")`` and ``preset("paper-texture")`` are the letter of Bergmann et
-    al. 2019.
+    The defaults are the tool's own; ``preset("paper")`` and ``preset("paper-texture")`` are the exact settings of
+    Bergmann et al. 2019.
     """
 
     method: Annotated[Method, NETWORK] = "autoencoder"
@@ -178,7 +178,7 @@ class Settings:
 
     @property
     def row(self) -> SystemRow:
-        """What sets the system of these settings apart from the others."""
+        """The row of the system that these settings choose."""
         return row_of(self.method, self.loss)
 
     @property

@@ -1,4 +1,4 @@
-"""Settings as JSON and TOML carry them, also those that earlier versions stored."""
+"""Read settings as JSON and TOML carry them, also those that earlier versions stored."""
 
 from __future__ import annotations
 

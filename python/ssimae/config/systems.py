@@ -19,7 +19,7 @@ Pretrained = Literal["alexnet", "resnet18"]
 
 @dataclass(frozen=True, kw_only=True)
 class SystemRow:
-    """What sets one system apart from the others."""
+    """One system, and everything that sets it apart from the others."""
 
     name: System
     title: str

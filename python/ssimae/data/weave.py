@@ -1,4 +1,4 @@
-"""Woven cloth, drawn yarn by yarn: the texture of the embedded data set."""
+"""Draw woven cloth yarn by yarn: the texture of the embedded data set."""
 
 from __future__ import annotations
 

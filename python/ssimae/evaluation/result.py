@@ -13,7 +13,7 @@ from ssimae.evaluation.metrics import METRICS
 
 @dataclass(frozen=True)
 class RegionScores:
-    """How well each ground-truth region is found; image by image, then in the order of their first pixels.
+    """Scores of each ground-truth region; image by image, then in the order of their first pixels.
 
     Every number of a set of regions against all defect-free pixels follows: AU-PRO is the mean of `aupro`, the pixel
     AUROC the mean of `auroc` weighted by `area`.

@@ -25,7 +25,7 @@ _pillow_lock = threading.Lock()
 
 
 class RefusedError(ValueError):
-    """A rule of ours, not a damaged file."""
+    """A file that breaks a rule of ours, and is not damaged."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the head of a file says."""
+    """The head of an image file: its size, and how to decode it."""
 
     height: int
     width: int

@@ -1,1 +1,1 @@
-"""From an image to its residual map and its verdict."""
+"""Turn an image into its residual map, and the map into a verdict."""

@@ -1,1 +1,1 @@
-"""The work of each verb, without the printing."""
+"""Do the work of each verb, without the printing."""

@@ -1,4 +1,4 @@
-"""A run's own residuals are compared with the ground truth, at its end or once more later; no model is needed."""
+"""Compare a run's own residuals with the ground truth, at its end or later; no model is needed."""
 
 from __future__ import annotations
 

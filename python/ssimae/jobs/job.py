@@ -1,4 +1,4 @@
-"""A job is described and checked here, before any work: what is to be run, where, and on what."""
+"""Describe a job and check it before any work: what is to be run, where, and on what."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be run, where, and on what."""
+    """A run before it starts: its data, settings and device."""
 
     data: Path | None
     """Folder of the images; None for the embedded woven textures, written into the run folder."""

@@ -1,4 +1,4 @@
-"""The work of ``predict``: images are inspected with a trained model, outside any run."""
+"""Inspect images with a trained model, outside any run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PredictOutcome:
-    """What came of inspecting images."""
+    """The outcome of inspecting images."""
 
     folder: RunFolder
     verdicts: dict[str, int]

@@ -1,4 +1,4 @@
-"""The main job runs here, from a folder of good images to a report, and goes on after an interruption."""
+"""Run the main job, from a folder of good images to a report, and go on after an interruption."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The outcome of a run."""
 
     folder: RunFolder
     evaluations: dict[str, Evaluation | None]

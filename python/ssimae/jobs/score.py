@@ -1,4 +1,4 @@
-"""Stored maps of one detector or several are scored against a data set; no model is needed."""
+"""Score stored maps of one detector or several against a data set; no model is needed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Options:
-    """How stored maps are scored."""
+    """Options for scoring stored maps."""
 
     fpr_limits: tuple[float, ...] = (0.3,)
     image_top: float = 0.0
@@ -67,7 +67,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of the maps of several detectors."""
+    """The scores of several detectors' maps."""
 
     names: tuple[str, ...]
     metrics: tuple[dict[str, Any], ...]

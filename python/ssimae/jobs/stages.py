@@ -1,4 +1,4 @@
-"""The stages of a run that need its network: train, set thresholds, inspect; each reads files and writes files."""
+"""Run the stages that need the network, each from files to files: train, set thresholds, inspect."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The losses of the autoencoders, a module each: what is trained on, and what an image differs by."""
+"""Define the loss of each autoencoder, a module each: what training lowers, and the residual of an image."""

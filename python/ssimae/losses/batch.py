@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on; all float32."""
+    """The patches that one step trains on; all float32."""
 
     crops: Tensor
     """Patches (N, C, h, w) in [0, 1] that the network is asked for."""

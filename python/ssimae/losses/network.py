@@ -1,4 +1,4 @@
-"""The forward pass that the losses share."""
+"""Run the forward pass that the losses share."""
 
 from __future__ import annotations
 

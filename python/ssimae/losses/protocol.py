@@ -1,4 +1,4 @@
-"""What every loss computes, and the module that computes it for given settings."""
+"""State what the module of a loss computes, and find the module for given settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of a system, new or from stored weights, and its way to a device."""
+"""Build the network of a system, new or from stored weights, and place it on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pretrained networks of torchvision that extract features; their weights are fixed and never downloaded."""
+"""Extract features with torchvision's pretrained networks; their weights are fixed and never downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of a safetensors file, the same for the same content."""
+"""Write safetensors files whose bytes are the same for the same content."""
 
 from __future__ import annotations
 

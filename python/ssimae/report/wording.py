@@ -1,4 +1,4 @@
-"""Plain sentences about a run: its verdict, thresholds, facts and warnings."""
+"""Write plain sentences about a run: its verdict, thresholds, facts and warnings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The results of Bergmann et al. 2019 made again."""
+"""Reproduce the results of Bergmann et al. 2019."""

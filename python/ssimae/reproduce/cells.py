@@ -1,4 +1,4 @@
-"""One training run of a sweep: a run folder of its own, finished once, resumed after any interruption."""
+"""Train one cell of a sweep in a run folder of its own, once, and resume it after an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of Bergmann et al. 2019 that results are held against (sec. 4.3, table 2, fig. 7)."""
+"""The numbers of Bergmann et al. 2019 that results are compared with (sec. 4.3, table 2, fig. 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which data, which presets and which budgets the paper's results are made again with."""
+"""Plan a reproduction: its data sets, their presets, and the budget of each training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssimae.models.features import pretrained_name
 from ssimae.reproduce.cells import Cell
 
 Budget = Literal["quick", "paper", "best"]
-"""A share of the paper's patches for its letter; `best` stands for the tool's own best settings, and their patches."""
+"""Share of the paper's patches that its settings train on; `best` is the tool's own best settings and their patches."""
 
 WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
 """Passes over 2,000 small patches of the embedded textures."""
@@ -52,7 +52,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Plan:
-    """What all cells of a reproduction share."""
+    """Everything that all cells of a reproduction share."""
 
     materials: tuple[Material, ...]
     budget: Budget
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def budget_name(self) -> str:
-        """Name of the budget in those of cells and figures; `epochs=25` alone is the paper's letter."""
+        """Budget part of cell and figure names; plain ``epochs=25`` means the paper's exact settings."""
         if self.epochs is None:
             return self.budget
         return f"{'' if self.budget == 'paper' else f'{self.budget},'}epochs={self.epochs}"

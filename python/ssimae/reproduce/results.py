@@ -1,4 +1,4 @@
-"""What is kept of a cell: one JSON file with its metrics and everything they came from; numbers, no images."""
+"""Store the result of a cell as one JSON file, with everything it came from, and verify stored ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's figures and tables from end to end: run what is missing, keep the numbers, draw and tabulate."""
+"""Reproduce the paper's figures and tables: train what is missing, store the numbers, draw and tabulate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Trained = Target | Literal["settings", "best"]
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it."""
+    """The outcome of a reproduction."""
 
     tables: tuple[str, ...]
     """As text."""

@@ -1,4 +1,4 @@
-"""Settings changed one at a time: what each that the paper leaves open, or of the tool's best, does to the metrics."""
+"""Change settings one at a time, those that the paper leaves open or the tool's best, and tabulate the effect."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ BEST_VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
 """What is changed of the tool's best settings: the inspection alone."""
 
 
-_UNCHANGED = {"quick": "the paper's letter, quick", "paper": "the paper's letter", "best": "the tool's best"}
+_UNCHANGED = {"quick": "the paper's settings, quick", "paper": "the paper's settings", "best": "the tool's best"}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All stored results as one table, as the README shows it."""
+"""Tabulate all stored results, as docs/results.md shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssimae.reproduce.paper import AUROC, TABLE_2
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent, spread
 
 _BUDGETS = {"best": "best settings", "quick": "quick"}
-"""What a row says of the budget; the paper's letter goes without saying."""
+"""What a row says of its budget; it says nothing of the paper's exact settings."""
 
 
 def read_cell_results(results: Path) -> list[dict[str, Any]]:

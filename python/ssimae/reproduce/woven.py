@@ -1,4 +1,4 @@
-"""Results made again over several seeds: mean and spread, beside what is expected of them."""
+"""Reproduce the comparison on the embedded textures over several seeds: mean, spread, and what is expected."""
 
 from __future__ import annotations
 

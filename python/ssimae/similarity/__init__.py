@@ -1,1 +1,1 @@
-"""SSIM and the loss 1 - SSIM; needs torch alone."""
+"""Compute SSIM and the loss 1 - SSIM; torch is all this needs."""

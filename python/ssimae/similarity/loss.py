@@ -1,4 +1,4 @@
-"""SSIM and the loss 1 - SSIM: the public functions, which check, choose an implementation, and reduce."""
+"""The public functions of SSIM and the loss 1 - SSIM: they check, choose an implementation, and reduce."""
 
 from __future__ import annotations
 

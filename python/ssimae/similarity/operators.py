@@ -1,4 +1,4 @@
-"""The fast SSIM as registered torch operators: Rust on the CPU, Triton on the GPU, behind one name each."""
+"""Register the fast SSIM as torch operators: Rust on the CPU, Triton on the GPU, behind one name each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SSIM means here: the specification in plain torch, readable, differentiable twice, never optimised."""
+"""The specification of SSIM in plain torch: readable, differentiable twice, and never optimised."""
 
 from __future__ import annotations
 

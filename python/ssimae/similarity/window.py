@@ -1,4 +1,4 @@
-"""Window and constants of SSIM, checked once for every implementation."""
+"""Define the window and constants of SSIM, checked once for every implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts of a run: what it worked on, what ran it and what came of it; the table ``[run]`` of ``config.toml``."""
+"""Write and read the facts of a run: what it worked on, what ran it, and what came of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts(_Table):
-    """What is recorded of a run that trains, or that takes the networks of one that did."""
+    """The facts of a run that trains, or that takes the networks of one that did."""
 
     data: Path
     """Folder of the images, absolute."""
@@ -130,7 +130,7 @@ def _warned_of_collapse(facts: Facts) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictFacts(_Table):
-    """What is recorded of an inspection outside any run."""
+    """The facts of an inspection outside any run."""
 
     model: Path
     """Model file that inspected the images."""

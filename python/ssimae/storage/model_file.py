@@ -1,4 +1,4 @@
-"""The model on disk: weights as safetensors, settings and thresholds as JSON metadata; loading never runs code."""
+"""Save and load a model: weights as safetensors, settings and thresholds as JSON metadata; loading runs no code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables ``predictions.csv`` and ``regions.csv``: a row for each image and region, written and read."""
+"""Write and read the tables ``predictions.csv`` and ``regions.csv``: a row for each image and region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a run folder holds of one model, read for the report; what is absent is None or empty."""
+"""Read everything that a run folder holds of one model, for the report; what is absent is None or empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run folder: where each result of a run lies, and who may write there."""
+"""Name the files of a run folder, and let only one command write there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Kind = TypeVar("_Kind", Facts, PredictFacts, Facts | PredictFacts)
 
 
 class RunFolder:
-    """Where the files of one run lie.
+    """The paths of one run's files.
 
     Parameters
     ----------

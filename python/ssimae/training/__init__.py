@@ -1,1 +1,1 @@
-"""From random crops to trained weights."""
+"""Train a network on random crops of good images."""

@@ -1,4 +1,4 @@
-"""The log of a training: about 400 lines, and a running mean of the loss."""
+"""Write the log of a training: about 400 lines, and a running mean of the loss."""
 
 from __future__ import annotations
 

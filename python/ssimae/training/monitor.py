@@ -1,4 +1,4 @@
-"""The listener of a training: it is told how far the training is, and may stop it."""
+"""Define the listener of a training: it is told how far the training is, and may stop it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ssimae.training.log import LogLine
 
 
 class Monitor(Protocol):
-    """What a training calls; :class:`SilentMonitor` is one to derive from."""
+    """A listener to a training; derive one from :class:`SilentMonitor`."""
 
     def resumed(self, steps: int) -> None:
         """Take the number of steps already done, before the first one is taken."""

@@ -1,4 +1,4 @@
-"""Learning rate as a function of the step, so that a resumed run needs nothing but its step."""
+"""Compute the learning rate from the step, so that a resumed run needs nothing but its step."""
 
 from __future__ import annotations
 

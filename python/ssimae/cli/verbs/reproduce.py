@@ -35,7 +35,7 @@ class _ReproduceFlags:
     """
 
     target: tyro.conf.Positional[_Target | None] = None
-    """What to make again.
+    """What to reproduce.
 
     fig5: reconstructions and segmentations.
 

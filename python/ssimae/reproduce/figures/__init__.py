@@ -1,1 +1,1 @@
-"""The paper's figures as pictures."""
+"""Draw the paper's figures."""

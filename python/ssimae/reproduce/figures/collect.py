@@ -1,4 +1,4 @@
-"""From stored results and residuals to the paper's figures."""
+"""Collect stored results and residuals for the paper's figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's figures from arrays: ROC of all systems, overlap quantiles, and the sweeps of table 2."""
+"""Draw the paper's figures from arrays: ROC of all systems, overlap quantiles, and the sweeps of table 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fig. 5 of the paper: image, reconstruction, residual and segmentation of two systems."""
+"""Draw fig. 5 of the paper: image, reconstruction, residual and segmentation of two systems."""
 
 from __future__ import annotations
 

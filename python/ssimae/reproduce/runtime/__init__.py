@@ -1,1 +1,1 @@
-"""How long each system takes, beside a plain script."""
+"""Time each system beside a plain script."""
