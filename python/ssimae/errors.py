@@ -1,4 +1,4 @@
-"""Exceptions for outcomes that are neither success nor bad input; that is ValueError, OSError or TypeError."""
+"""Exceptions that are not about bad input; bad input raises ValueError, OSError or TypeError."""
 
 from __future__ import annotations
 

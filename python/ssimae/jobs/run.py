@@ -41,6 +41,8 @@ class Outcome:
     folder: RunFolder
     evaluations: dict[str, Evaluation | None]
     """By system; None where there are no masks."""
+    has_report: bool
+    """Whether images were inspected and the report written; not where only a training was asked for."""
 
 
 def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
@@ -142,7 +144,7 @@ def _continue(
         evaluations[settings.system] = _run_model(part, dataset, good, device, progress, job=job)
     if not job.train_only:
         write_report(folder.root)
-    return Outcome(folder, evaluations)
+    return Outcome(folder, evaluations, has_report=not job.train_only)
 
 
 def _run_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rich.table import Table
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags
+from ssimae.config.systems import TITLES
 from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.evaluation.metrics import METRICS
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> int:
     flags = parse_flags(_EvaluateFlags, "evaluate", arguments)
     config = flags.maps / "config.toml"
     if flags.data is None and not flags.compare and flags.out is None and config.exists():
-        return _evaluate_run(flags, arguments)
+        return _evaluate_run(flags)
     data, ignore = flags.data, flags.ignore
     if data is None:
         if not config.exists():
@@ -96,17 +98,18 @@ def main(arguments: list[str]) -> int:
     return OK
 
 
-def _evaluate_run(flags: _EvaluateFlags, arguments: list[str]) -> int:
-    options = [text for text in arguments if text.startswith("--") and text != "--debug"]
-    if options:
-        raise ValueError(f"`{options[0]}` needs --out: a run alone is scored again as it was, in its own folder")
+def _evaluate_run(flags: _EvaluateFlags) -> int:
+    for field in dataclasses.fields(flags):
+        if field.name not in ("maps", "debug") and getattr(flags, field.name) != field.default:
+            flag = f"--{field.name.replace('_', '-')}"
+            raise ValueError(f"`{flag}` needs --out: a run alone is scored again as it was, in its own folder")
     with progress_bars() as progress:
         evaluations = evaluate_run(flags.maps, progress=progress)
     folder = RunFolder(flags.maps)
     first = folder.read_settings().system
     parts = [folder if system == first else folder.comparison(system) for system in evaluations]
     if parts:
-        names = [f"{loss.upper()}-AE" for loss in evaluations]
+        names = [TITLES[system] for system in evaluations]
         _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
     print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written")
     return OK

@@ -103,8 +103,9 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
             out = flags.out or default_out("woven" if source is None else source.resolve().name)
             outcome = runs.start(job, out, force=flags.force, progress=progress)
     _print_metrics(outcome.evaluations)
-    written = outcome.folder.model if train_only else outcome.folder.report
-    print(f"{outcome.folder.root}: written; {'model' if train_only else 'report'} in {written}")
+    # A run that `train` began has no report, however it is gone on with.
+    name, path = ("report", outcome.folder.report) if outcome.has_report else ("model", outcome.folder.model)
+    print(f"{outcome.folder.root}: written; {name} in {path}")
     return OK
 
 
