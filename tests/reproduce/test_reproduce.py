@@ -73,8 +73,9 @@ def test_an_interrupted_cell_goes_on_to_the_same_weights(plan, tmp_path, monkeyp
     cell = plan.cell(plan.materials[0], "ssim", 0)
     run_cell(cell, tmp_path / "whole", device="cpu", progress=SilentProgress())
     signals = iter([None, None, 15])
+    interruption = type("Interruption", (), {"signal": property(lambda self: next(signals))})()
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "noted_signals", lambda: nullcontext(lambda: next(signals)))
+        patch.setattr(stages, "noted_signals", lambda: nullcontext(interruption))
         with pytest.raises(InterruptedRunError):
             run_cell(cell, tmp_path / "out", device="cpu", progress=SilentProgress())
     assert not cell.is_done(tmp_path / "out")
