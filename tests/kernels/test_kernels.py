@@ -81,7 +81,7 @@ def test_tensors_that_cannot_be_served_are_declined_in_words(monkeypatch: pytest
 def test_kernels_import_without_triton_and_say_so() -> None:
     code = (
         "import sys; sys.modules['triton'] = None\n"
-        "import torch; import ssimae.operators; from ssimae.kernels.support import available\n"
+        "import torch; import ssimae.similarity.operators; from ssimae.kernels.support import available\n"
         "print(available(torch.zeros(1)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
