@@ -44,7 +44,7 @@ bench: $(VENV)/rivals .venv-evaluation/rivals
 	RAYON_NUM_THREADS=$${RAYON_NUM_THREADS:-$$($(BIN)/python -c 'import torch; print(torch.get_num_threads())')} \
 		$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
 
-# On a machine that has torch, Triton and numpy, and perhaps nothing else: no environment is made.
+# On a machine that has torch, Triton, numpy and lazy_loader, and perhaps nothing else: no environment is made.
 bench-gpu:
 	PYTHONPATH=python:tests $(PYTHON) -m perf.gpu.bench $(ARGS)
 
