@@ -52,7 +52,8 @@ def page() -> str:
         "",
         "Each setting has one name everywhere: `--patch-size` on the command line, `patch_size` in `config.toml` and",
         "in `ssimae.Detector(patch_size=...)`. `make generated` writes this page from",
-        "`python/ssimae/config/settings.py`.",
+        "`python/ssimae/config/settings.py`. Sections (sec.) are those of Bergmann et al. 2019. On the command line, a",
+        "setting of yes or no is switched by `--hold-out` or `--no-hold-out`.",
     ]
     groups: dict[Group, list[str]] = {}
     for name, field in fields.items():
@@ -61,7 +62,7 @@ def page() -> str:
         note = (
             "A change needs a training of its own."
             if group.retrain
-            else "A trained network can be inspected with again: `ssimae run --weights RUN ...`."
+            else "A change needs no new training: `ssimae run --weights RUN ...` inspects again."
         )
         lines += [
             "",

@@ -25,7 +25,7 @@ class Progress(Protocol):
 
 class _SilentTask:
     def update(self, done: int, note: str = "") -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 class SilentProgress:

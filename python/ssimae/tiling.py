@@ -215,7 +215,7 @@ def gather_crops(
     *,
     turns: NDArray[np.uint8] | None = None,
 ) -> None:
-    """Bring rectangles of several images to patches, straight into a batch.
+    """Crop rectangles of several images, resize them to patches, and write them into a batch.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def gather_crops(
 
 
 def count_patches(height: int, width: int, *, patch_size: int, stride: int) -> int:
-    """Return the number of patches of an image, without laying them.
+    """Return the number of patches of an image, without computing their positions.
 
     Raises
     ------

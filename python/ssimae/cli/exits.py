@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
-OK, BAD_INPUT, SKIPPED_INPUTS, SAFEGUARD = 0, 2, 3, 4
-"""Done; an input or flag is wrong, and nothing was done; some inputs were passed over; a safeguard stopped the work.
-
-1 is a fault of ours (a traceback), 128 + N a signal N.
-"""
+OK = 0
+BAD_INPUT = 2
+"""A flag or an input is wrong, and nothing was done."""
+SKIPPED_INPUTS = 3
+"""The work is done, but some inputs were passed over."""
+SAFEGUARD = 4
+"""A safeguard stopped the work."""
+# 1 is a fault of ours, with a traceback; 128 + N is a signal N.
 
 
 def complain(message: str) -> int:

@@ -12,7 +12,7 @@ class SettingsKeywords(TypedDict, total=False):
 
     method: Method
     """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
-    for which `loss` and all that concerns the network count for nothing."""
+    which ignores `loss` and all settings of the network."""
     loss: Loss
     """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
     squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
@@ -27,19 +27,19 @@ class SettingsKeywords(TypedDict, total=False):
     data_range: float | None
     """Value that counts as white; needed for float images, and for 12-bit data in 16-bit files."""
     patches: int
-    """Training patches an epoch (sec. 4.2)."""
+    """Training patches per epoch (Bergmann et al. 2019, sec. 4.2)."""
     epochs: int
     """Passes over that many patches (sec. 4.2)."""
     batch_size: int
-    """Patches a step (sec. 4.2)."""
+    """Patches per step (sec. 4.2)."""
     crops: Literal["pool", "fresh"]
     """`pool`: positions drawn once and reshuffled each epoch (sec. 4.2); `fresh`: new positions each epoch."""
     zoom: float
     """Largest change of a training crop's height and width, each by a random factor up to 1 + `zoom`: for surfaces
     whose weave or grain is not always equally dense. 0 for none."""
     turns: Literal["none", "flips", "all"]
-    """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
-    turns them by quarters. For surfaces that look alike in those directions."""
+    """Random orientation of training crops: `flips` mirrors them left to right, top to bottom, both or not; `all` also
+    rotates them by quarter turns. For surfaces that look alike in those directions."""
     stains: int
     """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
     for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
@@ -81,8 +81,9 @@ class SettingsKeywords(TypedDict, total=False):
     stride: int
     """Step between patches at inspection in pixels (sec. 4.2: 30)."""
     margin: int
-    """Pixels the image is continued by, mirrored, at inspection: without them the border lies in few patches and is
-    rebuilt worse than the rest. Helps where the mirrored surface looks like the surface; regular weaves may not."""
+    """Width in pixels of a mirrored margin round the image at inspection. Without it the border lies in few patches and
+    is reconstructed worse than the rest. It helps where the mirrored surface looks like the surface; a regular weave
+    may not."""
     residual_window: Literal["gaussian", "uniform"]
     """SSIM window of the residual map."""
     residual_window_size: int
@@ -110,8 +111,8 @@ class SettingsKeywords(TypedDict, total=False):
     threshold_rule: Literal["area", "fpr"]
     """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
     min_area: int | None
-    """Smallest region in pixels that counts as a defect; by default what a single point is spread over by the window
-    and the smoothing of the residual (see `smallest_region`)."""
+    """Smallest region in pixels that counts as a defect; by default the area over which the window and the smoothing of
+    the residual spread a single point."""
     threshold_fpr: float
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: float

@@ -49,7 +49,7 @@ class Settings:
 
     method: Annotated[Method, NETWORK] = "autoencoder"
     """What learns the good surface: an autoencoder, or the dictionary of pretrained features of Napoletano et al. 2018,
-    for which `loss` and all that concerns the network count for nothing."""
+    which ignores `loss` and all settings of the network."""
     loss: Annotated[Loss, NETWORK] = "ssim"
     """Training loss, and with it the residual: `ssim` structural similarity, `l2` squared error (sec. 3.1, 3.2); `vae`
     squared error of a variational autoencoder, `fm` squared error of gray and of pretrained features (sec. 4.1)."""
@@ -65,19 +65,19 @@ class Settings:
     """Value that counts as white; needed for float images, and for 12-bit data in 16-bit files."""
 
     patches: Annotated[int, TRAINING, AtLeast(1)] = 10_000
-    """Training patches an epoch (sec. 4.2)."""
+    """Training patches per epoch (Bergmann et al. 2019, sec. 4.2)."""
     epochs: Annotated[int, TRAINING, AtLeast(1)] = 200
     """Passes over that many patches (sec. 4.2)."""
     batch_size: Annotated[int, TRAINING, AtLeast(1)] = 128
-    """Patches a step (sec. 4.2)."""
+    """Patches per step (sec. 4.2)."""
     crops: Annotated[Literal["pool", "fresh"], TRAINING] = "pool"
     """`pool`: positions drawn once and reshuffled each epoch (sec. 4.2); `fresh`: new positions each epoch."""
     zoom: Annotated[float, TRAINING, Between(0, 1)] = 0.0
     """Largest change of a training crop's height and width, each by a random factor up to 1 + `zoom`: for surfaces
     whose weave or grain is not always equally dense. 0 for none."""
     turns: Annotated[Literal["none", "flips", "all"], TRAINING] = "none"
-    """How training crops are laid at random: `flips` mirrors them left to right, top to bottom, both or not; `all` also
-    turns them by quarters. For surfaces that look alike in those directions."""
+    """Random orientation of training crops: `flips` mirrors them left to right, top to bottom, both or not; `all` also
+    rotates them by quarter turns. For surfaces that look alike in those directions."""
     stains: Annotated[int, TRAINING, AtLeast(0)] = 3
     """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
     for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
@@ -121,8 +121,9 @@ class Settings:
     stride: Annotated[int, INSPECTING, UpTo("patch_size")] = 30
     """Step between patches at inspection in pixels (sec. 4.2: 30)."""
     margin: Annotated[int, INSPECTING, UpTo("patch_size", least=0, below=1)] = 0
-    """Pixels the image is continued by, mirrored, at inspection: without them the border lies in few patches and is
-    rebuilt worse than the rest. Helps where the mirrored surface looks like the surface; regular weaves may not."""
+    """Width in pixels of a mirrored margin round the image at inspection. Without it the border lies in few patches and
+    is reconstructed worse than the rest. It helps where the mirrored surface looks like the surface; a regular
+    weave may not."""
     residual_window: Annotated[Literal["gaussian", "uniform"], INSPECTING] = "uniform"
     """SSIM window of the residual map."""
     residual_window_size: Annotated[int, INSPECTING, WindowSide()] = 11
@@ -151,8 +152,8 @@ class Settings:
     threshold_rule: Annotated[Literal["area", "fpr"], THRESHOLDS] = "area"
     """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
-    """Smallest region in pixels that counts as a defect; by default what a single point is spread over by the window
-    and the smoothing of the residual (see `smallest_region`)."""
+    """Smallest region in pixels that counts as a defect; by default the area over which the window and
+    the smoothing of the residual spread a single point."""
     threshold_fpr: Annotated[float, THRESHOLDS, Share()] = 0.001
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: Annotated[float, THRESHOLDS, Share(), NotBelow("threshold_fpr")] = 0.01

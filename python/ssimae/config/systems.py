@@ -26,7 +26,7 @@ class SystemRow:
     """Name as the paper writes it."""
     method: Method = "autoencoder"
     loss: Loss | None
-    """Loss of an autoencoder; None where the setting `loss` counts for nothing."""
+    """Loss of an autoencoder; None where the setting `loss` is ignored."""
     pretrained: Pretrained | None = None
     """Network whose fixed features it uses."""
     variational: bool = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 GOOD = "good"
-"""Defect name of defect-free test images."""
+"""Name of the folder of good test images, which stands where others have their defect."""
 UNLABELLED = "unlabelled"
 """Defect name of test images of which nothing says whether they are defective."""
 

@@ -24,7 +24,7 @@ def as_scores(map_: NDArray[Any]) -> NDArray[np.float32] | NDArray[np.float64]:
 
 
 def as_flags(mask: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a mask, not zero where it is set, as the core takes it, or refuse it with a ValueError."""
+    """Return a mask as the array that Rust takes, not zero where it is set, or refuse it with a ValueError."""
     if mask.ndim != 2:
         raise ValueError(f"a mask must have shape (h, w), got {mask.shape}")
     if mask.dtype.kind not in "biuf":

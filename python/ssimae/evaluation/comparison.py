@@ -46,7 +46,7 @@ class RegionDifference:
 
 @dataclass(frozen=True)
 class Difference:
-    """A detector less the first one."""
+    """The difference between a detector and the first one."""
 
     name: str
     metrics: Mapping[str, Interval]

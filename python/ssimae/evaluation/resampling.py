@@ -136,7 +136,7 @@ def resampled_weights(images: int, resamples: int, *, seed: int) -> NDArray[np.f
 
 
 def interval(exact: float, on_grid: float, resamples: NDArray[np.float64], *, lowest: float = -1.0) -> Interval:
-    """Return an exact value and the spread of its resamples, which lie as far from it as from that of the grid.
+    """Return an exact value and its interval, from resamples that are corrected for the error of the grid.
 
     What that moves out of `lowest` to 1, the range of the value, is cut off.
     """

@@ -156,7 +156,7 @@ def highest_common(levels: Sequence[float]) -> float:
 
 
 def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
-    """Return what to do about the one good image, among those of these names, that stands alone; None for none."""
+    """Return advice on the one good image that stands out from those of these names; None if none does."""
     levels = thresholds.good_levels
     if len(names) != len(levels) or not levels or highest_common(levels) == max(levels):
         return None

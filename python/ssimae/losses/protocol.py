@@ -74,6 +74,6 @@ def loss_module(settings: Settings) -> LossModule:
 
 
 def constant_loss(patches: Tensor, settings: Settings, *, features: nn.Module | None = None) -> float:
-    """Return the loss of the best-known dead end: each patch rebuilt as its own mean, and no latent value used."""
+    """Return the loss of the trivial solution: each patch rebuilt as its own mean, and no latent value used."""
     constant = patches.mean(dim=(2, 3), keepdim=True).expand_as(patches).contiguous()
     return float(loss_module(settings).reconstruction_loss(patches.clone(), constant, settings, features=features))

@@ -164,7 +164,7 @@ def _fault(inspection: StoredInspection, counts: PixelCounts | None) -> Fault | 
 
 
 def _reason(error: Exception) -> str:
-    """Return an error as half a sentence."""
+    """Return the first line of an error, for the end of a sentence."""
     if isinstance(error, FileNotFoundError):
         return f"{error.filename} is not there any more"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

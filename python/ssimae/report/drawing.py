@@ -35,7 +35,7 @@ class Picture:
 
 
 def plain(name: str) -> str:
-    """Return a name as matplotlib shows it letter by letter: no formula, and not hidden from legends."""
+    """Return a name escaped for matplotlib, which would read formulas in it or hide it from legends."""
     text = name.replace("$", r"\$")
     return f"\u200b{text}" if text.startswith("_") else text
 

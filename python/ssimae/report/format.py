@@ -7,7 +7,7 @@ from typing import Any
 
 
 def number(value: Any) -> str:
-    """Return a number with four digits that count, if it is no whole one."""
+    """Return a number as text: with four significant digits unless it is an integer."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

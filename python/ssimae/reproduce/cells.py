@@ -159,7 +159,7 @@ def _spread(cells: Sequence[Cell], out: Path, device: str, address: str) -> dict
 
 
 def _run_quietly(cell: Cell, out: Path, device: str) -> str | None:
-    """Run a cell where nobody looks on; returns why it failed, or None."""
+    """Run a cell without showing progress; return why it failed, or None."""
     try:
         run_cell(cell, out, device=device, progress=SilentProgress())
     except (OSError, ValueError, SafeguardError, InterruptedRunError) as error:

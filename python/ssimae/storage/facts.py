@@ -55,7 +55,7 @@ class Facts(_Table):
     dataset: str
     """Name of the data set, for people."""
     layout: str
-    """How the folder is laid out: a name in :data:`ssimae.data.layouts.Layout`."""
+    """How the folder is laid out: a name in :data:`ssimae.data.layouts.LAYOUTS`."""
     fingerprint: str
     """SHA-256 of the images and masks (see :func:`ssimae.data.dataset.dataset_fingerprint`)."""
     preset: Preset

@@ -50,7 +50,7 @@ class RunFolder:
         self.report = root / "report.html"
 
     def comparison(self, system: str) -> RunFolder:
-        """Return the nested run that a comparison with another system fills."""
+        """Return the run folder of the comparison with another system."""
         return RunFolder(self.root / system)
 
     def map_path(self, folder: Path, defect: str, name: str) -> Path:
@@ -199,7 +199,7 @@ def _read_tables(path: Path) -> tuple[Settings, dict[str, Any]]:
 
 
 def whole_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a log that are JSON objects to their end: a kill can leave the last one torn."""
+    """Yield the lines of a log that are complete JSON objects: a kill can leave the last one torn."""
     for line in lines:
         if line.startswith("{") and line.endswith("}"):
             yield line

@@ -1,4 +1,4 @@
-"""Make the batches of a training on the CPU: crops, the same with stains, noise; for a GPU ahead of its steps."""
+"""Make the batches of a training on the CPU: crops, stains and noise; a thread prefetches them for a GPU."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class _Capture:
 
 
 class _Captured:
-    """Gradients on a GPU. The hundreds of small kernels of a step otherwise take longer to launch than to run."""
+    """Gradients from a replayed CUDA graph: the hundreds of kernels of a step take longer to launch than to run."""
 
     def __init__(self, compute: Gradients, parameters: list[nn.Parameter], device: torch.device) -> None:
         self._compute, self._parameters, self._device = compute, parameters, device

@@ -33,7 +33,7 @@ def learn(
     state: Path | None = None,
     monitor: Monitor = SILENT,
 ) -> Training:
-    """Return what has learned defect-free images, whichever system the settings make.
+    """Train the system that the settings choose on defect-free images.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _learn_dictionary(
         device=device,
         on_batch=report,
     )
-    # The distance to the dictionary stands where a network has its loss: near 0 would be learning by heart.
+    # The distance to the dictionary stands where a network has its loss: near 0 would be memorising.
     with torch.inference_mode():
         distance = float(dictionary.score(crops.batch(0).to(device)).mean())
     elapsed = time.monotonic() - start

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 LOG_LINES = 400
-"""Lines a whole training writes, about."""
+"""Approximate number of lines that a whole training writes."""
 
 _MEMORY = 100
-"""Steps over which the running mean forgets."""
+"""Window of the running mean in steps."""
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ class SilentMonitor:
     """A monitor that ignores everything and stops nothing."""
 
     def resumed(self, steps: int) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def stepped(self, patches: int, loss: float) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def logged(self, line: LogLine) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def interrupted(self) -> int | None:
         """Return None."""

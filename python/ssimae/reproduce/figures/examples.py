@@ -43,7 +43,7 @@ class Example:
 
 @mpl.rc_context(PRINT)
 def figure_5(examples: Sequence[Example], *, caption: str = "") -> Figure:
-    """Return a row an example: the image, then reconstruction, residual and segmentation of each system.
+    """Return a figure, one row per example: the image, then reconstruction, residual and segmentation of each system.
 
     The truth is outlined red, what is found filled green. Residuals run from 0 (black) to their highest value in the
     image.
