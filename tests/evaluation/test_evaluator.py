@@ -68,6 +68,7 @@ for levels, share in LARGE:
 """
 
 
+@pytest.mark.exhaustive
 def test_threads_change_no_bit() -> None:
     want, *others = printed_on_threads(THREADS, 1, 2, 3, 7)
     assert want.count("\n") == len(LARGE)

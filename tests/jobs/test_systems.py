@@ -207,7 +207,9 @@ def test_loss_of_fm_needs_features():
         fm.reconstruction_loss(x, x, dataclasses.replace(SMALL, loss="fm"))
 
 
-@pytest.mark.parametrize("loss", ["ssim", "l2", "vae"])
+@pytest.mark.parametrize(
+    "loss", ["ssim", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("l2", "vae"))]
+)
 def test_training_lowers_the_loss(loss):
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:96, :96]

@@ -37,6 +37,7 @@ def measured(megapixels, regions=20, limit="all"):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.exhaustive
 def test_memory_is_that_of_the_scores_or_of_the_limit():
     held, limited = measured(24), measured(24, limit=10)
     assert held["pixels"] == limited["pixels"] == 24 << 20

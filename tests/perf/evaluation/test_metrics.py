@@ -93,7 +93,9 @@ def test_answers_are_exact(stored):
         assert max(errors(found, oracle(folder)).values()) < EXACT_ATOL
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "scikit-learn" else pytest.mark.exhaustive) for name in RIVALS]
+)
 def test_answers_of_rivals_are_those_of_the_oracle(stored, name):
     folder = stored("small")
     measured = run(name, folder, 1)

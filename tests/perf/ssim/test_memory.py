@@ -47,6 +47,7 @@ def test_map_needs_less_than_an_image_beside_itself():
     assert whole["peak"] - 1 < 1
 
 
+@pytest.mark.exhaustive
 def test_gradient_needs_less_than_an_image_beside_itself():
     step = measured("ssimae itself", WITH_GRADIENT)
     assert step["kept"] == 1

@@ -33,6 +33,7 @@ def answers(x, y, **options):
     return loss.detach(), x.grad, y.grad
 
 
+@pytest.mark.exhaustive
 def test_auto_takes_the_kernels(monkeypatch):
     x, y = pair((1, 1, 8, 9))
     monkeypatch.setattr(operators, "ssim_loss_sums", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("reached")))
@@ -66,8 +67,9 @@ def test_values_and_gradients_are_those_of_the_specification(reduction, masked):
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
-@pytest.mark.parametrize("border", ["valid", pytest.param("zero", marks=pytest.mark.exhaustive)])
-@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.exhaustive), True])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("border", ["valid", "zero"])
+@pytest.mark.parametrize("weighted", [False, True])
 def test_windows_too_wide_for_one_launch_are_served_by_several(border, weighted):
     x, y = pair((1, 2, 32, 35))
     mask = torch.rand(1, 2, 32, 35, generator=torch.Generator().manual_seed(2)).to(DEVICE, DTYPE)
@@ -101,6 +103,7 @@ def test_uint8_targets_are_read_as_they_are():
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_functions_have_no_break():
     x, y = pair((1, 1, 9, 12))
