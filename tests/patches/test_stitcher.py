@@ -63,6 +63,7 @@ def test_every_pixel_sums_its_patches_in_the_order_of_the_grid(
     np.testing.assert_array_equal(got.reshape(sums.shape), sums / counts)
 
 
+@pytest.mark.exhaustive
 def test_the_number_of_threads_leaves_every_bit_as_it_is() -> None:
     code = (
         "import hashlib, numpy as np\n"

@@ -231,6 +231,7 @@ def test_the_command_makes_all_figures_and_says_what_is_missing(plan, data, tmp_
     assert capsys.readouterr().out.count("agrees") == 3
 
 
+@pytest.mark.exhaustive
 def test_figures_are_the_same_bytes_again(plan, data, tmp_path, capsys):
     flags = [
         "--data",

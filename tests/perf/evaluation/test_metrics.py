@@ -86,6 +86,7 @@ def errors(found, want):
     return {metric: abs(value - want[metric]) for metric, value in found.items()}
 
 
+@pytest.mark.exhaustive
 def test_answers_are_exact(stored):
     for heavy_tailed in (False, True):
         folder = stored("small", heavy_tailed)
