@@ -24,12 +24,17 @@ def generated() -> dict[Path, str]:
     return {ROOT / "docs/settings.md": page(), ROOT / "python/ssimae/config/keywords.py": keywords()}
 
 
+def body() -> list[ast.stmt]:
+    """Return the statements in the source of `Settings`."""
+    (definition,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(definition, ast.ClassDef)
+    return definition.body
+
+
 def helps() -> dict[str, str]:
     """Return the help text that stands below each field."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
-    assert isinstance(body, ast.ClassDef)
     texts = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
+    for field, text in zip(body(), body()[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             texts[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
     return texts
@@ -37,9 +42,7 @@ def helps() -> dict[str, str]:
 
 def types() -> dict[str, str]:
     """Return the type of each field as it is written, without group and rules."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
-    assert isinstance(body, ast.ClassDef)
-    annotations = {ast.unparse(item.target): item.annotation for item in body.body if isinstance(item, ast.AnnAssign)}
+    annotations = {ast.unparse(item.target): item.annotation for item in body() if isinstance(item, ast.AnnAssign)}
     return {name: ast.unparse(hint.slice.elts[0]).replace("'", '"') for name, hint in annotations.items()}  # type: ignore[attr-defined]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssimae.kernels.loss_map.launch import ssim_loss_map, ssim_loss_map_backward
 from ssimae.kernels.loss_sums.launch import ssim_loss_sums
 from ssimae.kernels.scale import scale_planes
-from ssimae.kernels.support import INTERPRETED, available
+from ssimae.kernels.support import INTERPRETED, available, compute_dtype
 from ssimae.similarity.window import Border, Window
 
 try:
@@ -82,10 +82,6 @@ def _window(taps: Sequence[float], c1: float, c2: float, shift: float, border: s
 def _map_shape(x: Tensor, taps: Sequence[float], border: str) -> tuple[int, int, int, int]:
     lost = len(taps) - 1 if border == "valid" else 0
     return x.shape[0], x.shape[1], x.shape[2] - lost, x.shape[3] - lost
-
-
-def _map_dtype(x: Tensor, y: Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
 
 
 def _array(tensor: Tensor | None) -> NDArray[Any] | None:
@@ -232,7 +228,7 @@ def _loss_map(
 
 @_loss_map.register_fake
 def _(x: Tensor, y: Tensor, mask: Tensor | None, taps: Sequence[float], *others: Any) -> Tensor:
-    return x.new_empty(_map_shape(x, taps, others[3]), dtype=_map_dtype(x, y))
+    return x.new_empty(_map_shape(x, taps, others[3]), dtype=compute_dtype(x, y))
 
 
 @torch.library.custom_op("ssimae::loss_map_backward", mutates_args=())

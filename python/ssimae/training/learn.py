@@ -50,9 +50,8 @@ def learn(
         As for :func:`ssimae.training.train.train`.
     """
     features = fixed_features(settings, pretrained)
-    if isinstance(
-        features, ResNet18Features
-    ):  # whose features a dictionary collects; an autoencoder has none or AlexNet's
+    # A dictionary collects the features of ResNet-18; an autoencoder has none, or AlexNet's.
+    if isinstance(features, ResNet18Features):
         return _learn_dictionary(images, settings, features, ignored=ignored, device=device, monitor=monitor)
     training = train(images, settings, ignored=ignored, features=features, device=device, state=state, monitor=monitor)
     return training if features is None else dataclasses.replace(training, features=features.source)
