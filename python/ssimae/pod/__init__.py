@@ -1,0 +1,1 @@
+"""Estimate which defects a model finds: the probability of detection over size, from planted defects."""
