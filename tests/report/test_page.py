@@ -331,7 +331,7 @@ def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["thresholds.json", "metrics.json", "curves.npz", "predictions.csv"])
+@pytest.mark.parametrize("name", ["thresholds.json", "metrics.json", "curves.npz", "predictions.csv", "pod.json"])
 def test_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     folder = write_run(tmp_path / "run")
     (folder.root / name).write_text("name\n{")

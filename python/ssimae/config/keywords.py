@@ -106,6 +106,8 @@ class SettingsKeywords(TypedDict, total=False):
     """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
     opening: int
     """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
+    pixel_size: float | None
+    """Millimetres that a pixel stands for; sizes are then told in mm too."""
     hold_out: bool
     """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""
     threshold_rule: Literal["area", "fpr"]

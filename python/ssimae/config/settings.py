@@ -146,6 +146,8 @@ class Settings:
     """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
     opening: Annotated[int, INSPECTING, AtLeast(0)] = 4
     """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
+    pixel_size: Annotated[float | None, INSPECTING, Positive()] = None
+    """Millimetres that a pixel stands for; sizes are then told in mm too."""
 
     hold_out: Annotated[bool, TRAINING] = True
     """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""

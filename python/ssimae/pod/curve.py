@@ -164,7 +164,7 @@ def _all_found(size_px: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve
     reason = f"All {planted} were found, down to the smallest, {size_px.min():.3g} px."
     curve = _no_curve(size_px, hit, reason)
     if planted < SURE_ROW:
-        missing = {**curve.missing, "a90_95": f"{reason} For 95 % confidence that takes at least {SURE_ROW}."}
+        missing = {**curve.missing, "a90_95": f"For 95 % confidence, at least {SURE_ROW} have to be found."}
         return dataclasses.replace(curve, missing=missing)
     missing = {name: text for name, text in curve.missing.items() if name != "a90_95"}
     return dataclasses.replace(curve, a90_95=float(np.sort(size_px)[SURE_ROW - 1]), missing=missing)

@@ -12,7 +12,7 @@ import numpy as np
 from ssimae.pod.curve import PodCurve, fit_pod
 from ssimae.pod.hits import PlantedDefects
 
-CONTRASTS = {"faint": (0.0, 0.05), "medium": (0.05, 0.15), "strong": (0.15, math.inf)}
+CONTRASTS: dict[str, tuple[float, float]] = {"faint": (0.0, 0.05), "medium": (0.05, 0.15), "strong": (0.15, math.inf)}
 """Groups by contrast, each from its first limit up to below its second.
 
 The limits are fixed, so that "medium" means the same on every surface and in every run. Up to .05 of the gray range a

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.report.assessment import Assessment, assess, pooled
+from ssimae.report.detection import Detection, detections
 from ssimae.report.drawing import Picture
 from ssimae.report.format import number, share
 from ssimae.report.previews import (
@@ -90,6 +91,8 @@ class Page:
     facts: list[tuple[str, str]]
     thresholds: list[list[str]]
     trainings: list[str]
+    detections: list[Detection]
+    """Of each model that defects were planted for."""
     missing_metrics: str | None
     metrics: list[MetricRow]
     overlaps: list[OverlapTable]
@@ -156,9 +159,10 @@ def write_report(root: Path) -> Path:
     models = [results] if other is None else [results, other]
     assessments = [assess(model) for model in models]
     figures = draw_figures(models, [pooled(items) for items in assessments])
+    found = detections(models)
     figure_folder = root / "figures"
     figure_folder.mkdir(exist_ok=True)
-    for figure in figures:
+    for figure in [*figures, *(detection.figure for detection in found)]:
         write_bytes(figure_folder / f"{figure.name}.png", figure.png)
     scales = [residual_scale(model) for model in models]
     page = Page(
@@ -171,6 +175,7 @@ def write_report(root: Path) -> Path:
         facts=facts(results),
         thresholds=[threshold_sentences(model) for model in models],
         trainings=[training_sentence(model) for model in models],
+        detections=found,
         missing_metrics=missing_metrics(results),
         metrics=report_rows(models, assessments),
         overlaps=overlap_tables(models),
@@ -250,4 +255,5 @@ def _environment() -> Environment:
     environment.filters["share"] = share
     environment.filters["number"] = number
     environment.globals["colour_bar"] = colour_bar
+    environment.globals["png_uri"] = png_uri
     return environment

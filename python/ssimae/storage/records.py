@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.inspection.threshold import Thresholds
+from ssimae.pod.table import DetectionTable
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import SkippedImage, StoredInspection, read_predictions
 from ssimae.storage.run_folder import RunFolder, whole_lines
@@ -31,6 +32,8 @@ class ModelResults:
     skipped: tuple[SkippedImage, ...]
     metrics: dict[str, Any] | None
     curves: dict[str, NDArray[np.float64]] | None
+    detection: DetectionTable | None
+    """Which planted defects were found; None where none were planted."""
 
     @property
     def title(self) -> str:
@@ -71,6 +74,7 @@ def read_results(folder: RunFolder) -> ModelResults:
         skipped=skipped,
         metrics=_read_json(folder.metrics),
         curves=_read_curves(folder.curves),
+        detection=_read_detection(folder.pod),
     )
 
 
@@ -82,6 +86,16 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
     return content
+
+
+def _read_detection(path: Path) -> DetectionTable | None:
+    content = _read_json(path)
+    if content is None:
+        return None
+    try:
+        return DetectionTable.from_dict(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read_log(path: Path) -> tuple[dict[str, float], ...]:

@@ -47,6 +47,7 @@ class RunFolder:
         self.regions = root / "regions.csv"
         self.metrics = root / "metrics.json"
         self.curves = root / "curves.npz"
+        self.pod = root / "pod.json"
         self.report = root / "report.html"
 
     def comparison(self, system: str) -> RunFolder:
