@@ -42,6 +42,16 @@ class _Metrics(TypedDict):
     pro: NDArray[np.float64]
     precision_recall: NDArray[np.float64]
 
+class _Textures(TypedDict):
+    bends: NDArray[np.float32]
+    lobes: NDArray[np.float32]
+    sources: NDArray[np.int64]
+    origins: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
+    patches: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
 class _Window(Protocol):
     @property
     def taps(self) -> Sequence[float]: ...
@@ -150,6 +160,8 @@ def paint_stains(
     angles: NDArray[np.float32],
     edges: NDArray[np.float32],
     opacities: NDArray[np.float32],
+    textures: _Textures | None = None,
+    cover: NDArray[np.float32] | None = None,
 ) -> None: ...
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def ssim_loss_map(

@@ -4,3 +4,4 @@ pub mod crops;
 pub mod extract;
 pub mod stains;
 pub mod stitch;
+pub mod textures;

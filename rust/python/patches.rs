@@ -14,6 +14,7 @@ use crate::patches::crops::{self, CropBox};
 use crate::patches::extract::{self, Grid, ImageShape};
 use crate::patches::stains::{self, Stain};
 use crate::patches::stitch;
+use crate::patches::textures::{Source, Texture, Textures};
 
 /// Number, channels and side of patches (P, C, h, h).
 fn patches_of(shape: &[usize]) -> Result<[usize; 3], Error> {
@@ -136,10 +137,68 @@ pub fn stitch_patches(
     Ok(())
 }
 
+/// Textures of K stains on each of N patches, as arrays by name; a source of -1 is the noise.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct TextureArrays<'py> {
+    /// (N, K).
+    bends: PyReadonlyArray2<'py, f32>,
+    /// (N, K, 6): cosine and sine of each of three.
+    lobes: PyReadonlyArray3<'py, f32>,
+    /// (N, K).
+    sources: PyReadonlyArray2<'py, i64>,
+    /// (N, K, 2).
+    origins: PyReadonlyArray3<'py, f32>,
+    /// (N, K, 4): row and column for one row down, then for one column to the right.
+    steps: PyReadonlyArray3<'py, f32>,
+    /// (N, K).
+    contrasts: PyReadonlyArray2<'py, f32>,
+    /// (M, C, h, h).
+    patches: Bound<'py, PyArray4<f32>>,
+    /// (h, h).
+    noise: PyReadonlyArray2<'py, f32>,
+}
+
+impl TextureArrays<'_> {
+    fn textures(&self) -> PyResult<Vec<Texture>> {
+        let (bends, contrasts, sources) =
+            (self.bends.as_slice()?, self.contrasts.as_slice()?, self.sources.as_slice()?);
+        let lobes = rows_of::<6>("lobes", &self.lobes)?;
+        let (origins, steps) = (rows_of("origins", &self.origins)?, rows_of::<4>("steps", &self.steps)?);
+        let count = sources.len();
+        for (what, found) in [
+            ("bends", bends.len()),
+            ("lobes", lobes.len()),
+            ("origins", origins.len()),
+            ("steps", steps.len()),
+            ("contrasts", contrasts.len()),
+        ] {
+            check_len(what, count, found)?;
+        }
+        let texture = |index: usize| {
+            let ([a, b, c, d, e, f], [down, right, below, beside]) = (lobes[index], steps[index]);
+            Texture {
+                bend: bends[index],
+                lobes: [[a, b], [c, d], [e, f]],
+                source: match sources[index] {
+                    -1 => Source::Noise,
+                    // What is no number of a patch is sent out of range.
+                    number => Source::Patch(usize::try_from(number).unwrap_or(usize::MAX)),
+                },
+                origin: origins[index],
+                steps: [[down, right], [below, beside]],
+                contrast: contrasts[index],
+            }
+        };
+        Ok((0..count).map(texture).collect())
+    }
+}
+
 /// Paints K stains over each of `patches` (N, C, h, h): ellipses with `centres` and `semi_axes` (N, K, 2), `angles`,
-/// `edges` and `opacities` (N, K), and `values` (N, K, C).
+/// `edges` and `opacities` (N, K), and `values` (N, K, C), which `textures` add to what they read. Writes how far each
+/// pixel is covered to `cover` (N, h, h).
 #[pyfunction]
-#[pyo3(signature = (patches, values, *, centres, semi_axes, angles, edges, opacities))]
+#[pyo3(signature = (patches, values, *, centres, semi_axes, angles, edges, opacities, textures=None, cover=None))]
 #[allow(clippy::too_many_arguments)]
 pub fn paint_stains(
     py: Python<'_>,
@@ -150,16 +209,19 @@ pub fn paint_stains(
     angles: PyReadonlyArray2<'_, f32>,
     edges: PyReadonlyArray2<'_, f32>,
     opacities: PyReadonlyArray2<'_, f32>,
+    textures: Option<TextureArrays<'_>>,
+    cover: Option<&Bound<'_, PyArray3<f32>>>,
 ) -> PyResult<()> {
     let mut patches = writable(patches)?;
-    let [count, channels, side] = patches_of(patches.shape())?;
+    let shape = patches.shape().to_vec();
+    let [count, channels, side] = patches_of(&shape)?;
     let per_patch = values.shape()[1];
     if values.shape() != [count, per_patch, channels] {
         let found = values.shape();
         let message = format!("`values` must have shape ({count}, K, {channels}), got {found:?}");
         return Err(Error::Value(message).into());
     }
-    let (centres, semi_axes) = (pairs("centres", &centres)?, pairs("semi_axes", &semi_axes)?);
+    let (centres, semi_axes) = (rows_of("centres", &centres)?, rows_of("semi_axes", &semi_axes)?);
     let (angles, edges, opacities) = (angles.as_slice()?, edges.as_slice()?, opacities.as_slice()?);
     for (what, found) in [
         ("centres", centres.len()),
@@ -179,15 +241,42 @@ pub fn paint_stains(
             opacity: opacities[index],
         })
         .collect();
+    let read = match &textures {
+        None => None,
+        Some(arrays) => {
+            let (sources, noise) = (readable(&arrays.patches)?, &arrays.noise);
+            if sources.shape()[1..] != shape[1..] || noise.shape() != [side, side] {
+                let found = (sources.shape(), noise.shape());
+                let message = format!(
+                    "textures must read patches (M, {channels}, {side}, {side}) and noise ({side}, {side}), got {found:?}"
+                );
+                return Err(Error::Value(message).into());
+            }
+            Some((arrays.textures()?, sources, noise.as_slice()?))
+        }
+    };
+    let textures = match &read {
+        None => None,
+        Some((each, sources, noise)) => Some(Textures { each, patches: sources.as_slice()?, noise }),
+    };
+    let mut cover = cover.map(writable).transpose()?;
+    if let Some(cover) = cover.as_ref().filter(|cover| cover.shape() != [count, side, side]) {
+        let found = cover.shape();
+        let message = format!("`cover` must have shape ({count}, {side}, {side}), got {found:?}");
+        return Err(Error::Value(message).into());
+    }
+    let cover = cover.as_mut().map(|cover| cover.as_slice_mut()).transpose()?;
     let (values, patches) = (values.as_slice()?, patches.as_slice_mut()?);
-    py.detach(|| stains::paint_stains(patches, channels, side, &painted, values))?;
+    py.detach(|| stains::paint_stains(patches, channels, side, &painted, values, textures, cover))?;
     Ok(())
 }
 
-/// Pairs of an array (N, K, 2).
-fn pairs<'a>(what: &str, array: &'a PyReadonlyArray3<'_, f32>) -> PyResult<&'a [[f32; 2]]> {
+/// Rows of an array (N, K, W).
+fn rows_of<'a, const W: usize>(what: &str, array: &'a PyReadonlyArray3<'_, f32>) -> PyResult<&'a [[f32; W]]> {
     match array.as_slice()?.as_chunks() {
-        (pairs, []) if array.shape()[2] == 2 => Ok(pairs),
-        _ => Err(Error::Value(format!("`{what}` must have shape (N, K, 2), got {:?}", array.shape())).into()),
+        (rows, []) if array.shape()[2] == W => Ok(rows),
+        _ => {
+            Err(Error::Value(format!("`{what}` must have shape (N, K, {W}), got {:?}", array.shape())).into())
+        }
     }
 }

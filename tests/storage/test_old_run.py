@@ -6,6 +6,7 @@ of the logs is kept, and what the report does not need is left out, the weights 
 second model is one whose training collapsed, which that version told in a warning alone.
 """
 
+import dataclasses
 import json
 import lzma
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from ssimae import Detector, read_image
 from ssimae.cli import main
 from ssimae.config.settings import Settings
+from ssimae.config.stored import settings_from_dict
 from ssimae.images.maps import read_float_map
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.records import read_results
@@ -65,6 +67,10 @@ def test_facts_written_again_keep_every_key_and_value(old: Path) -> None:
         after = tomllib.loads(folder.config.read_text())
         if isinstance(facts, Facts):
             assert after["run"].pop("collapsed") == facts.collapsed
+        # Settings that did not exist then are added, as what that version did.
+        earlier = dataclasses.asdict(settings_from_dict({}, stored=True))
+        for name in after["settings"].keys() - before["settings"].keys():
+            assert after["settings"].pop(name) == earlier[name]
         assert after == before
 
 

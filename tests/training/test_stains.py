@@ -1,17 +1,19 @@
 """Stains cover what they should, follow from seed and step alone, and the network is asked for what lies below."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.losses import l2
 from ssimae.losses.batch import Batch
 from ssimae.models.build import new_autoencoder
-from ssimae.training.batches import paint_stains
 from ssimae.training.crops import CropSampler
+from ssimae.training.stains.paint import paint_stains
 from ssimae.training.train import train
 from support.monitors import StopAtStep
 
@@ -28,6 +30,37 @@ def test_stains_follow_from_seed_and_step_and_leave_the_patches_as_they_are() ->
     assert painted.dtype == torch.float32
     assert 0 <= painted.min() < 0.1
     assert 0.9 < painted.max() <= 1
+
+
+def flat_by_hand(patches: NDArray[np.float32], stains: int, *, seed: int, step: int) -> NDArray[np.float64]:
+    """Paint ellipses pixel by pixel, in float64, as runs from before there were textured stains resume with."""
+    rng = np.random.default_rng([seed, 8, step])
+    count, channels, side, _ = patches.shape
+    centres = rng.uniform(0, side, (count, stains, 2))
+    semi_axes = side * np.exp(rng.uniform(math.log(1 / 32), math.log(0.3), (count, stains, 2)))
+    angles = rng.uniform(0, np.pi, (count, stains))
+    edges = rng.uniform(0.5, 3.0, (count, stains))
+    opacities = rng.uniform(0.3, 1.0, (count, stains))
+    values = rng.random((count, stains, channels), dtype=np.float32)
+    painted = patches.astype(np.float64)
+    row, column = np.mgrid[:side, :side]
+    for patch, stain in np.ndindex(count, stains):
+        down, across = row - centres[patch, stain, 0], column - centres[patch, stain, 1]
+        cosine, sine = np.cos(angles[patch, stain]), np.sin(angles[patch, stain])
+        long, wide = semi_axes[patch, stain]
+        radius = np.hypot((across * cosine + down * sine) / long, (down * cosine - across * sine) / wide)
+        inside = (1 - radius) * np.sqrt(long * wide) / edges[patch, stain]
+        cover = np.clip(inside + 0.5, 0, 1) * opacities[patch, stain]
+        painted[patch] += cover * (values[patch, stain, :, None, None] - painted[patch])
+    return painted
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 32), (3, 64)])
+def test_flat_stains_are_those_that_older_runs_resume_with(channels: int, side: int) -> None:
+    patches = torch.rand(6, channels, side, side, generator=torch.Generator().manual_seed(0))
+    painted = paint_stains(patches, 4, seed=3, step=5)
+    # Float32 numbers lie 6e-8 apart below 1; the parameters, up to 64 pixels, are rounded to 4e-6 pixels.
+    np.testing.assert_allclose(painted.numpy(), flat_by_hand(patches.numpy(), 4, seed=3, step=5), atol=3e-5)
 
 
 def test_the_first_patches_of_a_batch_are_painted_alike_however_many_follow() -> None:

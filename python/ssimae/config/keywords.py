@@ -41,9 +41,11 @@ class SettingsKeywords(TypedDict, total=False):
     """Random orientation of training crops: `flips` mirrors them left to right, top to bottom, both or not; `all` also
     rotates them by quarter turns. For surfaces that look alike in those directions."""
     stains: int
-    """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
-    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
-    paper's is 0."""
+    """Stains painted over each training crop before the network sees it; the loss asks for the crop without them. The
+    network then learns to rebuild the surface under a defect, and not the defect. The paper's is 0."""
+    stain_fill: Literal["flat", "textured"]
+    """What the stains hold: `flat`, ellipses of one gray value or colour; `textured`, mostly pieces of the surface from
+    elsewhere, turned and stretched, besides noise and flat values, in blots and streaks with soft rims."""
     lr: float
     """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
     schedule: Literal["constant", "cooldown", "one-cycle"]

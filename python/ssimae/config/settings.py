@@ -79,9 +79,11 @@ class Settings:
     """Random orientation of training crops: `flips` mirrors them left to right, top to bottom, both or not; `all` also
     rotates them by quarter turns. For surfaces that look alike in those directions."""
     stains: Annotated[int, TRAINING, AtLeast(0)] = 3
-    """Ellipses of one gray value or colour painted over each training crop before the network sees it; the loss asks
-    for the crop without them. The network then learns to rebuild the surface under a defect, and not the defect. The
-    paper's is 0."""
+    """Stains painted over each training crop before the network sees it; the loss asks for the crop without them. The
+    network then learns to rebuild the surface under a defect, and not the defect. The paper's is 0."""
+    stain_fill: Annotated[Literal["flat", "textured"], TRAINING] = "flat"
+    """What the stains hold: `flat`, ellipses of one gray value or colour; `textured`, mostly pieces of the surface from
+    elsewhere, turned and stretched, besides noise and flat values, in blots and streaks with soft rims."""
     lr: Annotated[float, TRAINING, Positive()] = 2e-4
     """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
     schedule: Annotated[Literal["constant", "cooldown", "one-cycle"], TRAINING] = "constant"

@@ -1,0 +1,1 @@
+"""Stains painted over training crops: flat ellipses, or shapes that hold a texture."""
