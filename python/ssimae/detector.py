@@ -20,13 +20,12 @@ from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
 from ssimae.hardware import resolve_device
 from ssimae.images.read import read_image
-from ssimae.inspection.calibrate import calibrate
 from ssimae.inspection.holdout import arrange_good
-from ssimae.inspection.residual import inspect_image
-from ssimae.inspection.verdict import Region, Verdict, segment
+from ssimae.inspection.verdict import Region, Verdict, judge
 from ssimae.models.build import place
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.learn import learn
+from ssimae.tuning.settle import settle
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +38,22 @@ class Prediction:
     """The result of inspecting one image."""
 
     score: float
-    """Highest residual; larger is more defective."""
+    """Larger is more defective. Where the residual is calibrated, the level that a region of `min_area` pixels reaches:
+    1 is what good images show, and above `review` the image is flagged. Else the highest residual."""
     verdict: Verdict
+    reason: str
+    """Why the image is not good: a place stands out, or the whole is unlike the good ones; empty for a good one."""
     residual: NDArray[np.float32]
-    """(h, w), float32."""
+    """(h, w), float32; neither smoothed nor opened where it is calibrated."""
+    calibrated: NDArray[np.float32] | None
+    """(h, w), float32: the residual divided by what good images show at a like place, smoothed and opened; what the
+    verdict rests on. None where the residual is not calibrated and the verdict rests on itself."""
     reconstruction: NDArray[np.float32] | None
     """Of the image's shape, float32; None from a dictionary, which rebuilds nothing."""
     mask: NDArray[np.bool_]
     """(h, w), True where a region lies."""
     regions: tuple[Region, ...]
-    """Highest residual first."""
+    """Highest first."""
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -70,7 +75,11 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : Autoencoder, VariationalAutoencoder or FeatureDictionary
         Trained network.
     thresholds_ : Thresholds
-        Levels of the residual for `review` and `defective`, set on good images kept out of training.
+        Levels for `review` and `defective`, set on good images kept out of training.
+    reference_ : Reference or None
+        What these show place by place; None where the residual is not calibrated.
+    settings_ : Settings
+        Settings with all that was left to choose.
 
     Notes
     -----
@@ -145,8 +154,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             pretrained=None if self.pretrained is None else Path(self.pretrained),
             device=device,
         )
-        thresholds = calibrate(training.model, good, settings, device=device, precision=training.precision)
-        self.model_, self.thresholds_ = training.model, thresholds
+        settled = settle(training.model, good, settings, device=device, precision=training.precision)
+        self.model_, self.thresholds_ = training.model, settled.thresholds
+        self.reference_, self.settings_ = settled.reference, settled.settings
         return self
 
     def inspect(self, image: ImageLike, *, ignore: NDArray[np.bool_] | None = None) -> Prediction:
@@ -162,18 +172,19 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         if self.thresholds_.masked and ignore is None:
             logger.warning("the detector was fitted with ignore masks; without `ignore` the whole image is inspected")
-        settings = self._settings()
-        array = _as_image(image, settings, "image")
-        reconstruction, residual = inspect_image(
-            self.model_,
-            array,
-            settings,
-            device=resolve_device(self.device),
-            precision=self.thresholds_.precision,
-            ignored=_as_ignored(ignore, array, "ignore"),
+        array = _as_image(image, self.settings_, "image")
+        maps = self._saved().on(resolve_device(self.device)).inspect(array, _as_ignored(ignore, array, "ignore"))
+        judgement = judge(maps, self.thresholds_)
+        return Prediction(
+            score=judgement.score,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            residual=maps.residual,
+            calibrated=maps.judged if maps.calibrated else None,
+            reconstruction=maps.reconstruction,
+            mask=judgement.mask,
+            regions=judgement.regions,
         )
-        mask, regions, verdict = segment(residual, self.thresholds_)
-        return Prediction(float(residual.max()), verdict, residual, reconstruction, mask, regions)
 
     def predict(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.int64]:
         """Return +1 for good images and -1 for defective ones, (n,); `review` counts as good.
@@ -184,7 +195,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([-1 if prediction.verdict == "defective" else 1 for prediction in found], dtype=np.int64)
 
     def score_samples(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
-        """Return the negative highest residual of each image, (n,) float64: higher is more normal."""
+        """Return the negative score of each image, (n,) float64: higher is more normal."""
         return np.array([-prediction.score for prediction in self._inspect_each(X, ignore)], dtype=np.float64)
 
     def decision_function(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.float64]:
@@ -200,7 +211,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If the file cannot be written; what stood there stays.
         """
         check_is_fitted(self, "model_")
-        save_model(Path(path), SavedModel(self.model_, self._settings(), self.thresholds_.precision, self.thresholds_))
+        save_model(Path(path), self._saved())
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Detector:
@@ -218,12 +229,16 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
         detector = cls(**asdict(saved.settings), device=device)
         detector.model_, detector.thresholds_ = place(saved.model, resolve_device(device)), saved.thresholds
+        detector.reference_, detector.settings_ = saved.reference, saved.settings
         return detector
 
     def _inspect_each(self, X: Sequence[ImageLike], ignore: Ignore) -> Iterator[Prediction]:
         """Yield what :meth:`inspect` says of each image, one held at a time."""
         for image, mask in zip(X, _one_each(ignore, len(X)), strict=True):
             yield self.inspect(image, ignore=mask)
+
+    def _saved(self) -> SavedModel:
+        return SavedModel(self.model_, self.settings_, self.thresholds_.precision, self.thresholds_, self.reference_)
 
     def _take(self, settings: Mapping[str, Any]) -> None:
         for name, value in settings.items():

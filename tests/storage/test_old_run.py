@@ -105,7 +105,7 @@ def test_the_model_inspects_images_as_it_did(old: Path) -> None:
     assert [inspection.verdict for inspection in results.inspections] == ["good", "defective", "defective"]
     for inspection in results.inspections:
         got = detector.inspect(read_image(inspection.image))
-        (path,) = results.folder.residual_paths([inspection.sample])
+        (path,) = results.folder.judged_paths([inspection.sample])
         np.testing.assert_allclose(got.residual, read_float_map(path), rtol=0, atol=RESIDUAL_ATOL)
         assert got.verdict == inspection.verdict
 

@@ -104,8 +104,13 @@ class SettingsKeywords(TypedDict, total=False):
     """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
     dictionary_stride: int
     """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
-    residual_smoothing: float
-    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
+    calibration: Literal["none", "auto", Form]
+    """Divide the residual by what held-out good images show at a like place, so that 1 means "as usual": a place as far
+    from the `border`, one whose `surface` looks alike too, the same `position`, or `both`. `auto` takes what finds
+    defects planted on those images best; `none` leaves the residual as the paper has it."""
+    residual_smoothing: float | None
+    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is. By default what finds
+    planted defects best where the residual is calibrated, else 0."""
     opening: int
     """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
     pixel_size: float | None
@@ -117,6 +122,9 @@ class SettingsKeywords(TypedDict, total=False):
     min_area: int | None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and the smoothing of
     the residual spread a single point."""
+    false_calls: float | None
+    """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
+    By default as few as the held-out images can show: one in their number and one."""
     threshold_fpr: float
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: float

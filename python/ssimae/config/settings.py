@@ -27,6 +27,9 @@ from ssimae.config.rules import (
 )
 from ssimae.config.systems import ROWS, Loss, Method, System, SystemRow, row_of
 
+Form = Literal["border", "surface", "position", "both"]
+"""What counts as a like place when a residual is calibrated (see :mod:`ssimae.calibration`)."""
+
 PATCH_SIZES = (32, 64, 128, 256)
 """Patch sizes the network is defined for; the last encoder kernel is a sixteenth of them."""
 
@@ -144,8 +147,13 @@ class Settings:
     """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
     dictionary_stride: Annotated[int, INSPECTING, UpTo("dictionary_patch")] = 8
     """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
-    residual_smoothing: Annotated[float, INSPECTING, AtLeast(0)] = 0.0
-    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is."""
+    calibration: Annotated[Literal["none", "auto", Form], INSPECTING] = "none"
+    """Divide the residual by what held-out good images show at a like place, so that 1 means "as usual": a place as far
+    from the `border`, one whose `surface` looks alike too, the same `position`, or `both`. `auto` takes what finds
+    defects planted on those images best; `none` leaves the residual as the paper has it."""
+    residual_smoothing: Annotated[float | None, INSPECTING, AtLeast(0)] = None
+    """Standard deviation in pixels of a Gaussian over the residual map; 0 leaves it as it is. By default what finds
+    planted defects best where the residual is calibrated, else 0."""
     opening: Annotated[int, INSPECTING, AtLeast(0)] = 4
     """Diameter in pixels of the disk that opens the residual map; 0 leaves it as it is (sec. 4.2: 4)."""
     pixel_size: Annotated[float | None, INSPECTING, Positive()] = None
@@ -158,6 +166,9 @@ class Settings:
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and
     the smoothing of the residual spread a single point."""
+    false_calls: Annotated[float | None, THRESHOLDS, Share()] = None
+    """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
+    By default as few as the held-out images can show: one in their number and one."""
     threshold_fpr: Annotated[float, THRESHOLDS, Share()] = 0.001
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: Annotated[float, THRESHOLDS, Share(), NotBelow("threshold_fpr")] = 0.01
@@ -218,12 +229,17 @@ class Settings:
         """
         if self.min_area is not None:
             return self.min_area
-        variance = self.residual_smoothing**2
+        variance = self.smoothing**2
         if self.row.windowed:
             uniform = self.residual_window == "uniform"
             window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
             variance += window / self.scale**2  # the window lies on the scaled image, regions on the original
         return max(round(2 * math.pi * variance), self.opening**2, 1)
+
+    @property
+    def smoothing(self) -> float:
+        """`residual_smoothing`, 0 where it was not chosen."""
+        return self.residual_smoothing or 0.0
 
     @property
     def c1(self) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from ssimae.evaluation.metrics import METRICS
 
@@ -88,6 +90,12 @@ class Evaluation:
     n_images: int
     """Images of which some pixel is inspected."""
     n_pixels: int
+
+    def with_image_scores(self, scores: Sequence[float]) -> Evaluation:
+        """Return the same, with the images judged by other scores than those of their pixels, in the same order."""
+        score, defective = np.asarray(scores, np.float64), self.images.is_defective
+        auroc = None if self.image_auroc is None else float(roc_auc_score(defective, score))
+        return replace(self, image_auroc=auroc, images=ImageScores(score, defective))
 
     @property
     def aupro(self) -> float:

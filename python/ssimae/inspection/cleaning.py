@@ -14,12 +14,12 @@ def clean(
 ) -> NDArray[np.float32]:
     """Return a residual map smoothed and opened as the settings say; what is ignored takes no part and becomes 0."""
     if ignored is None:
-        if settings.residual_smoothing > 0:
-            residual = gaussian_filter(residual, settings.residual_smoothing, mode="reflect")
+        if settings.smoothing > 0:
+            residual = gaussian_filter(residual, settings.smoothing, mode="reflect")
         return open_map(residual, settings.opening) if settings.opening > 1 else residual
-    if settings.residual_smoothing > 0:
-        weight = gaussian_filter((~ignored).astype(np.float32), settings.residual_smoothing, mode="reflect")
-        total = gaussian_filter(np.where(ignored, 0, residual), settings.residual_smoothing, mode="reflect")
+    if settings.smoothing > 0:
+        weight = gaussian_filter((~ignored).astype(np.float32), settings.smoothing, mode="reflect")
+        total = gaussian_filter(np.where(ignored, 0, residual), settings.smoothing, mode="reflect")
         residual = np.divide(total, weight, out=np.zeros_like(residual), where=~ignored)
     if settings.opening > 1:
         # As past the border of the image: every disk that covers an inspected pixel has a finite lowest value.

@@ -63,12 +63,10 @@ def inspect_image(
         If the image, or what is left of it, is smaller than a patch after scaling.
     """
     if ignored is None:
-        reconstruction, raw = _inspect_whole(model, image, settings, device=device, precision=precision)
+        reconstruction, raw = raw_residual(model, image, settings, device=device, precision=precision)
         return reconstruction, clean(raw, settings)
     frame = inspected_frame(ignored)
-    rebuilt, raw = _inspect_whole(
-        model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision
-    )
+    rebuilt, raw = raw_residual(model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision)
     residual = np.zeros(image.shape[:2], np.float32)
     residual[frame] = clean(raw, settings, inside_frame(ignored))
     if rebuilt is None:
@@ -78,9 +76,13 @@ def inspect_image(
     return reconstruction, residual
 
 
-def _inspect_whole(
+def raw_residual(
     model: Network, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Return the reconstruction and the residual map of a whole image, neither smoothed nor opened.
+
+    Parameters and errors are those of :func:`inspect_image`.
+    """
     prepare(device)
     scaled = scale_image(image, settings.scale)
     shape = image.shape[:2]

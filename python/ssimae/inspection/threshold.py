@@ -47,6 +47,10 @@ class Thresholds:
     """Under the rule `area`, the level of each good image above which it shows no region."""
     masked: bool = False
     """Whether parts of the good images were left out by an ignore mask."""
+    false_calls: float | None = None
+    """Share of good images that may be flagged, where one was asked for."""
+    extrapolated: bool = False
+    """Whether that share is finer than the good images can show, so that the tail of their levels was extended."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
@@ -73,6 +77,7 @@ def set_thresholds(
     settings: Settings,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
+    shares: Sequence[float] | None = None,
     masked: bool = False,
     held_out: bool,
     precision: str,
@@ -85,9 +90,11 @@ def set_thresholds(
     residuals : sequence of ndarray of shape (h, w), float32
         Residual maps of defect-free images or bands, at least one.
     settings : Settings
-        Its `threshold_rule`, `smallest_region`, `threshold_fpr` and `review_fpr` count.
+        Its `threshold_rule`, `smallest_region`, `false_calls`, `threshold_fpr` and `review_fpr` count.
     ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
         Pixels of each map that are not inspected; its residual is 0 there.
+    shares : sequence of float, optional
+        How much of its image each map is; a band of it shows fewer false calls than the whole. By default all.
     masked : bool
         Whether an ignore mask was given for any of the images; recorded.
     held_out : bool
@@ -108,6 +115,8 @@ def set_thresholds(
     whose level exceeds those of all others by more than a quarter does not raise `review`, only `defective`: it would
     be looked at, and hides no defect of other images.
 
+    With `false_calls`, `review` is the level that this share of good images exceeds (:func:`false_call_level`).
+
     Rule ``fpr``: the shares `review_fpr` and `threshold_fpr` of the good pixels lie above the two levels. Neighbouring
     pixels are not independent, so a share is refused when fewer than one window's worth of pixels lies above it.
     """
@@ -119,10 +128,15 @@ def set_thresholds(
     min_area = settings.smallest_region
     if settings.threshold_rule == "area":
         levels = tuple(area_level(residual, min_area) for residual in residuals)
-        review = highest_common(levels)
+        extrapolated = False
+        if settings.false_calls is None:
+            review = highest_common(levels)
+        else:
+            share = float(np.mean([1.0] if shares is None else shares))
+            review, extrapolated = false_call_level(levels, 1 - (1 - settings.false_calls) ** share)
         defective = max(review + (review - float(np.median(levels))), *levels)
     else:
-        levels = ()
+        levels, extrapolated = (), False
         pooled = np.sort(np.concatenate(inspected))
         finest = settings.residual_window_size**2 / pixels
         for name in ("threshold_fpr", "review_fpr"):
@@ -146,7 +160,41 @@ def set_thresholds(
         engine=engine,
         good_scores=tuple(float(residual.max()) for residual in residuals),
         good_levels=levels,
+        false_calls=settings.false_calls if settings.threshold_rule == "area" else None,
+        extrapolated=extrapolated,
     )
+
+
+def false_call_level(levels: Sequence[float], false_calls: float) -> tuple[float, bool]:
+    """Return the level that a share of good images exceeds, and whether it lies beyond what was seen.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Level of each good image, at least one.
+    false_calls : float in (0, 1)
+
+    Returns
+    -------
+    level : float
+    extrapolated : bool
+
+    Notes
+    -----
+    Of n + 1 exchangeable images each is the highest with probability 1 / (n + 1): the k-th highest of n levels is
+    exceeded by a new good image with probability k / (n + 1), whatever their distribution (conformal prediction; Vovk
+    et al. 2005). A share below 1 / (n + 1) cannot be seen. Then the logarithms of the upper half of the levels, less
+    the middle, are taken as exponential, which leads on from the highest: a generalised Pareto tail of shape 0 (Coles
+    2001, sec. 4.2), since so few levels do not carry a shape.
+    """
+    ordered = np.sort(np.asarray(levels, np.float64))[::-1]
+    rank = int(false_calls * (len(ordered) + 1))
+    if rank >= 1:
+        return float(ordered[rank - 1]), False
+    logs = np.log(np.maximum(ordered, 1e-12))
+    middle = float(np.median(logs))
+    scale = float(np.mean(logs[logs >= middle] - middle))
+    return float(np.exp(logs[0] + scale * -np.log(false_calls * (len(ordered) + 1)))), True
 
 
 def highest_common(levels: Sequence[float]) -> float:

@@ -8,10 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.inspection.threshold import Thresholds
+from ssimae.inspection.inspector import Maps
+from ssimae.inspection.threshold import Thresholds, area_level
 from ssimae.regions import label_regions, region_statistics
 
 Verdict = Literal["good", "review", "defective"]
+
+PLACE = "a place stands out"
+WHOLE = "the whole image is unlike the good ones"
+"""Reasons for a verdict."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,39 @@ def segment(
     if not regions:
         return mask, (), "good"
     return mask, tuple(regions), "defective" if regions[0].max_score > thresholds.defective else "review"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said about one image."""
+
+    verdict: Verdict
+    reason: str
+    """Why it is not good, in words; empty for a good one."""
+    score: float
+    """Larger is more defective. Of a calibrated map the level that a region of `min_area` pixels reaches, so that the
+    image is flagged where it exceeds `review`; else the highest residual."""
+    mask: NDArray[np.bool_]
+    """(h, w), True where a region lies."""
+    regions: tuple[Region, ...]
+    """Highest first."""
+
+
+def judge(maps: Maps, thresholds: Thresholds) -> Judgement:
+    """Return the verdict on an image, its reason, score, segmentation and regions.
+
+    Notes
+    -----
+    An image that is unlike the good ones as a whole, because of its lot, light or focus, is at least to be reviewed.
+    Its score then lies above `review`, and its map is not painted for it.
+    """
+    mask, regions, verdict = segment(maps.judged, thresholds)
+    if not maps.calibrated:
+        return Judgement(verdict, PLACE if regions else "", float(maps.judged.max()), mask, regions)
+    score = area_level(maps.judged, thresholds.min_area)
+    reasons = [PLACE] if regions else []
+    if maps.unlike:
+        reasons.append(f"{WHOLE} ({', '.join(maps.unlike)})")
+        verdict = "review" if verdict == "good" else verdict
+        score = max(score, float(np.nextafter(thresholds.review, np.inf)))
+    return Judgement(verdict, "; ".join(reasons), score, mask, regions)

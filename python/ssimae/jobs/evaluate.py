@@ -13,24 +13,31 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.progress import Progress
+from ssimae.storage.predictions import read_predictions
 from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate_stage(folder: RunFolder, samples: Sequence[Sample], progress: Progress) -> Evaluation | None:
-    """Compare stored residuals with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
+    """Compare stored maps with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
+
+    Images are ranked by the scores that their verdicts rest on.
 
     Returns None, and writes nothing, where the data has no masks, or none that marks an inspected pixel.
     """
     if not has_masks(samples):
         return None
     with progress.task("evaluating", len(samples)) as task:
-        evaluator = gather(samples, folder.residual_paths(samples), read_float_map, progress=task.update)
+        evaluator = gather(samples, folder.judged_paths(samples), read_float_map, progress=task.update)
     if not evaluator.n_regions:
         logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
         return None
     evaluation = evaluator.compute()
+    inspections, _ = read_predictions(folder.predictions)
+    if folder.calibrated.exists():
+        scores = {(inspection.defect, inspection.name): inspection.score for inspection in inspections}
+        evaluation = evaluation.with_image_scores([scores[sample.defect, sample.name] for sample in samples])
     write_scores(folder.root, evaluation, samples)
     return evaluation
 

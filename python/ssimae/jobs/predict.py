@@ -14,7 +14,6 @@ from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
 from ssimae.hardware import describe, resolve_device, resolve_precision
 from ssimae.images.decoding import IMAGE_SUFFIXES
 from ssimae.jobs.stages import predict_stage
-from ssimae.models.build import place
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.model_file import load_model
@@ -108,7 +107,7 @@ def predict(
         verdicts = predict_stage(
             folder,
             tuple(sample for sample in samples if sample.path not in bad),
-            saved.with_model(place(saved.model, torch_device)),
+            saved,
             saved.thresholds,
             device=torch_device,
             progress=progress,

@@ -16,12 +16,12 @@ from ssimae.data.dataset import Dataset, Sample, good_samples
 from ssimae.data.masks import read_ignored
 from ssimae.images.maps import read_float_map, write_float_tiff
 from ssimae.images.read import read_image
-from ssimae.inspection.calibrate import calibrate
 from ssimae.inspection.holdout import GoodImages, arrange_good
-from ssimae.inspection.residual import inspect_image
+from ssimae.inspection.inspector import Inspector, Maps
 from ssimae.inspection.threshold import Thresholds, outlier_note
-from ssimae.inspection.verdict import Verdict, segment
+from ssimae.inspection.verdict import Verdict, judge
 from ssimae.models.build import place
+from ssimae.pod.table import tabulate_detection
 from ssimae.progress import Progress, Task
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.predictions import (
@@ -36,6 +36,7 @@ from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.log import LogLine
 from ssimae.training.train import Training
+from ssimae.tuning.settle import n_parts, settle
 
 logger = logging.getLogger(__name__)
 
@@ -116,22 +117,37 @@ def adopt_stage(folder: RunFolder, source: RunFolder, settings: Settings) -> Non
 def threshold_stage(
     folder: RunFolder, good: GoodImages, names: Sequence[str], *, device: torch.device, progress: Progress
 ) -> tuple[SavedModel, Thresholds]:
-    """Inspect the held-out good images and write ``thresholds.json``; the model file then carries them too.
+    """Settle on the held-out good images how maps are treated, and write ``thresholds.json``.
+
+    The model file then carries both. Where the residual is calibrated, ``choices.json`` holds what was compared, and
+    ``pod.json`` what is found of planted defects.
 
     `names` are those of the images they are set on, for a word on one that sets the thresholds alone.
     """
     saved = load_model(folder.model)
-    model = place(saved.model, device)
-    with progress.task("inspecting good images", len(good.split.held_out)) as task:
-        thresholds = calibrate(
-            model, good, saved.settings, device=device, precision=saved.precision, on_part=task.update
+    with progress.task("inspecting good images", n_parts(good, saved.settings)) as task:
+        settled = settle(
+            place(saved.model, device),
+            good,
+            saved.settings,
+            device=device,
+            precision=saved.precision,
+            on_part=task.update,
         )
-    if (note := outlier_note(thresholds, names)) is not None:
+    if (note := outlier_note(settled.thresholds, names)) is not None:
         logger.warning("%s", note)
-    saved = replace(saved, thresholds=thresholds)
+    saved = replace(saved, settings=settled.settings, thresholds=settled.thresholds, reference=settled.reference)
     save_model(folder.model, saved)
-    write_text(folder.thresholds, json.dumps(thresholds.to_dict(), indent=1) + "\n")
-    return saved.with_model(model), thresholds
+    _write_json(folder.thresholds, settled.thresholds.to_dict())
+    if settled.planted is not None:
+        _write_json(folder.choices, [choice.to_dict() for choice in settled.choices])
+        table = tabulate_detection(settled.planted, pixel_size_mm=saved.settings.pixel_size)
+        _write_json(folder.pod, table.to_dict())
+    return saved, settled.thresholds
+
+
+def _write_json(path: Path, content: object) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def predict_stage(
@@ -149,31 +165,18 @@ def predict_stage(
     Returns the verdicts. Maps that an interrupted stage left are taken as they are; images in `skipped` are recorded
     with their reason.
     """
+    inspector = saved.on(device)
     inspections: list[StoredInspection] = []
     stored_regions: list[StoredRegion] = []
     settings = saved.settings
     with progress.task("inspecting images", len(samples)) as task:
         for count, sample in enumerate(samples, 1):
-            residual_path = folder.map_path(folder.residuals, sample.defect, sample.name)
-            reconstruction_path = folder.map_path(folder.reconstructions, sample.defect, sample.name)
-            if residual_path.exists() and (reconstruction_path.exists() or not settings.row.rebuilds):
-                residual = read_float_map(residual_path)
-            else:
+            maps = _stored_maps(folder, sample, inspector)
+            if maps is None:
                 image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
-                reconstruction, residual = inspect_image(
-                    saved.model,
-                    image,
-                    settings,
-                    device=device,
-                    precision=saved.precision,
-                    ignored=read_ignored(sample, image.shape),
-                )
-                for path, array in ((reconstruction_path, reconstruction), (residual_path, residual)):
-                    if array is None:
-                        continue
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_float_tiff(path, array)
-            mask, regions, verdict = segment(residual, thresholds)
+                maps = inspector.inspect(image, read_ignored(sample, image.shape))
+                _store_maps(folder, sample, maps)
+            judgement = judge(maps, thresholds)
             inspections.append(
                 StoredInspection(
                     name=sample.name,
@@ -181,18 +184,46 @@ def predict_stage(
                     image=sample.path,
                     mask=sample.mask,
                     ignore=sample.ignore,
-                    height=residual.shape[0],
-                    width=residual.shape[1],
-                    score=float(residual.max()),
-                    verdict=verdict,
-                    regions=len(regions),
-                    defect_px=int(mask.sum()),
+                    height=maps.judged.shape[0],
+                    width=maps.judged.shape[1],
+                    score=judgement.score,
+                    verdict=judgement.verdict,
+                    regions=len(judgement.regions),
+                    defect_px=int(judgement.mask.sum()),
+                    reason=judgement.reason,
                 )
             )
             stored_regions += [
-                StoredRegion(sample.name, sample.defect, number, region) for number, region in enumerate(regions, 1)
+                StoredRegion(sample.name, sample.defect, number, region)
+                for number, region in enumerate(judgement.regions, 1)
             ]
             task.update(count)
     write_regions(folder.regions, stored_regions)
     write_predictions(folder.predictions, inspections, skipped)
     return [inspection.verdict for inspection in inspections]
+
+
+def _stored_maps(folder: RunFolder, sample: Sample, inspector: Inspector) -> Maps | None:
+    """Return the maps of an image that an interrupted stage left, or None.
+
+    A calibrated image is inspected again: what is said of it as a whole is in no map.
+    """
+    path = folder.map_path(folder.residuals, sample.defect, sample.name)
+    rebuilt = folder.map_path(folder.reconstructions, sample.defect, sample.name)
+    if inspector.reference is not None or not path.exists():
+        return None
+    if inspector.settings.row.rebuilds and not rebuilt.exists():
+        return None
+    residual = read_float_map(path)
+    return Maps(None, residual, residual, calibrated=False)
+
+
+def _store_maps(folder: RunFolder, sample: Sample, maps: Maps) -> None:
+    arrays = [(folder.reconstructions, maps.reconstruction), (folder.residuals, maps.residual)]
+    if maps.calibrated:
+        arrays.append((folder.calibrated, maps.judged))
+    for part, array in arrays:
+        if array is not None:
+            path = folder.map_path(part, sample.defect, sample.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_float_tiff(path, array)

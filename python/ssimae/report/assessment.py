@@ -77,7 +77,7 @@ def read_maps(results: ModelResults, inspection: StoredInspection) -> Maps:
     """Return the stored residual, the segmentation it gives, and the ground truth of one image."""
     problems = []
     residual = segmentation = truth = ignored = None
-    path = results.folder.map_path(results.folder.residuals, inspection.defect, inspection.name)
+    path = results.folder.map_path(results.folder.judged, inspection.defect, inspection.name)
     try:
         residual = read_float_map(path)
     except (OSError, ValueError) as error:

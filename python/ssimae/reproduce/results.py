@@ -115,7 +115,7 @@ def _verify(result: dict[str, Any], out: Path) -> Verified:
         return Verified(name, False, "the residuals are not those the result came from")
     _, facts = folder.read_training()
     samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
-    found = gather(samples, folder.residual_paths(samples), read_float_map).compute().to_dict()
+    found = gather(samples, folder.judged_paths(samples), read_float_map).compute().to_dict()
     stored = result["metrics"]
     differing = [key for key, value in json.loads(json.dumps(found)).items() if stored.get(key) != value]
     if differing:

@@ -75,7 +75,7 @@ def _row(folder: RunFolder, seed: int, loss: str) -> WovenRow:
     samples = [sample for sample in open_dataset(facts.data).test if sample.defect in {*DEFECTS, "good"} - {CONTRAST}]
     metrics: dict[str, Any] = json.loads(part.metrics.read_text())
     by_defect = {defect: values["auroc"] for defect, values in metrics["by_defect"].items()}
-    structural = gather(samples, part.residual_paths(samples), read_float_map).compute()
+    structural = gather(samples, part.judged_paths(samples), read_float_map).compute()
     return WovenRow(seed, loss, structural.auroc, by_defect[CONTRAST], by_defect)
 
 

@@ -1,4 +1,4 @@
-"""Save and load a model: weights as safetensors, settings and thresholds as JSON metadata; loading runs no code."""
+"""Save and load a model: all arrays as safetensors, settings and thresholds as JSON metadata; loading runs no code."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from ssimae.atomic import write_bytes
+from ssimae.calibration.reference import PREFIX, Reference
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
+from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
-from ssimae.models.build import Network, stored_network
+from ssimae.models.build import Network, place, stored_network
 from ssimae.models.tensor_file import tensor_bytes
 
-FORMAT = "ssimae-model-1"
+FORMAT = "ssimae-model-2"
+
+_EARLIER_FORMAT = "ssimae-model-1"
+"""Has no calibration."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,18 @@ class SavedModel:
     """Arithmetic it was trained in: float32 or bfloat16."""
     thresholds: Thresholds | None
     """None while they have not been set."""
+    reference: Reference | None = None
+    """What good images show; None while it is not known, or where the residual is not calibrated."""
 
-    def with_model(self, model: Network) -> SavedModel:
-        """Return the same with the network elsewhere, such as on a GPU."""
-        return dataclasses.replace(self, model=model)
+    def on(self, device: torch.device) -> Inspector:
+        """Return what inspects images with this model on a device."""
+        return Inspector(
+            model=place(self.model, device),
+            settings=self.settings,
+            reference=self.reference,
+            device=device,
+            precision=self.precision,
+        )
 
 
 def save_model(path: Path, saved: SavedModel) -> None:
@@ -44,6 +58,8 @@ def save_model(path: Path, saved: SavedModel) -> None:
         If the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.model.state_dict().items()}
+    if saved.reference is not None:
+        tensors |= {name: torch.from_numpy(array) for name, array in saved.reference.to_tensors().items()}
     metadata = {
         "format": FORMAT,
         "settings": json.dumps(dataclasses.asdict(saved.settings)),
@@ -68,7 +84,7 @@ def load_model(path: Path) -> SavedModel:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") not in (FORMAT, _EARLIER_FORMAT):
                 found = metadata.get("format", "no format at all")
                 raise ValueError(f"{path}: not a model of this version of ssimae (wants {FORMAT}, found {found})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -82,10 +98,14 @@ def load_model(path: Path) -> SavedModel:
         raise ValueError(f"{path}: the metadata of the model is incomplete ({error})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith(PREFIX)}
     try:
-        network = stored_network(settings, tensors)
+        return SavedModel(
+            stored_network(settings, tensors),
+            settings,
+            precision,
+            Thresholds.from_dict(thresholds) if thresholds is not None else None,
+            Reference.from_tensors(arrays) if arrays else None,
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return SavedModel(
-        network, settings, precision, Thresholds.from_dict(thresholds) if thresholds is not None else None
-    )

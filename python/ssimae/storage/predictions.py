@@ -47,6 +47,8 @@ class StoredInspection:
     """Number of marked regions."""
     defect_px: int
     """Number of marked pixels."""
+    reason: str = ""
+    """Why the verdict is not good, in words."""
 
     @property
     def sample(self) -> Sample:
@@ -72,7 +74,7 @@ class StoredInspection:
         """Return the cells below :data:`COLUMNS`."""
         return (
             self.name, self.defect, self.image, self.mask or "", self.ignore or "", self.height, self.width,
-            self.score, self.verdict, self.regions, self.defect_px, "",
+            self.score, self.verdict, self.regions, self.defect_px, self.reason,
         )  # fmt: skip
 
     @classmethod
@@ -98,6 +100,7 @@ class StoredInspection:
             verdict=cast("Verdict", row["verdict"]),
             regions=int(row["regions"]),
             defect_px=int(row["defect_px"]),
+            reason=row["reason"],
         )
 
 

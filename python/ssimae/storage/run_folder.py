@@ -43,11 +43,13 @@ class RunFolder:
         self.thresholds = root / "thresholds.json"
         self.reconstructions = root / "reconstructions"
         self.residuals = root / "residuals"
+        self.calibrated = root / "calibrated"
         self.predictions = root / "predictions.csv"
         self.regions = root / "regions.csv"
         self.metrics = root / "metrics.json"
         self.curves = root / "curves.npz"
         self.pod = root / "pod.json"
+        self.choices = root / "choices.json"
         self.report = root / "report.html"
 
     def comparison(self, system: str) -> RunFolder:
@@ -55,12 +57,17 @@ class RunFolder:
         return RunFolder(self.root / system)
 
     def map_path(self, folder: Path, defect: str, name: str) -> Path:
-        """Return where the map of one image lies below `reconstructions` or `residuals`."""
+        """Return where the map of one image lies below `reconstructions`, `residuals` or `calibrated`."""
         return folder / defect / f"{name}.tiff"
 
-    def residual_paths(self, samples: Iterable[Sample]) -> list[Path]:
-        """Return where the residual of each image lies."""
-        return [self.map_path(self.residuals, sample.defect, sample.name) for sample in samples]
+    @property
+    def judged(self) -> Path:
+        """Folder of the maps that verdicts rest on: calibrated residuals, or residuals where they are not."""
+        return self.calibrated if self.calibrated.exists() else self.residuals
+
+    def judged_paths(self, samples: Iterable[Sample]) -> list[Path]:
+        """Return where the map of each image lies that its verdict rests on."""
+        return [self.map_path(self.judged, sample.defect, sample.name) for sample in samples]
 
     def prepare(self, *, force: bool, reads: Iterable[Path] = ()) -> None:
         """Make the folder, or make sure that an earlier run in it may go.

@@ -101,7 +101,7 @@ def _typical(samples: Sequence[Sample]) -> list[Sample]:
 
 def _segmented(cell: Cell, sample: Sample, out: Path, result: Mapping[str, Any]) -> Segmented:
     folder = cell.folder(out)
-    residual = read_float_map(folder.map_path(folder.residuals, sample.defect, sample.name))
+    residual = read_float_map(folder.map_path(folder.judged, sample.defect, sample.name))
     rebuilt = folder.map_path(folder.reconstructions, sample.defect, sample.name)
     threshold = result["metrics"]["threshold_at_fpr"][str(SHOWN_FPR)]
     return Segmented(

@@ -1,0 +1,1 @@
+"""Learn what good images show place by place, and divide a residual by it."""

@@ -1,0 +1,118 @@
+"""Inspect images with all that was learned: the network, and what good images show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssimae.calibration.places import place_features
+from ssimae.calibration.reference import RESIDUAL, Reference
+from ssimae.calibration.whole import measure_image
+from ssimae.config.settings import Settings
+from ssimae.data.ignore import inside_frame, inspected_frame
+from ssimae.inspection.cleaning import clean
+from ssimae.inspection.residual import inspect_image, raw_residual
+from ssimae.models.build import Network
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of one image, each of its size, and what is said of it as a whole."""
+
+    reconstruction: NDArray[np.float32] | None
+    residual: NDArray[np.float32]
+    """(h, w): as the settings say; neither smoothed nor opened where it is calibrated."""
+    judged: NDArray[np.float32]
+    """(h, w): what the verdict rests on. The calibrated residual, smoothed and opened, 1 for as usual; or the residual
+    itself. 0 where ignored."""
+    calibrated: bool
+    unlike: tuple[str, ...] = ()
+    """How the whole image is unlike the good ones, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspector:
+    """A trained network on a device, with what good images show."""
+
+    model: Network
+    settings: Settings
+    reference: Reference | None
+    """None where the residual is not calibrated."""
+    device: torch.device
+    precision: str
+    """Arithmetic of the forward pass: float32 or bfloat16."""
+
+    def inspect(self, image: NDArray[np.float32], ignored: NDArray[np.bool_] | None = None) -> Maps:
+        """Return the maps of an image of shape (h, w) or (h, w, C), float32 in [0, 1]; nothing where `ignored`.
+
+        Raises
+        ------
+        ValueError
+            If the image, or what is left of it, is smaller than a patch after scaling.
+        """
+        if self.reference is None:
+            reconstruction, residual = inspect_image(
+                self.model, image, self.settings, device=self.device, precision=self.precision, ignored=ignored
+            )
+            return Maps(reconstruction, residual, residual, calibrated=False)
+        frame, inner = inspected_frame(ignored), inside_frame(ignored)
+        cut = np.ascontiguousarray(image[frame])
+        rebuilt, channels = self.channels(cut)
+        features = place_features(surface_of(cut, rebuilt), inner)
+        joined, unlike = self.judged(cut, channels, features, inner)
+        judged = _laid(clean(joined, self.settings, inner), image.shape[:2], frame)
+        residual = channels[RESIDUAL] if inner is None else np.where(inner, np.float32(0), channels[RESIDUAL])
+        reconstruction = None
+        if rebuilt is not None:
+            reconstruction = image.copy()
+            reconstruction[frame] = rebuilt
+        return Maps(
+            reconstruction, _laid(residual, image.shape[:2], frame), judged, calibrated=True, unlike=tuple(unlike)
+        )
+
+    def channels(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
+        """Return the reconstruction of an image and its maps by channel, before calibration and cleaning."""
+        rebuilt, residual = raw_residual(self.model, image, self.settings, device=self.device, precision=self.precision)
+        return rebuilt, {RESIDUAL: residual}
+
+    def judged(
+        self,
+        image: NDArray[np.float32],
+        channels: Mapping[str, NDArray[np.float32]],
+        features: NDArray[np.float32],
+        ignored: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[np.float32], list[str]]:
+        """Return the calibrated map of an image, before cleaning, and how the whole is unlike the good images.
+
+        Where its surface as a whole is, the map is divided by the excess: single places still stand out.
+        """
+        assert self.reference is not None
+        joined = self.reference.joined(channels, features, 0.0)
+        level = surface_level(joined, ignored)
+        whole = self.reference.whole
+        unlike = whole.unlike((*measure_image(image, ignored), level))
+        excess = level - whole.high[-1]
+        return (joined / np.float32(np.exp(excess)) if excess > 0 else joined), unlike
+
+
+def surface_of(image: NDArray[np.float32], rebuilt: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return what places are described by: the reconstruction, which has no defects, or the image without one."""
+    return image if rebuilt is None else rebuilt
+
+
+def surface_level(joined: NDArray[np.float32], ignored: NDArray[np.bool_] | None) -> float:
+    """Return the logarithm of the median of a calibrated map."""
+    return float(np.log(np.median(joined if ignored is None else joined[~ignored])))
+
+
+def _laid(values: NDArray[np.float32], shape: tuple[int, int], frame: tuple[slice, slice]) -> NDArray[np.float32]:
+    """Return a map of the inspected frame as one of the whole image."""
+    if values.shape == shape:
+        return values
+    whole = np.zeros(shape, np.float32)
+    whole[frame] = values
+    return whole
