@@ -104,7 +104,7 @@ class SettingsKeywords(TypedDict, total=False):
     """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
     dictionary_stride: int
     """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
-    calibration: Literal["none", "auto", Form]
+    calibration: Literal["none", "auto", "border", "surface", "position", "both"]
     """Divide the residual by what held-out good images show at a like place, so that 1 means "as usual": a place as far
     from the `border`, one whose `surface` looks alike too, the same `position`, or `both`. `auto` takes what finds
     defects planted on those images best; `none` leaves the residual as the paper has it."""

@@ -147,7 +147,7 @@ class Settings:
     """VAE: least variance of the rebuilt gray values, in [0, 1]^2, that their squared error is divided by."""
     dictionary_stride: Annotated[int, INSPECTING, UpTo("dictionary_patch")] = 8
     """Dictionary: step in pixels between patches at inspection; scores are interpolated in between."""
-    calibration: Annotated[Literal["none", "auto", Form], INSPECTING] = "none"
+    calibration: Annotated[Literal["none", "auto", "border", "surface", "position", "both"], INSPECTING] = "none"
     """Divide the residual by what held-out good images show at a like place, so that 1 means "as usual": a place as far
     from the `border`, one whose `surface` looks alike too, the same `position`, or `both`. `auto` takes what finds
     defects planted on those images best; `none` leaves the residual as the paper has it."""
