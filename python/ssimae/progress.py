@@ -22,6 +22,9 @@ class Progress(Protocol):
         """Announce a piece of work for as long as the block lasts."""
         yield _SilentTask()
 
+    def say(self, line: str) -> None:
+        """Tell the user one thing, in a sentence."""
+
 
 class _SilentTask:
     def update(self, done: int, note: str = "") -> None:
@@ -35,3 +38,6 @@ class SilentProgress:
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Announce nothing."""
         yield _SilentTask()
+
+    def say(self, line: str) -> None:
+        """Say nothing."""

@@ -30,6 +30,10 @@ class _Bars:
         yield _Bar(self._bars, number)
         self._bars.refresh()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bars, on standard error."""
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
 
 class _Bar:
     def __init__(self, bars: Progress, number: TaskID) -> None:

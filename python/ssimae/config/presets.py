@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from ssimae.config.settings import Settings
 
-Preset = Literal["default", "woven", "nanofibre", "texture", "best", "best-texture", "paper", "paper-texture"]
+Preset = Literal["auto", "default", "woven", "nanofibre", "texture", "best", "best-texture", "paper", "paper-texture"]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 """Names understood by :func:`preset`."""
@@ -41,6 +41,18 @@ _QUICK: dict[str, Any] = {
 _BEST_COMMON: dict[str, Any] = {**_QUICK, "epochs": 25, "margin": 30}
 
 _PRESETS: dict[str, dict[str, Any]] = {
+    # Where the settings of a run without flags start from; what the data decides is chosen by planted defects. Smaller
+    # patches than the paper's leave the plateau of a constant output sooner: on AITEX's fabric 01 at full size the loss
+    # is .19 after 70,000 patches of 64 x 64, .49 after 60,000 of 128 x 128.
+    "auto": {
+        **_QUICK,
+        "patch_size": 64,
+        "stride": 16,
+        "margin": 16,
+        "stain_fill": "textured",
+        "calibration": "auto",
+        "false_calls": 0.025,
+    },
     "default": {},
     # The embedded textures: small patches and a budget that two cores finish in a few minutes, for both losses.
     "woven": {

@@ -47,10 +47,16 @@ class Job:
     device: str = "auto"
     train_only: bool = False
     """Stop after the thresholds."""
+    minutes: float | None = None
+    """Time that choosing the settings, training and thresholds may take; None where nothing is chosen."""
+    given: tuple[str, ...] = ()
+    """Settings that are not chosen."""
 
 
-def check_images(dataset: Dataset, settings: Settings, progress: Progress) -> None:
+def check_images(dataset: Dataset, settings: Settings, progress: Progress, *, smallest: int | None = None) -> None:
     """Read every file of a data set; log warnings, and refuse all errors in one message.
+
+    `smallest` is the side that images must have at least where the patch size is still to be chosen.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def check_images(dataset: Dataset, settings: Settings, progress: Progress) -> No
     with progress.task("checking images", len(dataset.train) + len(dataset.test)) as task:
         problems = check_dataset(
             dataset,
-            patch_size=settings.smallest_side,
+            patch_size=settings.smallest_side if smallest is None else smallest,
             scale=settings.scale,
             channels=settings.channels,
             data_range=settings.data_range,
@@ -151,4 +157,6 @@ def facts_of(job: Job, dataset: Dataset, device: torch.device) -> Facts:
         pretrained=None if job.pretrained is None else job.pretrained.resolve(),
         commit=source_commit(),
         compare=job.compare,
+        minutes=job.minutes,
+        given=job.given,
     )

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from ssimae.config.settings import as_system
+from ssimae.config.settings import PATCH_SIZES, as_system
 from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.evaluation.result import Evaluation
 from ssimae.hardware import resolve_device
 from ssimae.inspection.holdout import GoodImages
+from ssimae.jobs.choose import choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.jobs.job import Job, check_images, check_pretrained, check_weights, facts_of, trained_part
 from ssimae.jobs.stages import (
@@ -66,7 +67,7 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
     dataset = None
     if job.data is not None:
         dataset = open_dataset(job.data, ignore=job.ignore)
-        check_images(dataset, job.settings, progress)
+        check_images(dataset, job.settings, progress, smallest=_smallest(job))
     if job.weights is not None:
         check_weights(job.weights, job, dataset, device)
     folder = RunFolder(out)
@@ -104,12 +105,19 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
             quick=facts.quick,
             device=device,
             train_only=facts.train_only,
+            minutes=None if facts.chosen else facts.minutes,
+            given=facts.given,
         )
         dataset = open_dataset(facts.data, ignore=facts.ignore)
-        check_images(dataset, settings, progress)
+        check_images(dataset, settings, progress, smallest=_smallest(job))
         if dataset_fingerprint(dataset) != facts.fingerprint:
             raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
         return _continue(folder, job, dataset, facts, resolve_device(device), progress=progress)
+
+
+def _smallest(job: Job) -> int | None:
+    """Return the least side of images where the patch size is to be chosen."""
+    return None if job.minutes is None or "patch_size" in job.given else PATCH_SIZES[0]
 
 
 def _continue(
@@ -121,6 +129,9 @@ def _continue(
     *,
     progress: Progress,
 ) -> Outcome:
+    if job.minutes is not None:
+        settings, facts = choose_stage(folder, dataset, job.settings, facts, device=device, progress=progress)
+        job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
     names = threshold_names(dataset, good)
     held_out = good.split.kind != "none"

@@ -7,8 +7,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
@@ -43,6 +46,13 @@ logger = logging.getLogger(__name__)
 
 def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -> GoodImages:
     """Return the defect-free images of a data set, cut to what is inspected, and which parts of them are held out."""
+    return arrange_good(*read_images(dataset, settings, progress), settings)
+
+
+def read_images(
+    dataset: Dataset, settings: Settings, progress: Progress
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.bool_] | None]]:
+    """Return the defect-free images of a data set, and what of each is ignored."""
     images, ignored = [], []
     samples = good_samples(dataset)
     with progress.task("reading good images", len(samples)) as task:
@@ -50,7 +60,7 @@ def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -
             images.append(read_image(sample.path, channels=settings.channels, data_range=settings.data_range))
             ignored.append(read_ignored(sample, images[-1].shape))
             task.update(count)
-    return arrange_good(images, ignored, settings)
+    return images, ignored
 
 
 def threshold_names(dataset: Dataset, good: GoodImages) -> list[str]:
@@ -140,10 +150,16 @@ def threshold_stage(
     save_model(folder.model, saved)
     _write_json(folder.thresholds, settled.thresholds.to_dict())
     if settled.planted is not None:
-        _write_json(folder.choices, [choice.to_dict() for choice in settled.choices])
+        write_choices(folder, treatments=[choice.to_dict() for choice in settled.choices])
         table = tabulate_detection(settled.planted, pixel_size_mm=saved.settings.pixel_size)
         _write_json(folder.pod, table.to_dict())
     return saved, settled.thresholds
+
+
+def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
+    """Write what was compared, ``trials`` or ``treatments``, into ``choices.json`` beside what stands there."""
+    stored = json.loads(folder.choices.read_text()) if folder.choices.exists() else {}
+    _write_json(folder.choices, stored | parts)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -98,6 +98,12 @@ class Facts(_Table):
     """Loss of a constant output; None before the training, and for what has none."""
     features: str | None = None
     """Which weights a fixed network of features had; None where there is none."""
+    minutes: float | None = None
+    """Time that choosing the settings, training and thresholds may take; None where all settings were given."""
+    given: tuple[str, ...] = ()
+    """Settings that were given all the same, and not chosen."""
+    chosen: bool = False
+    """Whether the settings have been chosen."""
     collapsed: bool = False
     """Whether the network learned nothing; the last of `warnings` then says so."""
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ SMOOTHINGS = 0.0, 2.0, 4.0, 8.0, 16.0
 """Standard deviations in pixels that are compared."""
 
 _PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
-_MOST_PIXELS = 24_000_000
+PLANTED_PIXELS = 24_000_000
 """Bounds of the planted images: about a hundred defects, and no more pixels than a minute inspects."""
 
 
@@ -56,7 +56,7 @@ class Choice:
     smoothing: float
     score: PlantedScore
 
-    def to_dict(self) -> dict[str, str | float]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the treatment and its scores, ready for JSON."""
         return {
             "calibration": self.calibration,
@@ -108,6 +108,7 @@ def settle(
     *,
     device: torch.device,
     precision: str,
+    planted_pixels: int = PLANTED_PIXELS,
     on_part: Callable[[int], None] | None = None,
 ) -> Settled:
     """Return the treatment of maps that held-out good images give, and thresholds for it.
@@ -122,6 +123,8 @@ def settle(
     device : torch.device
     precision : {"float32", "bfloat16"}
         Arithmetic of the forward pass.
+    planted_pixels : int
+        Bound of the pixels of all planted images.
     on_part : callable, optional
         Called after every inspected part with the number of those so far; :func:`n_parts` tells how many there will be.
 
@@ -146,13 +149,13 @@ def settle(
         settings = dataclasses.replace(settings, calibration="none")
     if settings.calibration == "none":
         return _settle_plain(inspector, good, settings, on_part)
-    return _Settling(inspector, good, settings, on_part).settled()
+    return _Settling(inspector, good, settings, planted_pixels, on_part).settled()
 
 
 def n_parts(good: GoodImages, settings: Settings) -> int:
     """Return how many images are inspected to settle."""
     held_out = len(good.split.held_out)
-    return held_out if settings.calibration == "none" else held_out + len(_planted_numbers(good))
+    return held_out if settings.calibration == "none" else held_out + len(_planted_numbers(good, PLANTED_PIXELS))
 
 
 def held_out_regions(good: GoodImages, settings: Settings) -> list[tuple[int, tuple[slice, slice]]]:
@@ -200,11 +203,11 @@ def _thresholds(
     )
 
 
-def _planted_numbers(good: GoodImages) -> list[int]:
+def _planted_numbers(good: GoodImages, pixels: int) -> list[int]:
     """Return the held-out part that each planted image is made from: all in turn, as many as the bounds allow."""
     parts = good.split.held_out
     sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
-    count = int(np.clip(_MOST_PIXELS / np.mean(sizes), 3, _PLANTED_IMAGES))
+    count = int(np.clip(pixels / np.mean(sizes), 3, _PLANTED_IMAGES))
     # Evenly over the parts, in case there are more of them.
     if count <= len(parts):
         return [number * len(parts) // count for number in range(count)]
@@ -215,9 +218,15 @@ class _Settling:
     """One calibrated settling: maps are computed once, and treated in every way that is compared."""
 
     def __init__(
-        self, inspector: Inspector, good: GoodImages, settings: Settings, on_part: Callable[[int], None] | None
+        self,
+        inspector: Inspector,
+        good: GoodImages,
+        settings: Settings,
+        planted_pixels: int,
+        on_part: Callable[[int], None] | None,
     ) -> None:
         self._inspector, self._good, self._settings, self._on_part = inspector, good, settings, on_part
+        self._planted_pixels = planted_pixels
         self._done = 0
         self._regions = held_out_regions(good, settings)
         self._parts = [
@@ -268,7 +277,7 @@ class _Settling:
 
     def _plant(self) -> Iterator[PlantedImage]:
         sources = [self._good.images[index][region] for index, region in self._regions]
-        for number, part in enumerate(_planted_numbers(self._good)):
+        for number, part in enumerate(_planted_numbers(self._good, self._planted_pixels)):
             index, region = self._regions[part]
             yield plant_defects(
                 self._good.images[index],

@@ -14,12 +14,14 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags, parse_known_flags
 from ssimae.config.presets import Preset, preset
-from ssimae.config.settings import Settings
+from ssimae.config.settings import Settings, setting_fields
 from ssimae.config.systems import TITLES, System
 from ssimae.evaluation.result import Evaluation
 from ssimae.jobs import run as runs
 from ssimae.jobs.job import Job
 from ssimae.storage.run_folder import RunFolder, read_settings
+
+MINUTES, QUICK_MINUTES = 20.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,13 @@ class _RunFlags:
     """Folder of images: MVTec AD layout, NanoTWICE layout, or simply good images. Default: embedded woven textures."""
     ignore: Path | None = None
     """Mask of what is not inspected (white), such as selvedge or clamp: one image for all, or a folder of one each."""
-    preset: Preset = "default"
-    """Named settings; the flags below change single ones."""
+    preset: Preset = "auto"
+    """Named settings; the flags below change single ones. `auto` chooses from the images what the flags do not say."""
+    minutes: float | None = None
+    """With the preset auto: time for choosing settings, training and thresholds. Default: 20, with --quick 5."""
     quick: bool = False
-    """20 epochs, a tenth of the paper's patches, with small batches and a higher learning rate: for a first look."""
+    """For a first look: 5 minutes; with another preset than auto 20 epochs, a tenth of the paper's patches, with small
+    batches and a higher learning rate."""
     config: Path | None = None
     """TOML file with a table [settings], such as the config.toml of a run; flags change single ones."""
     out: Path | None = None
@@ -59,6 +64,7 @@ class _GivenFlags:
     data: Path | None = None
     ignore: Path | None = None
     preset: str | None = None
+    minutes: float | None = None
     quick: bool = False
     config: Path | None = None
     out: Path | None = None
@@ -88,6 +94,7 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
             outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
         else:
             source = given.run_with_weights or flags.data
+            minutes = _minutes(flags, given)
             job = Job(
                 data=flags.data,
                 ignore=flags.ignore,
@@ -99,6 +106,8 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
                 quick=flags.quick,
                 device=flags.device,
                 train_only=train_only,
+                minutes=minutes,
+                given=_named_settings(arguments),
             )
             out = flags.out or default_out("woven" if source is None else source.resolve().name)
             outcome = runs.start(job, out, force=flags.force, progress=progress)
@@ -107,6 +116,26 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
     name, path = ("report", outcome.folder.report) if outcome.has_report else ("model", outcome.folder.model)
     print(f"{outcome.folder.root}: written; {name} in {path}")
     return OK
+
+
+def _minutes(flags: _RunFlags, given: _GivenFlags) -> float | None:
+    """Return the time that a run may take to choose its settings and train; None where nothing is chosen."""
+    fixed = given.config or given.run_with_weights
+    if flags.preset != "auto" or fixed is not None:
+        if flags.minutes is not None:
+            raise ValueError("`--minutes` is for the preset auto; elsewhere `--epochs` says how long it takes")
+        return None
+    if flags.minutes is None:
+        return QUICK_MINUTES if flags.quick else MINUTES
+    if not 0 < flags.minutes < float("inf"):
+        raise ValueError(f"`--minutes` must be positive and finite, got {flags.minutes}")
+    return flags.minutes
+
+
+def _named_settings(arguments: list[str]) -> tuple[str, ...]:
+    """Return the settings that flags name."""
+    flags = {argument.split("=")[0].removeprefix("--").removeprefix("no-").replace("-", "_") for argument in arguments}
+    return tuple(name for name in setting_fields() if name in flags)
 
 
 def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
@@ -134,13 +163,14 @@ def _defaults(given: _GivenFlags) -> _RunFlags:
             compare=facts.compare or "none",
         )
     # Without data the embedded textures are meant, and their preset is sized to finish in minutes.
-    name: Preset = "woven" if given.data is None else "default"
+    name: Preset = "woven" if given.data is None else "auto"
     if given.resume is not None:
         base, _ = RunFolder(given.resume).read_training()
     elif given.config is not None:
         base = read_settings(given.config)
     else:
-        base = preset(given.preset or name, quick=given.quick)
+        chosen = given.preset or name
+        base = preset(chosen, quick=given.quick and chosen != "auto")
     return _RunFlags(
         settings=base, preset=name, compare="l2" if given.data is None and given.resume is None else "none"
     )
@@ -153,6 +183,6 @@ def _refuse_changes(flags: _RunFlags, given: _GivenFlags) -> None:
     for field in dataclasses.fields(Settings):
         if getattr(flags.settings, field.name) != getattr(stored, field.name):
             raise ValueError(f"`--{field.name.replace('_', '-')}` cannot change in a resumed run")
-    for name in ("data", "ignore", "preset", "quick", "out", "force", "compare"):
+    for name in ("data", "ignore", "preset", "minutes", "quick", "out", "force", "compare"):
         if getattr(given, name):
             raise ValueError(f"`--{name}` cannot be given with --resume: the run knows it")

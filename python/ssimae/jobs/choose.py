@@ -1,0 +1,134 @@
+"""Choose the settings of a run from its good images, and say in a few lines what was chosen and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import torch
+
+from ssimae.config.settings import Settings
+from ssimae.data.dataset import Dataset, good_samples
+from ssimae.images.read import image_size, read_image
+from ssimae.jobs.stages import read_images, write_choices
+from ssimae.progress import Progress
+from ssimae.storage.facts import Facts
+from ssimae.storage.run_folder import RunFolder
+from ssimae.training.interrupt import Interruption, noted_signals
+from ssimae.training.monitor import SilentMonitor
+from ssimae.tuning.look import Look, look_at
+from ssimae.tuning.recipe import candidates, choose
+from ssimae.tuning.trial import Trial, best_of
+
+_LOOKED_AT = 8
+"""Images whose pixels are looked at."""
+
+
+class _Interruptible(SilentMonitor):
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+
+    def interrupted(self) -> int | None:
+        """Return the signal that came."""
+        return self._interruption.signal
+
+
+def choose_stage(
+    folder: RunFolder,
+    dataset: Dataset,
+    settings: Settings,
+    facts: Facts,
+    *,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[Settings, Facts]:
+    """Return settings and facts of a run whose settings were to be chosen; write them, and all trials.
+
+    Trials that an interrupted run finished are not repeated.
+
+    Raises
+    ------
+    InterruptedRunError
+        If Ctrl-C or SIGTERM came.
+    """
+    assert facts.minutes is not None
+    look = _look(dataset, settings)
+    if "channels" not in facts.given:
+        settings = dataclasses.replace(settings, channels=3 if look.coloured else 1)
+    tried = candidates(look, settings, facts.given, facts.minutes)
+    done = _stored_trials(folder)
+    progress.say(f"Found {look.in_words()}.")
+    progress.say(_plan(tried, facts.minutes))
+    images, ignored = read_images(dataset, settings, progress)
+    with noted_signals() as interruption, progress.task("trying settings", len(tried)) as task:
+        task.update(len(done))
+
+        def on_trial(trials: Sequence[Trial], count: int) -> None:
+            write_choices(folder, trials=[trial.to_dict() for trial in trials])
+            task.update(len(trials))
+
+        chosen, trials = choose(
+            images,
+            ignored,
+            look,
+            settings,
+            given=facts.given,
+            minutes=facts.minutes,
+            done=done,
+            on_trial=on_trial,
+            device=device,
+            monitor=_Interruptible(interruption),
+        )
+        task.update(len(tried))
+    for line in _reasons(chosen, trials):
+        progress.say(line)
+    facts = dataclasses.replace(facts, chosen=True)
+    folder.write_config(chosen, facts)
+    return chosen, facts
+
+
+def _look(dataset: Dataset, settings: Settings) -> Look:
+    samples = good_samples(dataset)
+    some = [samples[number * len(samples) // _LOOKED_AT] for number in range(_LOOKED_AT)]
+    paths = [sample.path for sample in (some if len(samples) > _LOOKED_AT else samples)]
+    return look_at(
+        [read_image(path, channels=3, data_range=settings.data_range) for path in paths],
+        [image_size(sample.path) for sample in samples],
+    )
+
+
+def _stored_trials(folder: RunFolder) -> list[Trial]:
+    if not folder.choices.exists():
+        return []
+    return [Trial.from_dict(fields) for fields in json.loads(folder.choices.read_text()).get("trials", [])]
+
+
+def _plan(tried: Sequence[Settings], minutes: float) -> str:
+    ready = f"the model is ready in about {minutes:g} min; then the images are inspected"
+    if len(tried) == 1:
+        return f"Training {_words(tried[0])}; {ready}."
+    return f"Trying {', '.join(map(_words, tried))}; the one that finds planted defects best is trained; {ready}."
+
+
+def _words(settings: Settings) -> str:
+    size = "full size" if settings.scale == 1 else "half size" if settings.scale == 0.5 else f"scale {settings.scale:g}"
+    return f"patches of {settings.patch_size} at {size}"
+
+
+def _reasons(chosen: Settings, trials: Sequence[Trial]) -> list[str]:
+    lines = []
+    if trials:
+        best = best_of(trials)
+        others = ", ".join(
+            f"{trial.patch_size} at scale {trial.scale:g} "
+            + ("learned nothing" if trial.collapsed else f"{trial.score:.2f}")
+            for trial in trials
+            if trial is not best
+        )
+        lines.append(f"Chose {_words(chosen)}: score {best.score:.2f} on planted defects ({others}).")
+    lines.append(
+        f"Training on {chosen.patches_total} patches in {'colour' if chosen.channels == 3 else 'gray'}, latent "
+        f"dimension {chosen.latent_dim}."
+    )
+    return lines

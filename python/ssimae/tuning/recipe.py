@@ -1,0 +1,142 @@
+"""Choose the settings of a training by short trials, within a budget of minutes."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssimae.config.settings import PATCH_SIZES, Settings
+from ssimae.inspection.holdout import arrange_good
+from ssimae.training.monitor import SILENT, Monitor
+from ssimae.tuning.look import Look
+from ssimae.tuning.trial import Trial, best_of, patches_per_second, try_out, with_patches
+
+CANDIDATES = (1.0, 64), (0.5, 64), (1.0, 128), (0.5, 128)
+"""Scale and patch size of the trials, in the order in which they are tried where time is short."""
+
+_LATENT_DIMS = {32: 50, 64: 100, 128: 300, 256: 500}
+"""About a value for every 40 to 55 pixels of a patch, but for the largest."""
+
+_TRIALS, _HEAD, _SETTLING = 0.3, 0.2, 0.1
+"""Shares of the time; what is left is the training's."""
+
+_SHORTEST_TRIAL, _LONGEST_TRIAL = 20.0, 60.0
+"""Seconds of training in a trial; judging it takes about as long again."""
+
+
+def candidates(look: Look, settings: Settings, given: Collection[str], minutes: float) -> list[Settings]:
+    """Return the settings that are worth a trial, at least one, as many as the time allows.
+
+    Parameters
+    ----------
+    look : Look
+    settings : Settings
+        Where the candidates start from.
+    given : collection of str
+        Settings that are not to be changed.
+    minutes : float
+        Budget of everything.
+    """
+    found: list[Settings] = []
+    for usual_scale, usual_size in CANDIDATES:
+        scale = settings.scale if "scale" in given else usual_scale
+        patch_size = settings.patch_size if "patch_size" in given else usual_size
+        fitting = [size for size in PATCH_SIZES if size <= min(patch_size, look.shortest_side * scale)]
+        if not fitting and "patch_size" not in given:
+            continue
+        size = patch_size if "patch_size" in given else fitting[-1]
+        derived: dict[str, Any] = {
+            "scale": scale,
+            "patch_size": size,
+            "latent_dim": _LATENT_DIMS[size],
+            "stride": size // 4,
+            "margin": min(size // 4, int(look.shortest_side * scale) - 1),
+            # Coarser sizes of the residual are those of the original image.
+            "residual_scales": 3 if scale > 0.75 else 2,
+        }
+        candidate = dataclasses.replace(
+            settings, **{name: value for name, value in derived.items() if name not in given}
+        )
+        if candidate not in found:
+            found.append(candidate)
+    if not found:
+        found.append(settings)
+    if settings.system != "ssim":
+        return found[:1]  # trials would compare residuals of other meanings at the price of several trainings
+    affordable = int(60 * minutes * _TRIALS / (2 * _SHORTEST_TRIAL))
+    return found[: max(1, affordable)]
+
+
+def choose(
+    images: Sequence[NDArray[np.float32]],
+    ignored: Sequence[NDArray[np.bool_] | None],
+    look: Look,
+    settings: Settings,
+    *,
+    given: Collection[str],
+    minutes: float,
+    done: Sequence[Trial] = (),
+    on_trial: Callable[[Sequence[Trial], int], None] = lambda trials, count: None,
+    device: torch.device,
+    monitor: Monitor = SILENT,
+) -> tuple[Settings, list[Trial]]:
+    """Return the settings of the training, sized to the time that is left, and the trials that chose them.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+        Good images at their own size.
+    ignored : sequence of (ndarray of shape (h, w), bool, or None)
+        What of each is not inspected.
+    look : Look
+    settings : Settings
+        What is not chosen stays.
+    given : collection of str
+        Names of settings that the user chose.
+    minutes : float
+        Budget of trials, training, and what follows until images can be inspected.
+    done : sequence of Trial
+        Of an interrupted run; they are not repeated.
+    on_trial : callable
+        Told all trials so far, and how many there will be, after each.
+    device : torch.device
+    monitor : Monitor
+
+    Raises
+    ------
+    InterruptedRunError
+        If the monitor returned a signal.
+    """
+    start = time.monotonic()
+    tried = candidates(look, settings, given, minutes)
+    trials = list(done)
+    if len(tried) > 1:
+        seconds = 60 * minutes * _TRIALS / (2 * len(tried))
+        for candidate in tried[len(trials) :]:
+            trials.append(
+                try_out(
+                    images,
+                    ignored,
+                    candidate,
+                    seconds=min(seconds, _LONGEST_TRIAL),
+                    device=device,
+                    monitor=monitor,
+                )
+            )
+            on_trial(trials, len(tried))
+        settings = tried[trials.index(best_of(trials))]
+    else:
+        settings = tried[0]
+    if {"patches", "epochs"} & set(given):
+        return settings, trials
+    good = arrange_good(images, ignored, settings)
+    parts, masks = good.training_parts(settings)
+    speed = patches_per_second(parts, settings, masks, device=device)
+    left = 60 * minutes * (1 - _HEAD - _SETTLING) - (time.monotonic() - start)
+    return with_patches(settings, round(speed * max(left, 60 * minutes * 0.2))), trials

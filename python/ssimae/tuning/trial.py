@@ -1,0 +1,174 @@
+"""Try settings out: a short training, judged by the planted defects that its network finds."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssimae.config.settings import Settings
+from ssimae.hardware import prepare, resolve_precision
+from ssimae.inspection.holdout import GoodImages, arrange_good
+from ssimae.models.build import new_autoencoder, place
+from ssimae.training.batches import make_batch
+from ssimae.training.crops import CropSampler
+from ssimae.training.gradients import gradients_of
+from ssimae.training.monitor import SILENT, Monitor
+from ssimae.training.train import train
+from ssimae.tuning.settle import settle
+
+TRIED = "scale", "patch_size", "latent_dim"
+"""Settings that trials compare."""
+
+_WARM_UP, _TIMED = 3, 8
+_HELD_OUT = 9
+"""Held-out parts a trial is judged on, at most."""
+
+_PLANTED_PIXELS = 6_000_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One short training and how it went."""
+
+    scale: float
+    patch_size: int
+    latent_dim: int
+    patches: int
+    seconds: float
+    loss: float
+    plateau: float
+    """Loss of a constant output."""
+    collapsed: bool
+    """Whether the network was still no better than that."""
+    score: float
+    """Of planted defects (:class:`.score.PlantedScore`); 0 for a collapsed network, which finds nothing."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that were tried."""
+        return {name: getattr(self, name) for name in TRIED}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return the trial of a dictionary; raises a ValueError if a field is missing or unknown."""
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ValueError(f"not a trial of this version: {error}") from error
+
+
+def with_patches(settings: Settings, patches: int) -> Settings:
+    """Return settings that train on about so many patches, in some ten epochs of equal length."""
+    epochs = max(1, min(10, patches // (8 * settings.batch_size)))
+    return dataclasses.replace(settings, epochs=epochs, patches=max(settings.batch_size, patches // epochs))
+
+
+def patches_per_second(
+    images: Sequence[NDArray[np.float32]],
+    settings: Settings,
+    ignored: Sequence[NDArray[np.bool_] | None],
+    *,
+    device: torch.device,
+) -> float:
+    """Return how fast a training runs: the median of some steps on this machine as it is loaded now."""
+    prepare(device)
+    crops = CropSampler(images, dataclasses.replace(settings, patches=settings.batch_size * 64), ignored)
+    model = place(new_autoencoder(settings, seed=settings.seed), device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
+    precision = resolve_precision(settings.precision, device)
+    gradients = gradients_of(model, settings, precision=precision, features=None, device=device)
+    times = []
+    for step in range(_WARM_UP + _TIMED):
+        start = time.perf_counter()
+        loss = gradients(make_batch(crops, settings, step).to(device))
+        optimizer.step()
+        float(loss)
+        times.append(time.perf_counter() - start)
+    return settings.batch_size / float(np.median(times[_WARM_UP:]))
+
+
+def try_out(
+    images: Sequence[NDArray[np.float32]],
+    ignored: Sequence[NDArray[np.bool_] | None],
+    settings: Settings,
+    *,
+    seconds: float,
+    device: torch.device,
+    monitor: Monitor = SILENT,
+) -> Trial:
+    """Return how settings do after a training of some seconds.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+        Good images at their own size.
+    ignored : sequence of (ndarray of shape (h, w), bool, or None)
+        What of each is not inspected.
+    settings : Settings
+        Their `patches` and `epochs` follow from the time.
+    seconds : float
+        For the training alone; judging it takes about as long again where images are large.
+    device : torch.device
+    monitor : Monitor
+
+    Raises
+    ------
+    InterruptedRunError
+        If the monitor returned a signal.
+    """
+    start = time.monotonic()
+    good = arrange_good(images, ignored, settings)
+    parts, masks = good.training_parts(settings)
+    speed = patches_per_second(parts, settings, masks, device=device)
+    short = with_patches(settings, round(speed * seconds))
+    training = train(parts, short, ignored=masks, device=device, monitor=monitor)
+    assert training.plateau is not None
+    score = 0.0
+    if not training.collapsed:
+        judged = dataclasses.replace(
+            short, calibration="surface", residual_smoothing=None, stride=max(1, settings.patch_size // 2)
+        )
+        settled = settle(
+            training.model,
+            _some(good),
+            judged,
+            device=device,
+            precision=training.precision,
+            planted_pixels=_PLANTED_PIXELS,
+        )
+        score = max((choice.score.value for choice in settled.choices), default=0.0)
+    return Trial(
+        scale=settings.scale,
+        patch_size=settings.patch_size,
+        latent_dim=settings.latent_dim,
+        patches=short.patches_total,
+        seconds=time.monotonic() - start,
+        loss=training.loss,
+        plateau=training.plateau,
+        collapsed=training.collapsed,
+        score=score,
+    )
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """Return the trial of the highest score; where all collapsed, the one farthest from a constant output."""
+    return max(trials, key=lambda trial: (trial.score, -trial.loss / trial.plateau))
+
+
+def _some(good: GoodImages) -> GoodImages:
+    """Return the good images with fewer held-out parts."""
+    parts = good.split.held_out
+    chosen = tuple(parts[number * len(parts) // _HELD_OUT] for number in range(_HELD_OUT))
+    if len(parts) <= _HELD_OUT:
+        return good
+    return dataclasses.replace(good, split=dataclasses.replace(good.split, held_out=chosen))
