@@ -46,6 +46,9 @@ class SettingsKeywords(TypedDict, total=False):
     stain_fill: Literal["flat", "textured"]
     """What the stains hold: `flat`, ellipses of one gray value or colour; `textured`, mostly pieces of the surface from
     elsewhere, turned and stretched, besides noise and flat values, in blots and streaks with soft rims."""
+    head_patches: int
+    """Crops that a small network is trained on after the autoencoder: stains are painted over them, and it learns to
+    see these in image, reconstruction and residual (after DRAEM, Zavrtanik et al. 2021). 0 for none."""
     lr: float
     """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
     schedule: Literal["constant", "cooldown", "one-cycle"]

@@ -87,6 +87,9 @@ class Settings:
     stain_fill: Annotated[Literal["flat", "textured"], TRAINING] = "flat"
     """What the stains hold: `flat`, ellipses of one gray value or colour; `textured`, mostly pieces of the surface from
     elsewhere, turned and stretched, besides noise and flat values, in blots and streaks with soft rims."""
+    head_patches: Annotated[int, TRAINING, AtLeast(0)] = 0
+    """Crops that a small network is trained on after the autoencoder: stains are painted over them, and it learns to
+    see these in image, reconstruction and residual (after DRAEM, Zavrtanik et al. 2021). 0 for none."""
     lr: Annotated[float, TRAINING, Positive()] = 2e-4
     """Learning rate of Adam; the peak of a schedule that is not constant (sec. 4.2)."""
     schedule: Annotated[Literal["constant", "cooldown", "one-cycle"], TRAINING] = "constant"

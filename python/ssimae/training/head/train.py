@@ -1,0 +1,125 @@
+"""Train a head: good crops with stains, rebuilt by the finished autoencoder, and the question where the stains are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import clip_grad_norm_
+
+from ssimae.config.settings import Settings
+from ssimae.errors import DivergedError, InterruptedRunError
+from ssimae.hardware import prepare
+from ssimae.losses.network import arithmetic
+from ssimae.losses.protocol import loss_module
+from ssimae.models.build import AnyAutoencoder, place
+from ssimae.models.head import Head, head_input
+from ssimae.training.crops import CropSampler
+from ssimae.training.head.examples import make_examples
+from ssimae.training.monitor import SILENT, Monitor
+from ssimae.training.schedule import learning_rate
+
+_HEAD = 9  # stream of random numbers under the seed, which begins streams of the same kinds as the autoencoder's
+
+BATCH = 16
+PEAK_LR = 4e-3
+_BETAS = 0.9, 0.99
+_MOST_GRADIENT = 1.0
+"""Norm that gradients are cut to: at this learning rate a few early steps would otherwise undo the others."""
+DEFECT_WEIGHT = 3.0
+"""Weight of a defective pixel; most pixels are good."""
+
+
+def train_head(
+    model: AnyAutoencoder,
+    parts: Sequence[NDArray[np.float32]],
+    settings: Settings,
+    *,
+    ignored: Sequence[NDArray[np.bool_] | None] | None = None,
+    device: torch.device,
+    precision: str,
+    monitor: Monitor = SILENT,
+) -> Head:
+    """Return a head trained beside a finished autoencoder, which stays as it is (after Zavrtanik et al. 2021).
+
+    Parameters
+    ----------
+    model : Autoencoder or VariationalAutoencoder
+        Trained network, on `device`.
+    parts : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+        Defect-free images, already scaled: those that the autoencoder was trained on.
+    settings : Settings
+        Its `head_patches`, at least 1, those of crops and residual, and `seed` count.
+    ignored : sequence of (ndarray of shape (h, w), bool, or None), optional
+        Pixels of each image that are not inspected; crops of which they are more than a quarter are not drawn.
+    device : torch.device
+    precision : {"float32", "bfloat16"}
+        Arithmetic of both networks.
+    monitor : Monitor
+        Told how many crops the head has seen; a signal number from it ends the training.
+
+    Returns
+    -------
+    Head
+        On `device`, in evaluation mode.
+
+    Raises
+    ------
+    DivergedError
+        If the loss becomes NaN or infinite.
+    InterruptedRunError
+        If the monitor returned a signal. Nothing is kept then: it takes minutes.
+
+    Notes
+    -----
+    Binary cross-entropy, Adam, the learning rate in one cycle. The same seed gives the same head on the same device.
+    """
+    prepare(device)
+    seed = int(np.random.SeedSequence([settings.seed, _HEAD]).generate_state(1)[0])
+    sampler = CropSampler(
+        parts,
+        dataclasses.replace(settings, patches=settings.head_patches, batch_size=BATCH, crops="fresh", seed=seed),
+        ignored,
+    )
+    steps = sampler.steps_per_epoch
+    head = place(Head(settings.channels, seed=seed), device).train()
+    optimizer = torch.optim.Adam(head.parameters(), lr=PEAK_LR, betas=_BETAS, fused=True)
+    for step in range(steps):
+        examples = make_examples(sampler, seed=seed, step=step).to(device)
+        planes = _rebuilt(model, examples.crops, settings, precision=precision)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps=steps, peak=PEAK_LR, schedule="one-cycle")
+        optimizer.zero_grad()
+        with arithmetic(device, precision):
+            logits = head(planes)
+        loss = _loss(logits.float(), examples.defect, examples.weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(head.parameters(), _MOST_GRADIENT)
+        optimizer.step()
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise DivergedError(step, value, PEAK_LR)
+        monitor.stepped(sampler.patches_seen(step + 1), value)
+        if (signal := monitor.interrupted()) is not None:
+            raise InterruptedRunError(signal, step + 1, steps)
+    return head.eval()
+
+
+def _rebuilt(model: AnyAutoencoder, crops: Tensor, settings: Settings, *, precision: str) -> Tensor:
+    """Return what the head sees of crops (N, C, s, s), as at inspection, (N, 3 C + 1, s, s)."""
+    loss = loss_module(settings)
+    with torch.inference_mode():
+        rebuilt, variance = loss.rebuild(model, crops, settings, precision=precision, first=0)
+        residual = loss.residual(crops, rebuilt, settings, variance)
+        planes = head_input(crops, rebuilt, residual[:, None])
+    return planes.clone()  # what was made in inference mode cannot be kept for a gradient
+
+
+def _loss(logits: Tensor, defect: Tensor, weight: Tensor) -> Tensor:
+    each = binary_cross_entropy_with_logits(logits, defect, reduction="none")
+    return (each * (1 + (DEFECT_WEIGHT - 1) * defect) * weight).mean()
