@@ -105,3 +105,10 @@ def test_stored_settings_without_a_head_have_none() -> None:
     assert settings_from_dict({}, stored=True).head_patches == 0
     with pytest.raises(ValueError, match="`head_patches` must be at least 0"):
         Settings(head_patches=-1)
+
+
+def test_the_loss_weighs_what_is_told_wrongly_and_leaves_rims_open() -> None:
+    probability = torch.tensor([0.9, 0.2, 0.7, 0.4], dtype=torch.float64)
+    defect, weight = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
+    each = [4 * 0.1**2 * -np.log(0.9), 4 * 0.8**2 * -np.log(0.2), 0.7**2 * -np.log(0.3), 0.0]
+    assert float(module._loss(probability.logit(), defect, weight)) == pytest.approx(np.mean(each))

@@ -31,8 +31,10 @@ PEAK_LR = 4e-3
 _BETAS = 0.9, 0.99
 _MOST_GRADIENT = 1.0
 """Norm that gradients are cut to: at this learning rate a few early steps would otherwise undo the others."""
-DEFECT_WEIGHT = 3.0
+_DEFECT_WEIGHT = 4.0
 """Weight of a defective pixel; most pixels are good."""
+_FOCUS = 2.0
+"""Power of the focal loss: what is already told well counts little."""
 
 
 def train_head(
@@ -77,7 +79,11 @@ def train_head(
 
     Notes
     -----
-    Binary cross-entropy, Adam, the learning rate in one cycle. The same seed gives the same head on the same device.
+    Focal loss, Adam, the learning rate in one cycle. The same seed gives the same head on the same device.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection. ICCV 2017.
     """
     prepare(device)
     seed = int(np.random.SeedSequence([settings.seed, _HEAD]).generate_state(1)[0])
@@ -121,5 +127,7 @@ def _rebuilt(model: AnyAutoencoder, crops: Tensor, settings: Settings, *, precis
 
 
 def _loss(logits: Tensor, defect: Tensor, weight: Tensor) -> Tensor:
-    each = binary_cross_entropy_with_logits(logits, defect, reduction="none")
-    return (each * (1 + (DEFECT_WEIGHT - 1) * defect) * weight).mean()
+    """Return the focal loss of logits against where a defect is, all (N, 1, s, s); a scalar."""
+    entropy = binary_cross_entropy_with_logits(logits, defect, reduction="none")
+    focus = (1 - torch.exp(-entropy)) ** _FOCUS  # the power of the probability of the wrong answer
+    return (entropy * focus * (1 + (_DEFECT_WEIGHT - 1) * defect) * weight).mean()
