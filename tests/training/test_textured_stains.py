@@ -13,7 +13,7 @@ from ssimae.config.stored import settings_from_dict
 from ssimae.training.batches import make_batch
 from ssimae.training.crops import CropSampler
 from ssimae.training.stains.paint import paint_stains
-from ssimae.training.stains.textures import draw_textured
+from ssimae.training.stains.textures import Sizes, draw_textured
 from torch import Tensor
 
 
@@ -207,3 +207,16 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     ]:
         with pytest.raises(ValueError, match=r"textures|lobes|origins|array"):
             _rust.paint_stains(painted, values, **{**shapes, "textures": {**shapes["textures"], name: wrong}})
+
+
+def test_sizes_bound_the_semi_axes_and_change_nothing_else() -> None:
+    patches, sizes = surface(40), Sizes(ellipses=(0.1, 0.12), streaks=(0.2, 0.25))
+    _, shapes = draw_textured(np.random.default_rng(2), patches, 3, sizes)
+    _, usual = draw_textured(np.random.default_rng(2), patches, 3)
+    longest = shapes["semi_axes"].max(-1) / 64
+    streaks = longest > 0.15
+    assert streaks.any()
+    assert ((longest[streaks] >= 0.2 - 1e-6) & (longest[streaks] <= 0.25 + 1e-6)).all()
+    assert ((longest[~streaks] >= 0.1 - 1e-6) & (longest[~streaks] <= 0.12 + 1e-6)).all()
+    assert np.array_equal(shapes["centres"], usual["centres"])
+    assert np.array_equal(shapes["opacities"], usual["opacities"])

@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from ssimae.training.crops import CropSampler
 from ssimae.training.stains.paint import paint_stains
+from ssimae.training.stains.textures import Sizes
 
 _LIGHT = 10  # stream of random numbers under the seed, beside those of crops and stains
 
@@ -18,6 +19,9 @@ UNSTAINED = 0.2
 """Share of the crops without a stain."""
 
 FEWEST_STAINS, MOST_STAINS = 2, 3
+
+_SIZES = Sizes(ellipses=(1 / 20, 0.2), streaks=(0.08, 0.4))
+"""Neither specks that nobody could tell from grain, nor stains that leave little of the crop to compare them with."""
 
 _CLEAR, _FAINT = 0.25, 0.02
 """Covers from which on a pixel is a defect, and up to which it is none; the rim in between is left open."""
@@ -58,7 +62,7 @@ def make_examples(sampler: CropSampler, *, seed: int, step: int) -> Examples:
     count = len(crops) - round(UNSTAINED * len(crops))
     stains = FEWEST_STAINS + step % (MOST_STAINS - FEWEST_STAINS + 1)
     cover = torch.zeros(count, *crops.shape[2:])
-    painted = paint_stains(crops[:count], stains, fill="textured", seed=seed, step=step, cover=cover)
+    painted = paint_stains(crops[:count], stains, fill="textured", sizes=_SIZES, seed=seed, step=step, cover=cover)
     changed = (painted - crops[:count]).abs().mean(1, keepdim=True)
     border = _AROUND // 2
     changed = avg_pool2d(pad(changed, (border,) * 4, mode="replicate"), _AROUND, stride=1)

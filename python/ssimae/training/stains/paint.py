@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae import _rust
-from ssimae.training.stains.textures import draw_textured
+from ssimae.training.stains.textures import SIZES, Sizes, draw_textured
 
 _STAINS = 8  # stream of random numbers under the seed, beside those of crops and noise
 
@@ -25,6 +25,7 @@ def paint_stains(
     stains: int,
     *,
     fill: Literal["flat", "textured"] = "flat",
+    sizes: Sizes = SIZES,
     seed: int,
     step: int,
     cover: Tensor | None = None,
@@ -43,6 +44,8 @@ def paint_stains(
         `flat` paints ellipses of one gray value or colour each. Place, turn, value and opacity are uniform, semi-axes
         log-uniform from 1/32 to 0.3 of the side, edges soft over 0.5 to 3 pixels. `textured` paints what
         :func:`ssimae.training.stains.textures.draw_textured` draws: mostly pieces of the surface from elsewhere.
+    sizes : Sizes
+        Of textured stains.
     seed, step : int
         With the patches, all that the stains follow from, so that a resumed training paints the same.
     cover : Tensor of shape (N, s, s), float32, contiguous, on the CPU, optional
@@ -65,8 +68,10 @@ def paint_stains(
     """
     rng = np.random.default_rng([seed, _STAINS, step])
     painted = patches.clone()
-    draw = draw_textured if fill == "textured" else _draw_flat
-    values, shapes = draw(rng, patches, stains)
+    if fill == "textured":
+        values, shapes = draw_textured(rng, patches, stains, sizes)
+    else:
+        values, shapes = _draw_flat(rng, patches, stains)
     _rust.paint_stains(painted.numpy(), values, **shapes, cover=None if cover is None else cover.numpy())
     return painted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,6 @@ _STREAKS = 0.25
 """Share of the stains that are thin streaks."""
 
 # Ranges of what is drawn log-uniform. Lengths of semi-axes are shares of a patch's side, others are in pixels.
-_SEMI_AXES = 1 / 40, 0.3
-_STREAK_LENGTHS = 0.06, 0.3
 _STREAK_ASPECTS = 6.0, 30.0
 _THINNEST_STREAK = 0.5
 _EDGES = 0.5, 8.0
@@ -36,15 +35,30 @@ _INVERTED = 0.2
 """Share of the pieces of surface that are inverted round their patch's mean."""
 
 
-def draw_textured(rng: np.random.Generator, patches: Tensor, stains: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
+@dataclass(frozen=True)
+class Sizes:
+    """Ranges of the semi-axes of stains, as shares of a patch's side; log-uniform in between."""
+
+    ellipses: tuple[float, float] = (1 / 40, 0.3)
+    streaks: tuple[float, float] = (0.06, 0.3)
+    """Of the longer semi-axis."""
+
+
+SIZES = Sizes()
+"""Those that an autoencoder is trained on."""
+
+
+def draw_textured(
+    rng: np.random.Generator, patches: Tensor, stains: int, sizes: Sizes = SIZES
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return textured stains as `_rust.paint_stains` takes them: K on each of N patches.
 
     Three in five hold a piece of another patch of the batch, read from a random place, at a random angle or in one of
     the eight orientations, and stretched by 1/2 to 2 along each axis; one in five of these is inverted round the mean
     of its patch, half are brighter or darker, half of another contrast. One in five holds smooth noise with a grain of
-    1 to 12 pixels, the others one value. Shapes are ellipses with semi-axes of 1/40 to 0.3 of the side and a warped
-    outline; one in four is a thin streak, slightly bent. Rims are soft over 0.5 to 8 pixels, though not over more than
-    the stain is wide, and opacity lies between 0.3 and 1.
+    1 to 12 pixels, the others one value. Shapes are ellipses with a warped outline; one in four is a thin streak,
+    slightly bent. Rims are soft over 0.5 to 8 pixels, though not over more than the stain is wide, and opacity lies
+    between 0.3 and 1.
 
     Parameters
     ----------
@@ -53,6 +67,7 @@ def draw_textured(rng: np.random.Generator, patches: Tensor, stains: int) -> tup
         What the pieces are read from. Where there is one patch alone, it is read itself.
     stains : int
         K.
+    sizes : Sizes
 
     Returns
     -------
@@ -66,7 +81,7 @@ def draw_textured(rng: np.random.Generator, patches: Tensor, stains: int) -> tup
     kinds = rng.random(shape)
     surface, noise = kinds < _ELSEWHERE, (kinds >= _ELSEWHERE) & (kinds < _ELSEWHERE + _NOISE)
 
-    outlines = _draw_outlines(rng, shape, side)
+    outlines = _draw_outlines(rng, shape, side, sizes)
     sources = (np.arange(count)[:, None] + rng.integers(1, max(count, 2), shape)) % count
     scales = 1 / np.where(
         noise[..., None], _log_uniform(rng, _GRAINS, (*shape, 1)), _log_uniform(rng, _STRETCHES, (*shape, 2))
@@ -102,12 +117,14 @@ def draw_textured(rng: np.random.Generator, patches: Tensor, stains: int) -> tup
     return values, {**{name: numbers.astype(np.float32) for name, numbers in outlines.items()}, "textures": read}
 
 
-def _draw_outlines(rng: np.random.Generator, shape: tuple[int, int], side: int) -> dict[str, NDArray[np.float64]]:
+def _draw_outlines(
+    rng: np.random.Generator, shape: tuple[int, int], side: int, sizes: Sizes
+) -> dict[str, NDArray[np.float64]]:
     """Return where stains lie and how they are bounded, by the names of the arguments that take it."""
     streak = rng.random(shape) < _STREAKS
-    lengths = side * _log_uniform(rng, _STREAK_LENGTHS, shape)
+    lengths = side * _log_uniform(rng, sizes.streaks, shape)
     widths = np.maximum(lengths / _log_uniform(rng, _STREAK_ASPECTS, shape), _THINNEST_STREAK)
-    ellipses = side * _log_uniform(rng, _SEMI_AXES, (*shape, 2))
+    ellipses = side * _log_uniform(rng, sizes.ellipses, (*shape, 2))
     semi_axes = np.where(streak[..., None], np.stack([lengths, widths], axis=-1), ellipses)
     bends = np.where(streak, rng.uniform(-_MOST_BEND, _MOST_BEND, shape) * lengths, 0.0)
     lobes = rng.standard_normal((*shape, 3, 2))
