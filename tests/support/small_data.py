@@ -9,7 +9,20 @@ from PIL import Image
 from ssimae.storage.facts import Facts
 
 SETTINGS = [
-    *("--patch-size", "32", "--latent-dim", "8", "--patches", "48", "--epochs", "3", "--batch-size", "16"),
+    *(
+        "--preset",
+        "default",
+        "--patch-size",
+        "32",
+        "--latent-dim",
+        "8",
+        "--patches",
+        "48",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "16",
+    ),
     *("--stride", "16", "--opening", "0", "--min-area", "4", "--precision", "float32"),
 ]
 """Flags of such a run."""
