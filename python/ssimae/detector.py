@@ -23,7 +23,9 @@ from ssimae.images.read import read_image
 from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.verdict import Region, Verdict, judge
 from ssimae.models.build import place
+from ssimae.models.dictionary import FeatureDictionary
 from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.training.head.train import train_head
 from ssimae.training.learn import learn
 from ssimae.tuning.settle import settle
 
@@ -76,6 +78,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Trained network.
     thresholds_ : Thresholds
         Levels for `review` and `defective`, set on good images kept out of training.
+    head_ : Head or None
+        Discriminative head, trained where `head_patches` is not 0.
     reference_ : Reference or None
         What these show place by place; None where the residual is not calibrated.
     settings_ : Settings
@@ -154,7 +158,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             pretrained=None if self.pretrained is None else Path(self.pretrained),
             device=device,
         )
-        settled = settle(training.model, good, settings, device=device, precision=training.precision)
+        head = None
+        if settings.head_patches and not isinstance(training.model, FeatureDictionary):
+            head = train_head(
+                training.model, parts, settings, ignored=part_masks, device=device, precision=training.precision
+            )
+        settled = settle(training.model, good, settings, head=head, device=device, precision=training.precision)
+        self.head_ = head
         self.model_, self.thresholds_ = training.model, settled.thresholds
         self.reference_, self.settings_ = settled.reference, settled.settings
         return self
@@ -229,6 +239,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
         detector = cls(**asdict(saved.settings), device=device)
         detector.model_, detector.thresholds_ = place(saved.model, resolve_device(device)), saved.thresholds
+        detector.head_ = None if saved.head is None else place(saved.head, resolve_device(device))
         detector.reference_, detector.settings_ = saved.reference, saved.settings
         return detector
 
@@ -238,7 +249,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             yield self.inspect(image, ignore=mask)
 
     def _saved(self) -> SavedModel:
-        return SavedModel(self.model_, self.settings_, self.thresholds_.precision, self.thresholds_, self.reference_)
+        return SavedModel(
+            self.model_, self.settings_, self.thresholds_.precision, self.thresholds_, self.head_, self.reference_
+        )
 
     def _take(self, settings: Mapping[str, Any]) -> None:
         for name, value in settings.items():

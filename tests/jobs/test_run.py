@@ -154,7 +154,9 @@ def test_bad_input_gets_one_clear_line_and_exit_code_2(data, tmp_path, capsys):
     assert "/nowhere" in refused(capsys, "run", "--data", "/nowhere")
     assert "`stride`" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o", "--stride", 0)
     assert "`window_size`" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o", "--window-size", 10)
-    assert "smaller than a patch" in refused(capsys, "run", "--data", data, "--out", tmp_path / "o")
+    assert "smaller than a patch" in refused(
+        capsys, "run", "--data", data, "--out", tmp_path / "o", "--preset", "default"
+    )
     assert "unknown verb" in refused(capsys, "walk")
     assert "not a run folder" in refused(capsys, "report", tmp_path)
     (tmp_path / "fake.safetensors").write_bytes(b"\x08" + b"\0" * 20)

@@ -50,6 +50,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "stride": 16,
         "margin": 16,
         "stain_fill": "textured",
+        "head_patches": 20_000,
         "calibration": "auto",
         "false_calls": 0.025,
     },

@@ -134,6 +134,19 @@ class NotBelow:
 
 
 @dataclass(frozen=True)
+class ZeroWithoutReconstruction:
+    """0 for a system that rebuilds nothing."""
+
+    def check(self, name: str, value: Any, settings: Any) -> None:
+        """Refuse anything else there."""
+        if value and not settings.row.rebuilds:
+            raise ValueError(f"`{name}` must be 0 for a {settings.row.title}, which rebuilds nothing, got {value}")
+
+    def __str__(self) -> str:
+        return "0 for a system that rebuilds nothing"
+
+
+@dataclass(frozen=True)
 class WindowSide:
     """The side of an SSIM window that fits into a patch."""
 

@@ -23,6 +23,7 @@ from ssimae.config.rules import (
     Share,
     UpTo,
     WindowSide,
+    ZeroWithoutReconstruction,
     read_field,
 )
 from ssimae.config.systems import ROWS, Loss, Method, System, SystemRow, row_of
@@ -87,7 +88,7 @@ class Settings:
     stain_fill: Annotated[Literal["flat", "textured"], TRAINING] = "flat"
     """What the stains hold: `flat`, ellipses of one gray value or colour; `textured`, mostly pieces of the surface from
     elsewhere, turned and stretched, besides noise and flat values, in blots and streaks with soft rims."""
-    head_patches: Annotated[int, TRAINING, AtLeast(0)] = 0
+    head_patches: Annotated[int, TRAINING, AtLeast(0), ZeroWithoutReconstruction()] = 0
     """Crops that a small network is trained on after the autoencoder: stains are painted over them, and it learns to
     see these in image, reconstruction and residual (after DRAEM, Zavrtanik et al. 2021). 0 for none."""
     lr: Annotated[float, TRAINING, Positive()] = 2e-4
@@ -169,6 +170,9 @@ class Settings:
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and
     the smoothing of the residual spread a single point."""
+    head_weight: Annotated[float | None, INSPECTING, Between(0, 1)] = None
+    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. By default what finds
+    planted defects best; without a head, or where the residual is not calibrated, it counts for nothing."""
     false_calls: Annotated[float | None, THRESHOLDS, Share()] = None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""
@@ -238,6 +242,11 @@ class Settings:
             window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
             variance += window / self.scale**2  # the window lies on the scaled image, regions on the original
         return max(round(2 * math.pi * variance), self.opening**2, 1)
+
+    @property
+    def weight_of_head(self) -> float:
+        """`head_weight`, 0 where it was not chosen."""
+        return self.head_weight or 0.0
 
     @property
     def smoothing(self) -> float:

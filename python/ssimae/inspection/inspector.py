@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.calibration.places import place_features
-from ssimae.calibration.reference import RESIDUAL, Reference
+from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
 from ssimae.calibration.whole import measure_image
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.inspection.cleaning import clean
+from ssimae.inspection.head import head_map
 from ssimae.inspection.residual import inspect_image, raw_residual
 from ssimae.models.build import Network
+from ssimae.models.head import Head
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Inspector:
     settings: Settings
     reference: Reference | None
     """None where the residual is not calibrated."""
+    head: Head | None = None
+    """Discriminative head, on `device`."""
     device: torch.device
     precision: str
     """Arithmetic of the forward pass: float32 or bfloat16."""
@@ -77,7 +81,12 @@ class Inspector:
     def channels(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
         """Return the reconstruction of an image and its maps by channel, before calibration and cleaning."""
         rebuilt, residual = raw_residual(self.model, image, self.settings, device=self.device, precision=self.precision)
-        return rebuilt, {RESIDUAL: residual}
+        channels = {RESIDUAL: residual}
+        if self.head is not None and rebuilt is not None:
+            channels[HEAD] = head_map(
+                self.head, image, rebuilt, residual, self.settings, device=self.device, precision=self.precision
+            )
+        return rebuilt, channels
 
     def judged(
         self,
@@ -91,7 +100,7 @@ class Inspector:
         Where its surface as a whole is, the map is divided by the excess: single places still stand out.
         """
         assert self.reference is not None
-        joined = self.reference.joined(channels, features, 0.0)
+        joined = self.reference.joined(channels, features, self.settings.weight_of_head)
         level = surface_level(joined, ignored)
         whole = self.reference.whole
         unlike = whole.unlike((*measure_image(image, ignored), level))

@@ -24,6 +24,7 @@ from ssimae.inspection.inspector import Inspector, Maps
 from ssimae.inspection.threshold import Thresholds, outlier_note
 from ssimae.inspection.verdict import Verdict, judge
 from ssimae.models.build import place
+from ssimae.models.dictionary import FeatureDictionary
 from ssimae.pod.table import tabulate_detection
 from ssimae.progress import Progress, Task
 from ssimae.storage.model_file import SavedModel, load_model, save_model
@@ -35,9 +36,11 @@ from ssimae.storage.predictions import (
     write_regions,
 )
 from ssimae.storage.run_folder import RunFolder
+from ssimae.training.head.train import train_head
 from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.log import LogLine
+from ssimae.training.monitor import SilentMonitor
 from ssimae.training.train import Training
 from ssimae.tuning.settle import n_parts, settle
 
@@ -89,6 +92,21 @@ class _FolderMonitor:
         return self.interruption.signal
 
 
+class _HeadMonitor(SilentMonitor):
+    """Monitor of a head, which has no log: it moves a bar and passes on the signal that came."""
+
+    def __init__(self, task: Task, interruption: Interruption) -> None:
+        self._task, self._interruption = task, interruption
+
+    def stepped(self, patches: int, loss: float) -> None:
+        """Move the bar."""
+        self._task.update(patches, f"loss {loss:.4f}")
+
+    def interrupted(self) -> int | None:
+        """Return the signal that came."""
+        return self._interruption.signal
+
+
 def train_stage(
     folder: RunFolder,
     good: GoodImages,
@@ -112,7 +130,19 @@ def train_stage(
             state=folder.state,
             monitor=_FolderMonitor(folder, task, interruption),
         )
-    save_model(folder.model, SavedModel(training.model, settings, training.precision, None))
+        head = None
+        if settings.head_patches and not isinstance(training.model, FeatureDictionary):
+            with progress.task("training the head", settings.head_patches) as head_task:
+                head = train_head(
+                    training.model,
+                    parts,
+                    settings,
+                    ignored=ignored,
+                    device=device,
+                    precision=training.precision,
+                    monitor=_HeadMonitor(head_task, interruption),
+                )
+    save_model(folder.model, SavedModel(training.model, settings, training.precision, None, head=head))
     return training
 
 
@@ -140,6 +170,7 @@ def threshold_stage(
             place(saved.model, device),
             good,
             saved.settings,
+            head=None if saved.head is None else place(saved.head, device),
             device=device,
             precision=saved.precision,
             on_part=task.update,

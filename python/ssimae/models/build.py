@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ssimae.config.settings import Settings
 from ssimae.models.autoencoder import Autoencoder, VariationalAutoencoder
 from ssimae.models.dictionary import FeatureDictionary
+from ssimae.models.head import Head
 
 AnyAutoencoder = Autoencoder | VariationalAutoencoder
 
@@ -46,6 +47,20 @@ def stored_network(settings: Settings, tensors: Mapping[str, Tensor]) -> Network
     network.load_state_dict(dict(tensors))
     network.eval()
     return network
+
+
+def stored_head(settings: Settings, tensors: Mapping[str, Tensor]) -> Head:
+    """Return the head of stored weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit.
+    """
+    head = Head(settings.channels)
+    _check_shapes(head, tensors)
+    head.load_state_dict(dict(tensors))
+    return head.eval()
 
 
 def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

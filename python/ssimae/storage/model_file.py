@@ -16,13 +16,17 @@ from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
-from ssimae.models.build import Network, place, stored_network
+from ssimae.models.build import Network, place, stored_head, stored_network
+from ssimae.models.head import Head
 from ssimae.models.tensor_file import tensor_bytes
 
 FORMAT = "ssimae-model-2"
 
 _EARLIER_FORMAT = "ssimae-model-1"
 """Has no calibration."""
+
+_HEAD = "head."
+"""Before the names of the head's weights."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class SavedModel:
     """Arithmetic it was trained in: float32 or bfloat16."""
     thresholds: Thresholds | None
     """None while they have not been set."""
+    head: Head | None = None
+    """Discriminative head; None where none was trained."""
     reference: Reference | None = None
     """What good images show; None while it is not known, or where the residual is not calibrated."""
 
@@ -44,6 +50,7 @@ class SavedModel:
             model=place(self.model, device),
             settings=self.settings,
             reference=self.reference,
+            head=None if self.head is None else place(self.head, device),
             device=device,
             precision=self.precision,
         )
@@ -58,6 +65,9 @@ def save_model(path: Path, saved: SavedModel) -> None:
         If the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.model.state_dict().items()}
+    if saved.head is not None:
+        weights = saved.head.state_dict().items()
+        tensors |= {f"{_HEAD}{name}": tensor.detach().cpu().contiguous() for name, tensor in weights}
     if saved.reference is not None:
         tensors |= {name: torch.from_numpy(array) for name, array in saved.reference.to_tensors().items()}
     metadata = {
@@ -98,6 +108,7 @@ def load_model(path: Path) -> SavedModel:
         raise ValueError(f"{path}: the metadata of the model is incomplete ({error})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    head = {name.removeprefix(_HEAD): tensors.pop(name) for name in list(tensors) if name.startswith(_HEAD)}
     arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith(PREFIX)}
     try:
         return SavedModel(
@@ -105,6 +116,7 @@ def load_model(path: Path) -> SavedModel:
             settings,
             precision,
             Thresholds.from_dict(thresholds) if thresholds is not None else None,
+            stored_head(settings, head) if head else None,
             Reference.from_tensors(arrays) if arrays else None,
         )
     except ValueError as error:

@@ -16,11 +16,12 @@ _STREAM = 10  # of random numbers under the seed; those of training's stains are
 _LEAST_AREA = 20
 """Fewest pixels of a planted defect."""
 
-_LEAST_CONTRAST = 0.015
-"""Mean change of the gray value below which there is nothing to see."""
+_LEAST_CONTRAST = 0.015, 0.15
+"""Mean change of the gray value below which nothing is seen: in [0, 1], and as a share of the image's spread."""
 
 _LEAST_RADIUS = 3.0
-_LARGEST_RADIUS = 1 / 12  # of the region's shorter side
+_LARGEST_RADIUS = 1 / 3, 1 / 12
+"""Shares of the shorter sides of the region and of the image; the less counts."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def plant_defects(
     out, labels, defects = image.copy(), np.zeros(image.shape[:2], np.int32), []
     top, bottom, _ = region[0].indices(image.shape[0])
     left, right, _ = region[1].indices(image.shape[1])
-    largest = max(_LEAST_RADIUS * 1.5, min(bottom - top, right - left) * _LARGEST_RADIUS)
+    in_region, in_image = _LARGEST_RADIUS
+    shorter = min(min(bottom - top, right - left) * in_region, min(image.shape[:2]) * in_image)
+    largest = max(_LEAST_RADIUS * 1.5, shorter)
+    least_contrast = max(_LEAST_CONTRAST[0], _LEAST_CONTRAST[1] * float(image.std()))
     free = np.zeros(image.shape[:2], bool)
     free[region] = True
     if ignored is not None:
@@ -105,7 +109,7 @@ def plant_defects(
         marked = cover > max(0.15, 0.4 * float(cover.max()))
         change = np.abs(after - before)
         contrast = float((change if change.ndim == 2 else change.mean(axis=2))[marked].mean()) if marked.any() else 0.0
-        if marked.sum() < _LEAST_AREA or contrast < _LEAST_CONTRAST:
+        if marked.sum() < _LEAST_AREA or contrast < least_contrast:
             continue
         out[box] = after
         defects.append(PlantedDefect(kind, int(marked.sum()), contrast))
@@ -170,7 +174,8 @@ def _elsewhere(
     source = np.rot90(sources[int(rng.integers(len(sources)))], int(rng.integers(4)))
     if rng.random() < 0.5:
         source = source[:, ::-1]
-    stretch = np.exp(rng.uniform(-0.5, 0.5, 2))
+    # Always of another grain: on a surface without a pattern a piece from elsewhere is no defect.
+    stretch = np.exp(rng.choice([-1, 1]) * rng.uniform(0.3, 0.8, 2))
     start = rng.uniform(0, source.shape[0]), rng.uniform(0, source.shape[1])
     axes = [
         _mirrored(start[axis] + stretch[axis] * np.arange(before.shape[axis]), source.shape[axis]) for axis in (0, 1)

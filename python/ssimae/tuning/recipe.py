@@ -23,8 +23,11 @@ CANDIDATES = (1.0, 64), (0.5, 64), (1.0, 128), (0.5, 128)
 _LATENT_DIMS = {32: 50, 64: 100, 128: 300, 256: 500}
 """About a value for every 40 to 55 pixels of a patch, but for the largest."""
 
-_TRIALS, _HEAD, _SETTLING = 0.3, 0.2, 0.1
+_TRIALS, _HEAD, _SETTLING = 0.25, 0.25, 0.1
 """Shares of the time; what is left is the training's."""
+
+_HEAD_COST = 1.6
+"""Time of a head's patch over that of the autoencoder's: it rebuilds it, and learns at half its size."""
 
 _SHORTEST_TRIAL, _LONGEST_TRIAL = 20.0, 60.0
 """Seconds of training in a trial; judging it takes about as long again."""
@@ -139,4 +142,7 @@ def choose(
     parts, masks = good.training_parts(settings)
     speed = patches_per_second(parts, settings, masks, device=device)
     left = 60 * minutes * (1 - _HEAD - _SETTLING) - (time.monotonic() - start)
-    return with_patches(settings, round(speed * max(left, 60 * minutes * 0.2))), trials
+    settings = with_patches(settings, round(speed * max(left, 60 * minutes * 0.2)))
+    if settings.head_patches and "head_patches" not in given:
+        settings = dataclasses.replace(settings, head_patches=round(speed * 60 * minutes * _HEAD / _HEAD_COST))
+    return settings, trials

@@ -1,0 +1,131 @@
+"""Compute the maps of held-out good parts, and of the same with planted defects, once for all that is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.calibration.places import place_features
+from ssimae.inspection.holdout import GoodImages, take
+from ssimae.inspection.inspector import Inspector, surface_of
+from ssimae.tuning.planted import PlantedDefect, plant_defects
+
+FOLDS = 3
+"""Groups of held-out parts: each is calibrated by what the others show."""
+
+PLANTED_PIXELS = 24_000_000
+_PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
+"""Bounds of the planted images: about a hundred defects, and no more pixels than a minute inspects."""
+
+Region = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The maps of an image of which a part was not trained on, before calibration."""
+
+    channels: dict[str, NDArray[np.float32]]
+    """(h, w) each, by channel."""
+    features: NDArray[np.float32]
+    """Of the places of the image (see :func:`ssimae.calibration.places.place_features`)."""
+    region: Region
+    """Rows and columns that were not trained on: nothing else counts."""
+    ignored: NDArray[np.bool_] | None
+    fold: int
+    labels: NDArray[np.int32] | None = None
+    """Of `region`: 0 for good, else the number of a planted defect; None in a good image."""
+    defects: tuple[PlantedDefect, ...] = ()
+
+    @property
+    def ignored_inside(self) -> NDArray[np.bool_] | None:
+        """What of the region is not inspected."""
+        return None if self.ignored is None else take(self.ignored, self.region)
+
+
+def held_out_regions(good: GoodImages, scale: float) -> list[tuple[int, Region]]:
+    """Return the number of each image of which something is held out, and the rows and columns, at its own size."""
+
+    def unscaled(side: slice) -> slice:
+        start, stop = (None if end is None else round(end / scale) for end in (side.start, side.stop))
+        return slice(start, stop)
+
+    return [(index, (unscaled(rows), unscaled(columns))) for index, (rows, columns) in good.split.held_out]
+
+
+def planted_numbers(good: GoodImages, pixels: int) -> list[int]:
+    """Return the held-out part that each planted image is made from: all in turn, as many as the bounds allow."""
+    parts = good.split.held_out
+    sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
+    count = int(np.clip(pixels / np.mean(sizes), 3, _PLANTED_IMAGES))
+    if count <= len(parts):  # evenly over them
+        return [number * len(parts) // count for number in range(count)]
+    return [number % len(parts) for number in range(count)]
+
+
+def inspect_parts(
+    inspector: Inspector, good: GoodImages, *, planted_pixels: int, on_part: Callable[[int], None]
+) -> tuple[list[Part], list[Part]]:
+    """Return the maps of the held-out good parts, and those of parts with planted defects.
+
+    Parameters
+    ----------
+    inspector : Inspector
+    good : GoodImages
+        With at least one held-out part.
+    planted_pixels : int
+        Bound of the pixels of all planted images.
+    on_part : callable
+        Called after every image with the number of those so far.
+    """
+    regions = held_out_regions(good, inspector.settings.scale)
+    parts = []
+    for number, (index, region) in enumerate(regions):
+        parts.append(_part(inspector, good.images[index], region, good.ignored[index], number % FOLDS))
+        on_part(len(parts))
+    sources = [good.images[index][region] for index, region in regions]
+    planted = []
+    for number, chosen in enumerate(planted_numbers(good, planted_pixels)):
+        index, region = regions[chosen]
+        made = plant_defects(
+            good.images[index],
+            sources,
+            index=chosen,
+            region=region,
+            ignored=good.ignored[index],
+            count=_DEFECTS_EACH,
+            seed=inspector.settings.seed,
+            number=number,
+        )
+        part = _part(inspector, made.image, region, good.ignored[index], chosen % FOLDS)
+        planted.append(
+            Part(
+                part.channels,
+                part.features,
+                region,
+                part.ignored,
+                part.fold,
+                labels=take(made.labels, region),
+                defects=made.defects,
+            )
+        )
+        on_part(len(parts) + len(planted))
+    return parts, planted
+
+
+def labels_of(planted: Sequence[Part]) -> list[NDArray[np.int32]]:
+    """Return where the defects of planted parts lie."""
+    return [part.labels for part in planted if part.labels is not None]
+
+
+def _part(
+    inspector: Inspector,
+    image: NDArray[np.float32],
+    region: Region,
+    ignored: NDArray[np.bool_] | None,
+    fold: int,
+) -> Part:
+    rebuilt, channels = inspector.channels(image)
+    return Part(channels, place_features(surface_of(image, rebuilt), ignored), region, ignored, fold)
