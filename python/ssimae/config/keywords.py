@@ -125,9 +125,9 @@ class SettingsKeywords(TypedDict, total=False):
     min_area: int | None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and the smoothing of
     the residual spread a single point."""
-    head_weight: float | None
-    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. By default what finds
-    planted defects best; without a head, or where the residual is not calibrated, it counts for nothing."""
+    head_weight: float
+    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
+    without a head, or where the residual is not calibrated."""
     false_calls: float | None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""

@@ -170,9 +170,9 @@ class Settings:
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and
     the smoothing of the residual spread a single point."""
-    head_weight: Annotated[float | None, INSPECTING, Between(0, 1)] = None
-    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. By default what finds
-    planted defects best; without a head, or where the residual is not calibrated, it counts for nothing."""
+    head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.5
+    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
+    without a head, or where the residual is not calibrated."""
     false_calls: Annotated[float | None, THRESHOLDS, Share()] = None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""
@@ -242,11 +242,6 @@ class Settings:
             window = (self.residual_window_size**2 - 1) / 12 if uniform else self.sigma**2
             variance += window / self.scale**2  # the window lies on the scaled image, regions on the original
         return max(round(2 * math.pi * variance), self.opening**2, 1)
-
-    @property
-    def weight_of_head(self) -> float:
-        """`head_weight`, 0 where it was not chosen."""
-        return self.head_weight or 0.0
 
     @property
     def smoothing(self) -> float:

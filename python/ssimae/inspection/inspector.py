@@ -100,7 +100,7 @@ class Inspector:
         Where its surface as a whole is, the map is divided by the excess: single places still stand out.
         """
         assert self.reference is not None
-        joined = self.reference.joined(channels, features, self.settings.weight_of_head)
+        joined = self.reference.joined(channels, features, self.settings.head_weight)
         level = surface_level(joined, ignored)
         whole = self.reference.whole
         unlike = whole.unlike((*measure_image(image, ignored), level))

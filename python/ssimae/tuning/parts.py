@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ from ssimae.tuning.planted import PlantedDefect, plant_defects
 FOLDS = 3
 """Groups of held-out parts: each is calibrated by what the others show."""
 
-PLANTED_PIXELS = 24_000_000
+GOOD_PIXELS, PLANTED_PIXELS = 120_000_000, 24_000_000
 _PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
-"""Bounds of the planted images: about a hundred defects, and no more pixels than a minute inspects."""
+"""Bounds of what is inspected: maps of all of it are held at once, at about 12 bytes a pixel, and take minutes."""
 
 Region = tuple[slice, slice]
 
@@ -53,6 +54,20 @@ def held_out_regions(good: GoodImages, scale: float) -> list[tuple[int, Region]]
         return slice(start, stop)
 
     return [(index, (unscaled(rows), unscaled(columns))) for index, (rows, columns) in good.split.held_out]
+
+
+def fewer_parts(good: GoodImages, pixels: int) -> GoodImages:
+    """Return good images of which so many held-out parts are left, evenly taken, that all fit into a number of pixels.
+
+    As many as folds stay in any case.
+    """
+    parts = good.split.held_out
+    sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
+    count = max(FOLDS, int(pixels / np.mean(sizes))) if parts else 0
+    if count >= len(parts):
+        return good
+    chosen = tuple(parts[number * len(parts) // count] for number in range(count))
+    return dataclasses.replace(good, split=dataclasses.replace(good.split, held_out=chosen))
 
 
 def planted_numbers(good: GoodImages, pixels: int) -> list[int]:

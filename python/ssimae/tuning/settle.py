@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssimae.calibration.reference import HEAD, Reference
+from ssimae.calibration.reference import Reference
 from ssimae.calibration.whole import fit_limits, measure_image
 from ssimae.config.settings import Form, Settings
 from ssimae.hardware import describe
@@ -24,7 +24,17 @@ from ssimae.models.build import Network
 from ssimae.models.head import Head
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 from ssimae.tuning.folds import calibrated_maps, fit_channels, fit_folds, forms_to_compare, joined
-from ssimae.tuning.parts import FOLDS, PLANTED_PIXELS, Part, held_out_regions, inspect_parts, labels_of, planted_numbers
+from ssimae.tuning.parts import (
+    FOLDS,
+    GOOD_PIXELS,
+    PLANTED_PIXELS,
+    Part,
+    fewer_parts,
+    held_out_regions,
+    inspect_parts,
+    labels_of,
+    planted_numbers,
+)
 from ssimae.tuning.score import PlantedScore, score_maps
 
 logger = logging.getLogger(__name__)
@@ -32,11 +42,8 @@ logger = logging.getLogger(__name__)
 SMOOTHINGS = 0.0, 2.0, 4.0, 8.0, 16.0
 """Standard deviations in pixels that are compared."""
 
-HEAD_WEIGHTS = 0.0, 0.25, 0.5, 0.75, 1.0
-"""Weights of the head that are compared."""
-
-_FIRST_SMOOTHING, _FIRST_WEIGHT = 4.0, 0.5
-"""What the forms are compared at, before the rest is chosen for the best of them."""
+_FIRST_SMOOTHING = 4.0
+"""What the forms are compared at, before the smoothing is chosen for the best of them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,6 @@ class Choice:
     """One treatment that was compared."""
 
     calibration: Form
-    head_weight: float
     smoothing: float
     score: PlantedScore
 
@@ -52,7 +58,6 @@ class Choice:
         """Return the treatment and its scores, ready for JSON."""
         return {
             "calibration": self.calibration,
-            "head_weight": self.head_weight,
             "residual_smoothing": self.smoothing,
             "au_pro_0.05": self.score.au_pro,
             "found": self.score.found,
@@ -82,6 +87,7 @@ def settle(
     head: Head | None = None,
     device: torch.device,
     precision: str,
+    good_pixels: int = GOOD_PIXELS,
     planted_pixels: int = PLANTED_PIXELS,
     on_part: Callable[[int], None] = lambda count: None,
 ) -> Settled:
@@ -93,14 +99,14 @@ def settle(
         Trained network, on `device`.
     good : GoodImages
     settings : Settings
-        Its `calibration`, `head_weight` and `residual_smoothing` may be left to choose.
+        Its `calibration` and `residual_smoothing` may be left to choose.
     head : Head or None
         Discriminative head, on `device`.
     device : torch.device
     precision : {"float32", "bfloat16"}
         Arithmetic of the forward pass.
-    planted_pixels : int
-        Bound of the pixels of all planted images.
+    good_pixels, planted_pixels : int
+        Bounds of the pixels of all held-out images that are inspected, and of all planted ones.
     on_part : callable, optional
         Called after every inspected part with the number of those so far; :func:`n_parts` tells how many there will be.
 
@@ -125,8 +131,13 @@ def settle(
     inspector = Inspector(model=model, settings=settings, reference=None, head=head, device=device, precision=precision)
     if settings.calibration == "none":
         return _settle_plain(inspector, good, on_part)
+    good = fewer_parts(good, good_pixels)
     parts, planted = inspect_parts(inspector, good, planted_pixels=planted_pixels, on_part=on_part)
-    forms = forms_to_compare(parts) if settings.calibration == "auto" else [settings.calibration]
+    forms = (
+        forms_to_compare(parts, whole=good.split.kind == "images")
+        if settings.calibration == "auto"
+        else [settings.calibration]
+    )
     folds = fit_folds(parts, forms, seed=settings.seed)
     settings, choices = _choose(parts, planted, folds, settings)
     form = cast("Form", settings.calibration)
@@ -143,8 +154,10 @@ def settle(
 
 def n_parts(good: GoodImages, settings: Settings) -> int:
     """Return how many images are inspected to settle."""
-    held_out = len(good.split.held_out)
-    return held_out if settings.calibration == "none" else held_out + len(planted_numbers(good, PLANTED_PIXELS))
+    if settings.calibration == "none":
+        return len(good.split.held_out)
+    good = fewer_parts(good, GOOD_PIXELS)
+    return len(good.split.held_out) + len(planted_numbers(good, PLANTED_PIXELS))
 
 
 def _settle_plain(inspector: Inspector, good: GoodImages, on_part: Callable[[int], None]) -> Settled:
@@ -163,14 +176,13 @@ def _choose(
     parts: Sequence[Part], planted: Sequence[Part], folds: dict[Form, list[Reference]], settings: Settings
 ) -> tuple[Settings, list[Choice]]:
     """Return the settings that find planted defects best, and all that was compared: one thing after the other."""
-    given_weight = settings.head_weight if HEAD in parts[0].channels else 0.0
-    given_smoothing = settings.residual_smoothing
+    given = settings.residual_smoothing
     choices: list[Choice] = []
 
-    def compare(form: Form, weight: float, smoothing: float) -> None:
-        if any((form, weight, smoothing) == (c.calibration, c.head_weight, c.smoothing) for c in choices):
+    def compare(form: Form, smoothing: float) -> None:
+        if any((form, smoothing) == (choice.calibration, choice.smoothing) for choice in choices):
             return
-        treated = dataclasses.replace(settings, calibration=form, head_weight=weight, residual_smoothing=smoothing)
+        treated = dataclasses.replace(settings, calibration=form, residual_smoothing=smoothing)
         score = score_maps(
             calibrated_maps(parts, folds[form], treated),
             calibrated_maps(planted, folds[form], treated),
@@ -178,26 +190,19 @@ def _choose(
             min_area=treated.smallest_region,
             ignored=[part.ignored_inside for part in planted],
         )
-        choices.append(Choice(form, weight, smoothing, score))
+        choices.append(Choice(form, smoothing, score))
 
     def best() -> Choice:
         return max(choices, key=lambda choice: choice.score.value)
 
     for form in folds:
-        compare(
-            form,
-            _FIRST_WEIGHT if given_weight is None else given_weight,
-            _FIRST_SMOOTHING if given_smoothing is None else given_smoothing,
-        )
-    for weight in HEAD_WEIGHTS if given_weight is None else ():
-        compare(best().calibration, weight, best().smoothing)
-    for smoothing in SMOOTHINGS if given_smoothing is None else ():
-        compare(best().calibration, best().head_weight, smoothing)
+        compare(form, _FIRST_SMOOTHING if given is None else given)
+    for smoothing in SMOOTHINGS if given is None else ():
+        compare(best().calibration, smoothing)
     chosen = best()
     settings = dataclasses.replace(
         settings,
         calibration=chosen.calibration,
-        head_weight=chosen.head_weight,
         residual_smoothing=chosen.smoothing,
     )
     return settings, choices

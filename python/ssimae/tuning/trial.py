@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.hardware import prepare, resolve_precision
-from ssimae.inspection.holdout import GoodImages, arrange_good
+from ssimae.inspection.holdout import arrange_good
 from ssimae.models.build import new_autoencoder, place
 from ssimae.training.batches import make_batch
 from ssimae.training.crops import CropSampler
@@ -27,10 +27,8 @@ TRIED = "scale", "patch_size", "latent_dim"
 """Settings that trials compare."""
 
 _WARM_UP, _TIMED = 3, 8
-_HELD_OUT = 9
-"""Held-out parts a trial is judged on, at most."""
-
-_PLANTED_PIXELS = 6_000_000
+_PIXELS = 6_000_000
+"""Bound of the good and of the planted images that a trial is judged on."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +134,16 @@ def try_out(
     score = 0.0
     if not training.collapsed:
         judged = dataclasses.replace(
-            short, calibration="surface", residual_smoothing=None, stride=max(1, settings.patch_size // 2)
+            short, calibration="border", residual_smoothing=None, stride=max(1, settings.patch_size // 2)
         )
         settled = settle(
             training.model,
-            _some(good),
+            good,
             judged,
             device=device,
             precision=training.precision,
-            planted_pixels=_PLANTED_PIXELS,
+            good_pixels=_PIXELS,
+            planted_pixels=_PIXELS,
         )
         score = max((choice.score.value for choice in settled.choices), default=0.0)
     return Trial(
@@ -163,12 +162,3 @@ def try_out(
 def best_of(trials: Sequence[Trial]) -> Trial:
     """Return the trial of the highest score; where all collapsed, the one farthest from a constant output."""
     return max(trials, key=lambda trial: (trial.score, -trial.loss / trial.plateau))
-
-
-def _some(good: GoodImages) -> GoodImages:
-    """Return the good images with fewer held-out parts."""
-    parts = good.split.held_out
-    chosen = tuple(parts[number * len(parts) // _HELD_OUT] for number in range(_HELD_OUT))
-    if len(parts) <= _HELD_OUT:
-        return good
-    return dataclasses.replace(good, split=dataclasses.replace(good.split, held_out=chosen))
