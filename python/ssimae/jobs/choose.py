@@ -129,6 +129,6 @@ def _reasons(chosen: Settings, trials: Sequence[Trial]) -> list[str]:
         lines.append(f"Chose {_words(chosen)}: score {best.score:.2f} on planted defects ({others}).")
     lines.append(
         f"Training on {chosen.patches_total} patches in {'colour' if chosen.channels == 3 else 'gray'}, latent "
-        f"dimension {chosen.latent_dim}."
+        f"dimension {chosen.latent_dim}, and a head on {chosen.head_patches}."
     )
     return lines
