@@ -6,6 +6,8 @@ import contextlib
 import io
 from collections.abc import Iterator
 from datetime import datetime
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,9 @@ _Flags = TypeVar("_Flags")
 
 _FRAME = " -|\u2500\u2502\u251c\u2524\u256d\u256e\u256f\u2570"
 """What tyro draws round its messages, with and without a terminal."""
+
+_SHARES = "--false-calls", "--false_calls"
+"""Flags that understand 1/200 besides 0.005, as tyro spells them."""
 
 
 def parse_flags(
@@ -27,6 +32,7 @@ def parse_flags(
 ) -> _Flags:
     """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
     options: dict[str, Any] = {} if default is None else {"default": default}
+    arguments = _without_fractions(arguments)
     with _one_line(verb):
         flags: _Flags = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, description=description, **options)
     return flags
@@ -37,6 +43,31 @@ def parse_known_flags(kind: type[_Flags], verb: str, arguments: list[str]) -> _F
     with _one_line(verb):
         flags, _ = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, return_unknown_args=True, add_help=False)
     return flags
+
+
+def _without_fractions(arguments: list[str]) -> list[str]:
+    """Return the arguments with the fractions behind flags of shares as decimals."""
+    # Each flag and its value are told apart first, so that `--false-calls=1/200` needs no rule of its own.
+    split = [part for argument in arguments for part in _flag_and_value(argument)]
+    return [
+        _decimal(flag, value) if flag in _SHARES and "/" in value else value for flag, value in pairwise(["", *split])
+    ]
+
+
+def _flag_and_value(argument: str) -> list[str]:
+    flag, equals, value = argument.partition("=")
+    return [flag, value] if equals and flag in _SHARES else [argument]
+
+
+def _decimal(flag: str, text: str) -> str:
+    """Return a fraction such as 1/200 as a decimal."""
+    try:
+        share = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share < 1:
+        raise ValueError(f"`{flag}` must be a share between 0 and 1, such as 1/200 or 0.005, got {text}")
+    return repr(float(share))
 
 
 def default_out(name: str) -> Path:

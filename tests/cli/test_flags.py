@@ -1,0 +1,65 @@
+"""Shares are understood as fractions, and nonsense gets one line."""
+
+import pytest
+from ssimae.cli import main
+from ssimae.cli.verbs import run as verb
+from ssimae.jobs import run as runs
+
+
+class StartedError(Exception):
+    """Stands for the work behind the flags."""
+
+
+def settings_of(arguments, monkeypatch):
+    jobs = []
+
+    def start(job, *_, **__):
+        jobs.append(job)
+        raise StartedError
+
+    monkeypatch.setattr(runs, "start", start)
+    with pytest.raises(StartedError):
+        verb.main(["--data", "images", "--preset", "default", *arguments])
+    return jobs[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "share"),
+    [
+        (["--false-calls", "1/200"], 0.005),
+        (["--false-calls=1/200"], 0.005),
+        (["--false_calls", "3/7"], 3 / 7),
+        (["--false_calls=1/3"], 1 / 3),
+        (["--false-calls", "0.005"], 0.005),
+        (["--false-calls", "5e-3"], 0.005),
+        (["--false-calls", "1/10", "--false-calls", "1/40"], 1 / 40),
+        (["--false-calls", "None"], None),
+        ([], None),
+    ],
+)
+def test_a_share_may_be_a_fraction(arguments, share, monkeypatch):
+    job = settings_of(arguments, monkeypatch)
+    assert job.settings.false_calls == share
+    assert job.given == (("false_calls",) if arguments else ())
+
+
+def test_only_flags_of_shares_understand_fractions(monkeypatch):
+    job = settings_of(["--ignore", "1/200", "--false-calls", "1/20"], monkeypatch)
+    assert str(job.ignore) == "1/200"
+    assert job.settings.false_calls == 1 / 20
+
+
+@pytest.mark.parametrize("text", ["1/0", "2/1", "1/1", "0/5", "-1/5", "a/b", "1/", "/", "1/2/3", "1/0.5"])
+@pytest.mark.parametrize("name", ["run", "train"])
+def test_what_is_no_share_gets_one_line(text, name, capsys):
+    for arguments in (["--false-calls", text], [f"--false-calls={text}"]):
+        assert main([name, "--data", "images", *arguments]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert lines[0].endswith(f"`--false-calls` must be a share between 0 and 1, such as 1/200 or 0.005, got {text}")
+
+
+@pytest.mark.parametrize("text", ["0", "1", "2", "nan"])
+def test_decimals_that_are_no_share_are_refused(text, capsys):
+    assert main(["run", "--data", "images", "--false-calls", text]) == 2
+    assert "`false_calls` must lie between 0 and 1" in capsys.readouterr().err
