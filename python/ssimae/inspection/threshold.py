@@ -188,13 +188,15 @@ def false_call_level(levels: Sequence[float], false_calls: float) -> tuple[float
     2001, sec. 4.2), since so few levels do not carry a shape.
     """
     ordered = np.sort(np.asarray(levels, np.float64))[::-1]
-    rank = int(false_calls * (len(ordered) + 1))
+    # Rounding shall not take the rank from a share such as 1 / (n + 1).
+    rank = int(false_calls * (len(ordered) + 1) * (1 + 1e-9))
     if rank >= 1:
         return float(ordered[rank - 1]), False
     logs = np.log(np.maximum(ordered, 1e-12))
-    middle = float(np.median(logs))
-    scale = float(np.mean(logs[logs >= middle] - middle))
-    return float(np.exp(logs[0] + scale * -np.log(false_calls * (len(ordered) + 1)))), True
+    upper = len(logs) // 2
+    scale = float(np.mean(logs[:upper]) - np.median(logs)) if upper else 0.0
+    # As fine as maps are, which are compared with it.
+    return float(np.float32(ordered[0] * (false_calls * (len(ordered) + 1)) ** -scale)), True
 
 
 def highest_common(levels: Sequence[float]) -> float:
@@ -208,11 +210,12 @@ def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
     levels = thresholds.good_levels
     if len(names) != len(levels) or not levels or highest_common(levels) == max(levels):
         return None
+    effect = "raised" if thresholds.review >= max(levels) else "did not raise"
     return (
         f"the good image {names[levels.index(max(levels))]} stands alone: its residual exceeds {max(levels):.3g} on a "
-        f"whole region, that of the others at most {highest_common(levels):.3g}. It did not raise the threshold for "
-        "review. If it shows a defect there, take it out of the good images; if that part need not be inspected, mask "
-        "it (--ignore)"
+        f"whole region, that of the others at most {highest_common(levels):.3g}. It {effect} the threshold for review. "
+        "If it shows a defect there, take it out of the good images; if that part need not be inspected, mask it "
+        "(--ignore)"
     )
 
 
