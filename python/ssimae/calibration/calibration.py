@@ -85,10 +85,13 @@ class Calibration:
             If an array is missing, or they do not fit each other.
         """
         offset = tensors.get("offset", np.zeros(0, np.float32))
-        if offset.shape != (1,) or not offset[0] > 0:
+        if offset.shape != (1,) or not 0 < offset[0] < np.inf:
             raise ValueError("calibration: no positive offset")
+        position = tensors.get("position")
+        if position is not None and (position.ndim != 2 or not np.isfinite(position).all()):
+            raise ValueError("calibration: positions that are no map of finite numbers")
         rest = {name: array for name, array in tensors.items() if name not in ("offset", "position")}
-        return cls(float(offset[0]), Expectation.from_tensors(rest), tensors.get("position"))
+        return cls(float(offset[0]), Expectation.from_tensors(rest), position)
 
 
 def describe_place(
@@ -98,12 +101,15 @@ def describe_place(
     region: tuple[slice, slice],
     ignored: NDArray[np.bool_] | None,
 ) -> Place:
-    """Return a map of a good image with the features of its places; only what lies in `region` counts."""
+    """Return a map of a good image with the features of its places; only cells that lie in `region` count.
+
+    A cell of which a pixel was trained on, or is ignored, takes no part.
+    """
     outside = np.ones(values.shape, np.float32)
     outside[region] = 0
     if ignored is not None:
         outside[ignored] = 1
-    return Place(values, features, cell_means(outside) < 0.5)
+    return Place(values, features, cell_means(outside) == 0)
 
 
 def fit_calibration(places: Sequence[Place], *, surface: bool, seed: int) -> Calibration:
@@ -120,8 +126,15 @@ def fit_calibration(places: Sequence[Place], *, surface: bool, seed: int) -> Cal
     Notes
     -----
     The expectation is of the logarithm: a few bright spots of a good image shall not pass for what is usual.
+
+    Raises
+    ------
+    ValueError
+        If no cell counts.
     """
     inspected = [place for place in places if place.inspected.any()]
+    if not inspected:
+        raise ValueError(f"calibration: no square of {CELL} x {CELL} pixels of the held-out good images is inspected")
     levels = np.concatenate([cell_means(place.values)[place.inspected] for place in inspected])
     offset = max(_SMALLEST_SHARE * float(levels.mean()), 1e-6)
     features = np.concatenate([place.features[place.inspected] for place in inspected])
@@ -159,7 +172,7 @@ def _log_cells(place: Place, offset: float) -> NDArray[np.float32]:
 
 
 def shares_geometry(places: Sequence[Place]) -> bool:
-    """Return whether a position can mean the same in all images: all of one size, and inspected in the same places."""
+    """Return whether a position can mean the same in all images: three or more, all of one size."""
     return len(places) > 2 and len({place.inspected.shape for place in places}) == 1
 
 

@@ -76,8 +76,10 @@ class Expectation:
         fits = all(weight.shape == pair for weight, pair in zip(weights, pairwise(sides), strict=True))
         if not fits or any(bias.shape != (side,) for bias, side in zip(biases, sides[1:], strict=True)):
             raise ValueError("calibration: arrays that do not fit each other")
-        if spread.shape != (n_features,) or not all(np.isfinite(array).all() for array in tensors.values()):
-            raise ValueError("calibration: arrays that do not fit each other, or numbers that are not finite")
+        if tensors["mean"].shape != (n_features,) or spread.shape != (n_features,) or not (spread > 0).all():
+            raise ValueError("calibration: features without mean and positive spread")
+        if not all(np.isfinite(array).all() for array in tensors.values()):
+            raise ValueError("calibration: numbers that are not finite")
         return cls(n_features, tensors["mean"], spread, weights, biases)
 
 
@@ -98,10 +100,11 @@ def fit_expectation(
     used = features[:, :n_features]
     mean, spread = used.mean(axis=0), used.std(axis=0) + np.float32(1e-3)
     level = float(values.mean())
+    batch_size = min(_BATCH, len(values))
     regressor = MLPRegressor(
         hidden_layer_sizes=HIDDEN,
-        batch_size=min(_BATCH, len(values)),
-        max_iter=max(1, round(_STEPS * _BATCH / len(values))),
+        batch_size=batch_size,
+        max_iter=max(1, round(_STEPS * batch_size / len(values))),
         learning_rate_init=3e-3,
         random_state=seed,
         tol=0.0,
