@@ -60,13 +60,13 @@ def texture(rng: np.random.Generator, height: int = 70, width: int = 96) -> np.n
     return (wave + rng.normal(0, 5, (height, width))).clip(0, 255).astype(np.uint8)
 
 
-def write_small_dataset(root: Path) -> Path:
+def write_small_dataset(root: Path, height: int = 70, width: int = 96) -> Path:
     """MVTec AD layout: 4 good images, 1 good and 2 defective test images with masks."""
     rng = np.random.default_rng(0)
     for folder, names in (("train/good", "abcd"), ("test/good", "e"), ("test/hole", "fg")):
         (root / folder).mkdir(parents=True)
         for name in names:
-            Image.fromarray(texture(rng)).save(root / folder / f"{name}.png")
+            Image.fromarray(texture(rng, height, width)).save(root / folder / f"{name}.png")
     (root / "ground_truth/hole").mkdir(parents=True)
     for name in "fg":
         image = np.array(Image.open(root / "test/hole" / f"{name}.png"))
