@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+import torch
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
-from ssimae.tuning.look import Look
-from ssimae.tuning.recipe import candidates
+from ssimae.tuning.look import Look, look_at
+from ssimae.tuning.recipe import candidates, choose
 from ssimae.tuning.trial import Trial, best_of, with_patches
 
 AUTO = preset("auto")
@@ -81,7 +83,7 @@ def test_with_scale_and_patch_size_given_there_is_nothing_to_try() -> None:
     assert pairs(tried(40, {"patch_size": 128})) == [(1.0, 128), (0.5, 128)]
 
 
-@pytest.mark.parametrize(("minutes", "count"), [(0.01, 1), (1, 1), (5, 2), (8, 3), (20, 4), (500, 4)])
+@pytest.mark.parametrize(("minutes", "count"), [(0.01, 1), (1, 1), (6, 2), (8, 3), (20, 4), (500, 4)])
 def test_a_short_budget_tries_fewer(minutes: float, count: int) -> None:
     found = tried(600, minutes=minutes)
     assert found == tried(600)[:count]
@@ -98,6 +100,40 @@ def test_a_number_of_patches_becomes_epochs_of_whole_batches(patches: int) -> No
     assert settings.patches >= settings.batch_size
     if patches >= settings.batch_size:
         assert patches - settings.epochs < settings.patches_total <= patches
+
+
+def chosen(**given: object) -> Settings:
+    rng = np.random.default_rng(0)
+    images = [rng.random((70, 96), dtype=np.float32) for _ in range(3)]
+    look = look_at(images, [image.shape for image in images])
+    base = dataclasses.replace(AUTO, latent_dim=8, batch_size=16, precision="float32", **given)
+    names = {"latent_dim", "batch_size", "precision", *given}
+    settings, trials = choose(images, [None] * 3, look, base, given=names, minutes=0.02, device=torch.device("cpu"))
+    assert trials == []
+    return settings
+
+
+def test_training_and_head_are_sized_to_the_time() -> None:
+    settings = chosen()
+    assert 0 < settings.patches_total < 20_000
+    assert 0 < settings.head_patches < 20_000
+
+
+def test_given_sizes_are_kept_and_the_other_is_sized() -> None:
+    """The preset's head would take minutes."""
+    settings = chosen(patches=32, epochs=2)
+    assert (settings.patches, settings.epochs) == (32, 2)
+    assert 0 < settings.head_patches < 20_000
+    settings = chosen(head_patches=77)
+    assert settings.head_patches == 77
+    assert settings.patches_total < 20_000
+    settings = chosen(patches=32, epochs=2, head_patches=77)
+    assert (settings.patches_total, settings.head_patches) == (64, 77)
+
+
+def test_a_head_that_would_count_for_nothing_is_not_trained() -> None:
+    assert chosen(calibration="none").head_patches == 0
+    assert chosen(calibration="none", head_patches=77).head_patches == 77
 
 
 TRIAL = Trial(1.0, 64, 100, 5000, 30.0, loss=0.2, plateau=0.5, collapsed=False, score=0.4)

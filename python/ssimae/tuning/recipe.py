@@ -136,13 +136,18 @@ def choose(
         settings = tried[trials.index(best_of(trials))]
     else:
         settings = tried[0]
-    if {"patches", "epochs"} & set(given):
+    sizes_training = not {"patches", "epochs"} & set(given)
+    sizes_head = settings.head_patches > 0 and "head_patches" not in given
+    if sizes_head and settings.calibration == "none":
+        settings, sizes_head = dataclasses.replace(settings, head_patches=0), False  # its map would count for nothing
+    if not sizes_training and not sizes_head:
         return settings, trials
     good = arrange_good(images, ignored, settings)
     parts, masks = good.training_parts(settings)
     speed = patches_per_second(parts, settings, masks, device=device)
-    left = 60 * minutes * (1 - _HEAD - _SETTLING) - (time.monotonic() - start)
-    settings = with_patches(settings, round(speed * max(left, 60 * minutes * 0.2)))
-    if settings.head_patches and "head_patches" not in given:
+    if sizes_training:
+        left = 60 * minutes * (1 - _HEAD - _SETTLING) - (time.monotonic() - start)
+        settings = with_patches(settings, round(speed * max(left, 60 * minutes * 0.2)))
+    if sizes_head:
         settings = dataclasses.replace(settings, head_patches=round(speed * 60 * minutes * _HEAD / _HEAD_COST))
     return settings, trials
