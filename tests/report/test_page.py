@@ -19,9 +19,9 @@ from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import Maps, assess
+from ssimae.report.figures.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.report.format import share
 from ssimae.report.page import write_report
-from ssimae.report.previews import draw_segmentation, preview_shape, shrink_highest
 from ssimae.report.wording import training_sentence
 from ssimae.storage.predictions import StoredInspection, write_predictions
 from ssimae.storage.records import read_results

@@ -25,7 +25,7 @@ from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
 from ssimae.progress import Progress, Task
-from ssimae.report.curves import Curves, draw_comparison, draw_curves
+from ssimae.report.figures.curves import Curves, draw_comparison, draw_curves
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ssimae.pod.curve import PodCurve
 from ssimae.pod.table import CONTRASTS, DetectionTable
-from ssimae.report.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture
+from ssimae.report.figures.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture
 from ssimae.report.format import plural
 from ssimae.storage.records import ModelResults
 

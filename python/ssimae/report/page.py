@@ -15,9 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ssimae.atomic import write_bytes, write_text
 from ssimae.report.assessment import Assessment, assess, pooled
 from ssimae.report.detection import Detection, detections
-from ssimae.report.drawing import Picture
-from ssimae.report.format import number, share
-from ssimae.report.previews import (
+from ssimae.report.figures.drawing import Picture
+from ssimae.report.figures.previews import (
     LONG_ASPECT,
     Preview,
     ResidualScale,
@@ -26,7 +25,8 @@ from ssimae.report.previews import (
     png_uri,
     residual_scale,
 )
-from ssimae.report.run_figures import draw_figures
+from ssimae.report.figures.run import draw_figures
+from ssimae.report.format import number, share
 from ssimae.report.tables import (
     MetricRow,
     OverlapTable,

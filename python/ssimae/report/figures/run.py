@@ -9,8 +9,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from ssimae.data.dataset import GOOD, UNLABELLED
 from ssimae.report.assessment import PixelCounts
-from ssimae.report.curves import Curves, draw_curves
-from ssimae.report.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
+from ssimae.report.figures.curves import Curves, draw_curves
+from ssimae.report.figures.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
 

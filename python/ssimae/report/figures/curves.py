@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssimae.evaluation.comparison import Comparison
 from ssimae.evaluation.metrics import METRICS
-from ssimae.report.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture, plain, report_figure, unit_axes
+from ssimae.report.figures.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture, plain, report_figure, unit_axes
 from ssimae.report.format import quantile_name
 
 
