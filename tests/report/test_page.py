@@ -143,7 +143,7 @@ def test_page_names_every_image_and_verdict(finished: RunFolder) -> None:
     folder, page = finished, Page(finished.report)
     for inspection in read_results(folder).inspections:
         assert page.words.count(inspection.name) == 2  # its card, and the table of all
-    assert "2 of 3 defective test images found, 1 of 1 good ones flagged." in page.words
+    assert "0 of 1 good images passed; 2 of 3 defective ones were flagged, 2 of them in the right place." in page.words
     assert len(page.pictures) == 4 * 4
     assert {file.name for file in (folder.root / "figures").iterdir()} == {
         "training_ssim.png", "roc.png", "pro.png", "overlap_ssim.png", "scores_ssim.png",
@@ -259,7 +259,7 @@ def test_data_without_masks_has_no_metrics_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("unlabelled", "2 of 2 unlabelled images flagged."),
+        ("unlabelled", "2 unlabelled: 2 defective."),
         ("training", "This data has no test images: the good images themselves were inspected."),
     ],
 )
@@ -272,8 +272,8 @@ def test_images_without_truth_are_said_to_be_so(tmp_path: Path, kind: str, said:
 
 def test_comparison_stands_beside_the_model(compared: RunFolder) -> None:
     folder, page = compared, Page(compared.report)
-    assert "SSIM-AE: 2 of 3 defective" in page.words
-    assert "L2-AE: 2 of 3 defective" in page.words
+    assert "SSIM-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
+    assert "L2-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
     assert "L2-AE: the second network learned nothing" in page.words
     assert len(page.pictures) == 4 * 6
     assert (folder.root / "figures" / "overlap_l2.png").exists()

@@ -66,7 +66,7 @@ _METRICS = (
         "image_auroc",
         "image_auroc",
         "Image AUROC",
-        "Chance that a defective image's highest residual exceeds that of a good image; 0.5 is guessing, 1 perfect.",
+        "Chance that a defective image's score exceeds that of a good image; 0.5 is guessing, 1 perfect.",
     ),
     Metric("best_f1", "best_f1", "Best F1 of pixels", in_report=False),
     Metric("best_f1_threshold", "best_f1_threshold", "  from the score", is_score=True, in_report=False),

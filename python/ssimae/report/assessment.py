@@ -15,14 +15,16 @@ from ssimae.inspection.verdict import segment
 from ssimae.storage.predictions import StoredInspection
 from ssimae.storage.records import ModelResults
 
-Fault = Literal["missed", "misplaced", "false alarm"]
+Fault = Literal["missed", "misplaced", "not located", "false alarm"]
+"""`misplaced`: marked in a wrong place alone; `not located`: flagged as a whole, with nothing marked."""
 
 
 @dataclass(frozen=True)
 class Maps:
     """Stored maps and masks of one image, at its size; None where one cannot be read."""
 
-    residual: NDArray[np.float32] | None
+    judged: NDArray[np.float32] | None
+    """Map that the verdict rests on: calibrated residual, or residual."""
     segmentation: NDArray[np.bool_] | None
     truth: NDArray[np.bool_] | None
     """Defective pixels that were inspected; all False for good images."""
@@ -74,16 +76,18 @@ class Assessment:
 
 
 def read_maps(results: ModelResults, inspection: StoredInspection) -> Maps:
-    """Return the stored residual, the segmentation it gives, and the ground truth of one image."""
+    """Return the stored map that the verdict rests on, the segmentation it gives, and the ground truth of one image."""
     problems = []
-    residual = segmentation = truth = ignored = None
-    path = results.folder.map_path(results.folder.judged, inspection.defect, inspection.name)
+    judged = segmentation = truth = ignored = None
+    # Not RunFolder.judged: where `calibrated/` was deleted, its thresholds say nothing about the residual.
+    maps = results.folder.calibrated if results.calibrated else results.folder.residuals
+    path = results.folder.map_path(maps, inspection.defect, inspection.name)
     try:
-        residual = read_float_map(path)
+        judged = read_float_map(path)
     except (OSError, ValueError) as error:
-        problems.append(f"No residual: {_reason(error)}.")
-    if residual is not None and results.thresholds is not None:
-        segmentation, _, _ = segment(residual, results.thresholds)
+        problems.append(f"No {results.map_name}: {_reason(error)}.")
+    if judged is not None and results.thresholds is not None:
+        segmentation, _, _ = segment(judged, results.thresholds)
     sample = inspection.sample
     shape = (inspection.height, inspection.width)
     try:
@@ -97,7 +101,7 @@ def read_maps(results: ModelResults, inspection: StoredInspection) -> Maps:
             problems.append(f"No ground truth: {_reason(error)}.")
     if truth is not None and ignored is not None:
         truth = truth & ~ignored
-    return Maps(residual, segmentation, truth, ignored, tuple(problems))
+    return Maps(judged, segmentation, truth, ignored, tuple(problems))
 
 
 def assess(results: ModelResults) -> list[Assessment]:
@@ -108,7 +112,7 @@ def assess(results: ModelResults) -> list[Assessment]:
     Faulty images come before the others. Where every image has pixel counts, both parts are in order of
     :attr:`PixelCounts.quality`, lowest first; otherwise in order of the score, highest first.
     """
-    assessments = [_assess(results, inspection) for inspection in results.inspections]
+    assessments = [assess_image(results, inspection) for inspection in results.inspections]
     by_quality = all(item.counts is not None for item in assessments)
     return sorted(
         assessments,
@@ -133,7 +137,8 @@ def pooled(assessments: Sequence[Assessment]) -> PixelCounts | None:
     )
 
 
-def _assess(results: ModelResults, inspection: StoredInspection) -> Assessment:
+def assess_image(results: ModelResults, inspection: StoredInspection) -> Assessment:
+    """Return one inspected image with its fault and, where its truth and maps are there, its pixel counts."""
     counts = None
     if inspection.has_truth:
         maps = read_maps(results, inspection)
@@ -159,7 +164,7 @@ def _fault(inspection: StoredInspection, counts: PixelCounts | None) -> Fault | 
     if not inspection.flagged:
         return "missed"
     if counts is not None and counts.hit == 0 and counts.missed > 0:
-        return "misplaced"
+        return "misplaced" if inspection.regions else "not located"
     return None
 
 

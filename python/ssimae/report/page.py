@@ -14,16 +14,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.report.assessment import Assessment, assess, pooled
+from ssimae.report.choices import ChoiceTable, choice_tables, chosen_treatment
 from ssimae.report.detection import Detection, detections
 from ssimae.report.figures.drawing import Picture
 from ssimae.report.figures.previews import (
     LONG_ASPECT,
+    MapScale,
     Preview,
-    ResidualScale,
     colour_bar,
     draw_previews,
+    map_scale,
     png_uri,
-    residual_scale,
 )
 from ssimae.report.figures.run import draw_figures
 from ssimae.report.format import number, share
@@ -36,12 +37,12 @@ from ssimae.report.tables import (
     part_tables,
     report_rows,
 )
+from ssimae.report.verdicts import COLUMNS, Tally, verdict_sentence, verdict_table
 from ssimae.report.wording import (
     facts,
     threshold_sentences,
     training_sentence,
     truth_notes,
-    verdict_sentence,
     warnings,
 )
 from ssimae.storage.predictions import StoredInspection
@@ -85,11 +86,15 @@ class Page:
     other_missing: str | None
     """Why the comparison that the run names is not there."""
     verdicts: list[str]
+    tallies: list[list[Tally]]
+    """Verdicts by kind of defect."""
     notes: list[str]
     warnings: list[tuple[bool, str]]
     """Whether it makes the results worthless, and the warning."""
     facts: list[tuple[str, str]]
     thresholds: list[list[str]]
+    choices: list[ChoiceTable]
+    """Settings that were compared on planted defects."""
     trainings: list[str]
     detections: list[Detection]
     """Of each model that defects were planted for."""
@@ -99,7 +104,7 @@ class Page:
     parts: list[PartTable]
     figures: list[tuple[Picture, str]]
     """Each with its picture as a data URI."""
-    scales: list[tuple[ModelResults, ResidualScale]]
+    scales: list[tuple[ModelResults, MapScale]]
     """Of each model that has inspected images."""
     cards: list[Card]
     """All inspected images, the worst first."""
@@ -108,6 +113,22 @@ class Page:
     def has_masks(self) -> bool:
         """Whether some image has a ground-truth mask."""
         return any(inspection.mask is not None for inspection in self.results.inspections)
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether the verdict of some image has a reason."""
+        return any(inspection.reason for inspection in self.results.inspections)
+
+    @property
+    def score_meaning(self) -> str:
+        """What the score of an image is."""
+        thresholds = self.results.thresholds
+        if not self.results.calibrated or thresholds is None:
+            return f"highest {self.results.map_name}"
+        return (
+            f"calibrated residual that {thresholds.min_area} connected pixels reach: 1 is as usual; the image is "
+            f"flagged above {thresholds.review:.4g}"
+        )
 
     @property
     def by_quality(self) -> bool:
@@ -131,8 +152,12 @@ class Page:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings by name."""
-        return dataclasses.asdict(self.results.settings)
+        """All settings by name; with what was chosen, where that was left open."""
+        chosen = chosen_treatment(self.results)
+        return {
+            name: f"{value or 'not set'}; chosen: {number(chosen[name])}" if chosen.get(name, value) != value else value
+            for name, value in dataclasses.asdict(self.results.settings).items()
+        }
 
     @property
     def version(self) -> str:
@@ -164,16 +189,18 @@ def write_report(root: Path) -> Path:
     figure_folder.mkdir(exist_ok=True)
     for figure in [*figures, *(detection.figure for detection in found)]:
         write_bytes(figure_folder / f"{figure.name}.png", figure.png)
-    scales = [residual_scale(model) for model in models]
+    scales = [map_scale(model) for model in models]
     page = Page(
         results=results,
         models=models,
         other_missing=other_missing,
         verdicts=[verdict_sentence(items) for items in assessments],
+        tallies=[verdict_table(items) for items in assessments],
         notes=truth_notes(results),
         warnings=warnings(models),
         facts=facts(results),
         thresholds=[threshold_sentences(model) for model in models],
+        choices=choice_tables(models),
         trainings=[training_sentence(model) for model in models],
         detections=found,
         missing_metrics=missing_metrics(results),
@@ -201,7 +228,7 @@ def _read_comparison(results: ModelResults) -> tuple[ModelResults | None, str | 
 
 
 def _cards(
-    models: Sequence[ModelResults], assessments: Sequence[list[Assessment]], scales: Sequence[ResidualScale]
+    models: Sequence[ModelResults], assessments: Sequence[list[Assessment]], scales: Sequence[MapScale]
 ) -> list[Card]:
     results, ranked = models[0], assessments[0]
     others = {_key(item.inspection): item for items in assessments[1:] for item in items}
@@ -256,4 +283,5 @@ def _environment() -> Environment:
     environment.filters["number"] = number
     environment.globals["colour_bar"] = colour_bar
     environment.globals["png_uri"] = png_uri
+    environment.globals["verdict_columns"] = COLUMNS
     return environment

@@ -1,45 +1,21 @@
-"""Write plain sentences about a run: its verdict, thresholds, facts and warnings."""
+"""Write plain sentences about a run: its thresholds, facts and warnings."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import GOOD, UNLABELLED
 from ssimae.data.layouts import LAYOUTS, open_dataset
 from ssimae.images.read import image_size
 from ssimae.inspection.holdout import FEWEST_IMAGES
-from ssimae.inspection.threshold import outlier_note
-from ssimae.report.assessment import Assessment
+from ssimae.inspection.threshold import Thresholds, outlier_note
+from ssimae.report.choices import settings_text
 from ssimae.report.format import listed, plural, share
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
-
-
-def verdict_sentence(assessments: Sequence[Assessment]) -> str:
-    """Return how many images were found and flagged, as far as the truth is known."""
-    if not assessments:
-        return "No image has been inspected: this run stopped after its thresholds, or before."
-    by_defect = Counter(item.inspection.defect for item in assessments)
-    if set(by_defect) == {TRAINING}:
-        return f"{_flagged(assessments, None)} of {_total(assessments, None)} good images flagged."
-    parts = []
-    defective, good = _total(assessments, True), _total(assessments, False)
-    if defective:
-        flagged, review = _flagged(assessments, True), _review(assessments, True)
-        parts.append(f"{flagged} of {defective} defective test images found{review}")
-        misplaced = sum(item.fault == "misplaced" for item in assessments)
-        if misplaced:
-            parts[-1] += f", but {misplaced} of them only in a wrong place"
-    if good:
-        parts.append(f"{_flagged(assessments, False)} of {good} good ones flagged{_review(assessments, False)}")
-    if by_defect[UNLABELLED]:
-        unknown = [item for item in assessments if item.inspection.is_defective is None]
-        flagged = sum(item.inspection.flagged for item in unknown)
-        parts.append(f"{flagged} of {len(unknown)} unlabelled images flagged")
-    return ", ".join(parts) + "."
 
 
 def truth_notes(results: ModelResults) -> list[str]:
@@ -61,7 +37,7 @@ def threshold_sentences(results: ModelResults) -> list[str]:
     if thresholds is None or run is None:
         return ["No thresholds: the run has not come that far."]
     sentences = [
-        f"A place is marked where the residual exceeds {thresholds.review:.4g} (“review”) on at least "
+        f"A place is marked where the {results.map_name} exceeds {thresholds.review:.4g} (“review”) on at least "
         f"{plural(thresholds.min_area, 'connected pixel')}; its image is defective if it also exceeds "
         f"{thresholds.defective:.4g} there, and for review if not."
     ]
@@ -72,23 +48,60 @@ def threshold_sentences(results: ModelResults) -> list[str]:
         source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
     else:
         source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
-    note = outlier_note(thresholds, run.threshold_images)
-    if thresholds.rule == "area":
+    note = None if thresholds.false_calls is not None else outlier_note(thresholds, run.threshold_images)
+    if thresholds.false_calls is not None:
+        rule = f", by the level above which each of them shows no such place. {false_calls_text(thresholds, bands)}"
+    elif thresholds.rule == "area":
         rule = (
-            f"the level above which none of them{' but one' if note else ''} shows such a place. By chance, about one "
-            f"new good image in {thresholds.images + 1} will still show one"
+            f": the level above which none of them{' but one' if note else ''} shows such a place. By chance, about "
+            f"one new good image in {thresholds.images + 1} will still show one"
         )
     else:
         rule = (
-            f"{share(results.settings.review_fpr)} of their pixels lie above “review”, "
+            f": {share(results.settings.review_fpr)} of their pixels lie above “review”, "
             f"{share(results.settings.threshold_fpr)} above “defective”"
         )
-    sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels): {rule}.")
+    sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels){rule}.")
+    if results.calibrated:
+        sentences.append(
+            "A whole image that leaves the range of the good ones in gray level, contrast, sharpness or surface by "
+            "more than half of that range is flagged too; how often that happens to a good one was not estimated."
+        )
     if note is not None:
         sentences.append(f"{note[:1].upper()}{note[1:]}.")
     if not thresholds.held_out:
         sentences.append("Thresholds set on training images come out too low: expect more false alarms on new images.")
     return sentences
+
+
+def false_calls_text(thresholds: Thresholds, bands: bool) -> str:
+    """Return which share of good images may be flagged, and whether the held-out ones can show it.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+        Its `false_calls` is not None.
+    bands : bool
+        Whether only a band of each image was held out.
+
+    Notes
+    -----
+    One image among n + 1 is the least that n images can show: :func:`ssimae.inspection.threshold.false_call_level`.
+    """
+    assert thresholds.false_calls is not None
+    held_out = "held-out " if thresholds.held_out else ""
+    images = plural(thresholds.images, f"{held_out}good image")
+    finest = f"1 in {thresholds.images + 1}"
+    if bands:
+        images, finest = f"bands of {images}", f"{finest} bands"
+    asked = f"One good image in {_one_in(thresholds.false_calls)} may be flagged"
+    if thresholds.extrapolated:
+        return f"{asked}; this is extrapolated from the tail of {images}, which can show no rate below {finest}"
+    return f"{asked}. {images[:1].upper()}{images[1:]} can show a rate down to {finest}"
+
+
+def _one_in(share_of: float) -> str:
+    return f"{1 / share_of:.2g}" if share_of > 0.1 else f"{1 / share_of:,.0f}"
 
 
 def facts(results: ModelResults) -> list[tuple[str, str]]:
@@ -106,7 +119,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
         ("Training", training_sentence(results) + (f", in {run.weights}" if run.weights is not None else "")),
         ("Precision", run.precision),
         ("Device", run.device),
-        ("Settings", f"preset {run.preset}{', quick' if run.quick else ''}; all of them below"),
+        ("Settings", settings_text(run)),
         ("Seed", seed),
         ("Data", f"{run.data} ({'unknown' if layout is None else layout.title} layout)"),
         ("Started", run.created.replace("T", " ").replace("+00:00", " UTC")),
@@ -163,20 +176,3 @@ def _held_out(run: Facts) -> str:
     return (
         f"{plural(len(names), 'image')}: {shown}" if run.train_images >= FEWEST_IMAGES else f"a band of each of {shown}"
     )
-
-
-def _of_kind(assessments: Iterable[Assessment], defective: bool | None) -> list[Assessment]:
-    return [item for item in assessments if defective is None or item.inspection.is_defective is defective]
-
-
-def _total(assessments: Iterable[Assessment], defective: bool | None) -> int:
-    return len(_of_kind(assessments, defective))
-
-
-def _flagged(assessments: Iterable[Assessment], defective: bool | None) -> int:
-    return sum(item.inspection.flagged for item in _of_kind(assessments, defective))
-
-
-def _review(assessments: Iterable[Assessment], defective: bool | None) -> str:
-    count = sum(item.inspection.verdict == "review" for item in _of_kind(assessments, defective))
-    return f" ({count} for review)" if count else ""

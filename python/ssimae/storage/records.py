@@ -17,6 +17,7 @@ from ssimae.pod.table import DetectionTable
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import SkippedImage, StoredInspection, read_predictions
 from ssimae.storage.run_folder import RunFolder, whole_lines
+from ssimae.tuning.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class ModelResults:
     curves: dict[str, NDArray[np.float64]] | None
     detection: DetectionTable | None
     """Which planted defects were found; None where none were planted."""
+    trials: tuple[Trial, ...] = ()
+    """Short trainings that were compared; none where the settings were given."""
+    treatments: tuple[dict[str, Any], ...] = ()
+    """Ways to treat the residual that were compared, as ``choices.json`` has them; none where it is not calibrated."""
 
     @property
     def title(self) -> str:
@@ -44,6 +49,16 @@ class ModelResults:
     def training(self) -> Facts | None:
         """Facts of the run that trained the model; None where images were inspected outside any run."""
         return self.facts if isinstance(self.facts, Facts) else None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether verdicts rest on calibrated residuals."""
+        return bool(self.treatments) or self.folder.calibrated.exists()
+
+    @property
+    def map_name(self) -> str:
+        """What the map is called that verdicts rest on."""
+        return "calibrated residual" if self.calibrated else "residual"
 
     @property
     def heading(self) -> str:
@@ -64,6 +79,7 @@ def read_results(folder: RunFolder) -> ModelResults:
     settings, facts = folder.read_config()
     thresholds = _read_json(folder.thresholds)
     inspections, skipped = read_predictions(folder.predictions)
+    trials, treatments = _read_choices(folder.choices)
     return ModelResults(
         folder=folder,
         settings=settings,
@@ -75,6 +91,8 @@ def read_results(folder: RunFolder) -> ModelResults:
         metrics=_read_json(folder.metrics),
         curves=_read_curves(folder.curves),
         detection=_read_detection(folder.pod),
+        trials=trials,
+        treatments=treatments,
     )
 
 
@@ -96,6 +114,18 @@ def _read_detection(path: Path) -> DetectionTable | None:
         return DetectionTable.from_dict(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _read_choices(path: Path) -> tuple[tuple[Trial, ...], tuple[dict[str, Any], ...]]:
+    content = _read_json(path) or {}
+    try:
+        trials = tuple(Trial.from_dict(trial) for trial in content.get("trials", []))
+        treatments = tuple(dict(treatment) for treatment in content.get("treatments", []))
+        if any("score" not in treatment for treatment in treatments):
+            raise ValueError("a treatment has no score")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the choices of a run ({error})") from error
+    return trials, treatments
 
 
 def _read_log(path: Path) -> tuple[dict[str, float], ...]:

@@ -1,4 +1,4 @@
-"""Draw small pictures of one inspected image: original, reconstruction, residual, segmentation."""
+"""Draw small pictures of one inspected image: original, reconstruction, the map its verdict rests on, segmentation."""
 
 from __future__ import annotations
 
@@ -39,15 +39,19 @@ _SMALLEST_SHOWN = 256
 
 
 @dataclass(frozen=True)
-class ResidualScale:
-    """Meaning of the colours in all residuals of one model."""
+class MapScale:
+    """Meaning of the colours in all maps of one model."""
 
+    map_name: str
+    """`residual` or `calibrated residual`."""
     top: float
-    """Residual that takes the last colour; 0 takes the first."""
+    """Value that takes the last colour; 0 takes the first."""
+    usual: float | None
+    """What good images show, 1 for calibrated residuals; None where that differs from place to place."""
     review: float | None
     defective: float | None
     saturated: bool
-    """Whether some residual exceeds `top`."""
+    """Whether some value may exceed `top`."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,26 @@ class Preview:
     enlarged: bool
 
 
-def residual_scale(results: ModelResults) -> ResidualScale:
+def map_scale(results: ModelResults) -> MapScale:
     """Return a scale common to all images of a model.
 
-    It ends at the highest residual, but at least at the threshold `defective` and at most at twice that, so that one
+    It ends at the highest score, but at least at the threshold `defective` and at most at twice that, so that one
     glaring defect does not turn all others black.
     """
     highest = max((inspection.score for inspection in results.inspections), default=0.0)
     thresholds = results.thresholds
+    usual = 1.0 if results.calibrated else None
     if thresholds is None:
-        return ResidualScale(highest if highest > 0 else 1.0, None, None, False)
+        return MapScale(results.map_name, highest if highest > 0 else 1.0, usual, None, None, results.calibrated)
     top = min(max(highest, thresholds.defective), 2 * thresholds.defective)
     top = top if top > 0 else 1.0
-    return ResidualScale(top, thresholds.review, thresholds.defective, highest > top)
+    # The score of a calibrated map is the level of a whole region, which single pixels exceed.
+    saturated = highest > top or results.calibrated
+    return MapScale(results.map_name, top, usual, thresholds.review, thresholds.defective, saturated)
 
 
 def colour_bar() -> str:
-    """Return the colours of a residual from 0 to the top of its scale as a data URI."""
+    """Return the colours of a map from 0 to the top of its scale as a data URI."""
     buffer = io.BytesIO()
     Image.fromarray(_colourise(np.linspace(0, 1, 256, dtype=np.float32)[None, :], 1.0)).save(buffer, "PNG")
     return png_uri(buffer.getvalue())
@@ -92,9 +99,9 @@ def png_uri(content: bytes) -> str:
 def draw_previews(
     results: ModelResults,
     inspection: StoredInspection,
-    scale: ResidualScale,
+    scale: MapScale,
     *,
-    comparison: tuple[ModelResults, StoredInspection, ResidualScale] | None,
+    comparison: tuple[ModelResults, StoredInspection, MapScale] | None,
     limit_bytes: int,
 ) -> tuple[list[Preview], list[str]]:
     """Return the previews of one image, and in sentences what is missing.
@@ -104,10 +111,10 @@ def draw_previews(
     results : ModelResults
     inspection : StoredInspection
         The image to draw.
-    scale : ResidualScale
-        Colours of the residual.
+    scale : MapScale
+        Colours of the map that the verdict rests on.
     comparison : tuple or None
-        Another model's results, its row for the same image and its colours: its residual and segmentation are drawn
+        Another model's results, its row for the same image and its colours: its map and segmentation are drawn
         too.
     limit_bytes : int
         Size a picture keeps to if lower JPEG quality allows.
@@ -138,7 +145,7 @@ def draw_previews(
     pictures = {
         "Original": None if original is None else shrink(original, small),
         "Reconstruction": None if reconstruction is None else shrink(reconstruction, small),
-        "Residual": None if maps.residual is None else draw_residual(maps.residual, small, scale.top),
+        scale.map_name.capitalize(): None if maps.judged is None else draw_map(maps.judged, small, scale.top),
         "Segmentation": draw_segmentation(original, maps, small),
     }
     if comparison is None:
@@ -146,16 +153,16 @@ def draw_previews(
     else:
         other, row, other_scale = comparison
         other_maps = read_maps(other, row)
-        other_residual = other_maps.residual
+        own_map, other_map = scale.map_name.capitalize(), other_scale.map_name.capitalize()
         # In three columns, what is compared lies below each other.
         drawn = [
             ("Original", pictures["Original"]),
-            (f"Residual, {results.title}", pictures["Residual"]),
+            (f"{own_map}, {results.title}", pictures[own_map]),
             (f"Segmentation, {results.title}", pictures["Segmentation"]),
             (f"Reconstruction, {results.title}", pictures["Reconstruction"]),
             (
-                f"Residual, {other.title}",
-                None if other_residual is None else draw_residual(other_residual, small, other_scale.top),
+                f"{other_map}, {other.title}",
+                None if other_maps.judged is None else draw_map(other_maps.judged, small, other_scale.top),
             ),
             (f"Segmentation, {other.title}", draw_segmentation(original, other_maps, small)),
         ]
@@ -183,9 +190,9 @@ def shrink_highest(map_: NDArray[np.float32], shape: tuple[int, int]) -> NDArray
     return highest
 
 
-def draw_residual(residual: NDArray[np.float32], shape: tuple[int, int], top: float) -> NDArray[np.uint8]:
-    """Return a residual in colours, (h, w, 3)."""
-    return _colourise(shrink_highest(residual, shape), top)
+def draw_map(map_: NDArray[np.float32], shape: tuple[int, int], top: float) -> NDArray[np.uint8]:
+    """Return a map in colours, (h, w, 3)."""
+    return _colourise(shrink_highest(map_, shape), top)
 
 
 def draw_segmentation(

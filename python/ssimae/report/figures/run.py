@@ -11,6 +11,7 @@ from ssimae.data.dataset import GOOD, UNLABELLED
 from ssimae.report.assessment import PixelCounts
 from ssimae.report.figures.curves import Curves, draw_curves
 from ssimae.report.figures.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
+from ssimae.report.format import plural
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults
 
@@ -78,7 +79,8 @@ def _draw_scores(model: ModelResults) -> Picture:
     groups: dict[str, list[float]] = {}
     if thresholds is not None:
         source = "good, held out for the thresholds" if thresholds.held_out else "good, the thresholds were set on"
-        groups[source] = list(thresholds.good_scores)
+        # The score of a calibrated map is the level of a region; so is what thresholds of the rule `area` rest on.
+        groups[source] = list((model.calibrated and thresholds.good_levels) or thresholds.good_scores)
     names = {GOOD: "good test images", TRAINING: "good images, inspected whole", UNLABELLED: "unlabelled"}
     for inspection in model.inspections:
         groups.setdefault(names.get(inspection.defect, "defective test images"), []).append(inspection.score)
@@ -88,7 +90,9 @@ def _draw_scores(model: ModelResults) -> Picture:
         "unlabelled": ORANGE,
         "defective test images": VERMILION,
     }
-    figure, axes = new_axes("Score: highest residual of the image", "Images")
+    area = "" if thresholds is None else f" that {plural(thresholds.min_area, 'connected pixel')} reach"
+    label = f"Score: calibrated residual{area}" if model.calibrated else "Score: highest residual of the image"
+    figure, axes = new_axes(label, "Images")
     levels = [] if thresholds is None else [thresholds.review, thresholds.defective]
     everything = [score for scores in groups.values() for score in scores] + levels
     bins = np.linspace(min(everything), max(everything), 31).tolist() if min(everything) < max(everything) else 30
@@ -105,8 +109,12 @@ def _draw_scores(model: ModelResults) -> Picture:
         axes.axvline(level, color="black", linestyle=line, linewidth=1.2, label=f"threshold “{name}”")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside upper left", ncols=2, fontsize="small", frameon=False)
-    caption = (
-        "Good and defective images should lie apart, with the thresholds between. An image above a line may still be "
-        "good: what exceeds it must be large enough, too."
-    )
+    caption = "Good and defective images should lie apart, with the thresholds between. "
+    if model.calibrated:
+        caption += (
+            "An image is flagged if its score lies above “review”. One that is unlike the good ones as a whole is put "
+            "just above that line if no place of it stands out."
+        )
+    else:
+        caption += "An image above a line may still be good: what exceeds it must be large enough, too."
     return picture(f"scores_{model.settings.system}", f"Image scores of {model.title}", caption, figure)
