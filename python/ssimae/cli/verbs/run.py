@@ -19,6 +19,8 @@ from ssimae.config.systems import TITLES, System
 from ssimae.evaluation.result import Evaluation
 from ssimae.jobs import run as runs
 from ssimae.jobs.job import Job
+from ssimae.report.verdicts import told_by_verdicts
+from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder, read_settings
 
 MINUTES, QUICK_MINUTES = 20.0, 5.0
@@ -112,6 +114,7 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
             out = flags.out or default_out("woven" if source is None else source.resolve().name)
             outcome = runs.start(job, out, force=flags.force, progress=progress)
     _print_metrics(outcome.evaluations)
+    _print_verdicts(outcome)
     # A run that `train` began has no report, however it is gone on with.
     name, path = ("report", outcome.folder.report) if outcome.has_report else ("model", outcome.folder.model)
     print(f"{outcome.folder.root}: written; {name} in {path}")
@@ -142,6 +145,13 @@ def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
     for system, evaluation in evaluations.items():
         if evaluation is not None:
             print(f"{TITLES[system]}: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
+
+
+def _print_verdicts(outcome: runs.Outcome) -> None:
+    for number, system in enumerate(outcome.evaluations):
+        told = told_by_verdicts(read_results(outcome.folder if number == 0 else outcome.folder.comparison(system)))
+        if told is not None:
+            print(f"{TITLES[system]}: {told}" if len(outcome.evaluations) > 1 else told)
 
 
 def _defaults(given: _GivenFlags) -> _RunFlags:
