@@ -37,6 +37,7 @@ TREATMENTS = [
 
 
 def write_run(root: Path, choices: object, **facts: Any) -> RunFolder:
+    root.mkdir(exist_ok=True)
     folder = RunFolder(root)
     folder.write_config(Settings(calibration="auto"), small_facts(**facts))
     folder.choices.write_text(json.dumps(choices))
@@ -51,6 +52,19 @@ def test_what_was_taken_is_the_highest_score(tmp_path: Path) -> None:
     assert trials.rows[0][-1] == "0.410"
     assert treatments.columns == ["Compared with", "Smoothing in px", "AU-PRO up to 5 %", "Found", "Score"]
     assert treatments.rows[1] == ["places whose surface looks alike", "4", "0.500", "30.0 %", "0.400"]
+
+
+def test_the_weight_of_a_head_is_shown_where_there_is_one(tmp_path: Path) -> None:
+    weighted = [{**one, "head_weight": weight} for one, weight in zip(TREATMENTS, (0.0, 0.5, 1.0), strict=True)]
+    results = read_results(write_run(tmp_path / "head", {"treatments": weighted}))
+    (table,) = choice_tables([results])
+    assert [row[table.columns.index("Weight of the head")] for row in table.rows] == ["0", "0.5", "1"]
+    assert (results.head_weight, results.map_name) == (0.5, "calibrated map")
+    plain = [{**one, "head_weight": 0.0} for one in TREATMENTS]
+    results = read_results(write_run(tmp_path / "plain", {"treatments": plain}))
+    (table,) = choice_tables([results])
+    assert "Weight of the head" not in table.columns
+    assert results.map_name == "calibrated residual"
 
 
 def test_the_page_says_that_planted_defects_decided(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,6 @@ def choice_tables(models: Sequence[ModelResults]) -> list[ChoiceTable]:
     return tables
 
 
-def chosen_treatment(model: ModelResults) -> Mapping[str, Any]:
-    """Return the treatment of the highest score, which was taken; empty where none was compared."""
-    return max(model.treatments, key=lambda treatment: treatment["score"], default={})
-
-
 def settings_text(run: Facts) -> str:
     """Return where the settings of a run come from, in words."""
     if run.minutes is None:
@@ -73,7 +68,7 @@ def _trials(model: ModelResults, title: str) -> ChoiceTable:
     ]
     meaning = (
         "Each is a short training. In brackets the loss of a constant output: a network that is no better has learned "
-        "nothing. The score is that of the table below, for the best smoothing."
+        "nothing. The score is that of the table below, without a head and for the best smoothing."
     )
     columns = ["Scale", "Patch size", "Patches seen", "Seconds", "Loss", "Score"]
     return ChoiceTable(title, meaning, columns, rows, model.trials.index(best))
@@ -92,9 +87,11 @@ _TREATMENT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 def _treatments(model: ModelResults, title: str) -> ChoiceTable:
     shown = {key: column for key, column in _TREATMENT_COLUMNS.items() if key in model.treatments[0]}
+    if not any(treatment.get("head_weight") for treatment in model.treatments):
+        shown.pop("head_weight", None)  # there is no head
     planted = "" if model.detection is None else f" of {plural(model.detection.everything.planted, 'planted defect')}"
     meaning = (
-        "A residual is divided by what good images show at like places. Found is how often a planted defect exceeds "
+        "Maps are divided by what good images show at like places. Found is how often a planted defect exceeds "
         "the level of a good image, over the upper half of these. The score is the mean of that and of the AU-PRO"
         f"{planted} up to a false positive rate of 5 %."
     )
@@ -103,5 +100,5 @@ def _treatments(model: ModelResults, title: str) -> ChoiceTable:
         meaning,
         [name for name, _ in shown.values()],
         [[text(treatment[key]) for key, (_, text) in shown.items()] for treatment in model.treatments],
-        model.treatments.index(chosen_treatment(model)),
+        model.treatments.index(model.chosen_treatment),
     )

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.report.assessment import Assessment, assess, pooled
-from ssimae.report.choices import ChoiceTable, choice_tables, chosen_treatment
+from ssimae.report.choices import ChoiceTable, choice_tables
 from ssimae.report.detection import Detection, detections
 from ssimae.report.figures.drawing import Picture
 from ssimae.report.figures.previews import (
@@ -126,7 +126,7 @@ class Page:
         if not self.results.calibrated or thresholds is None:
             return f"highest {self.results.map_name}"
         return (
-            f"calibrated residual that {thresholds.min_area} connected pixels reach: 1 is as usual; the image is "
+            f"{self.results.map_name} that {thresholds.min_area} connected pixels reach: 1 is as usual; the image is "
             f"flagged above {thresholds.review:.4g}"
         )
 
@@ -153,7 +153,7 @@ class Page:
     @property
     def settings(self) -> dict[str, Any]:
         """All settings by name; with what was chosen, where that was left open."""
-        chosen = chosen_treatment(self.results)
+        chosen = self.results.chosen_treatment
         return {
             name: f"{value or 'not set'}; chosen: {number(chosen[name])}" if chosen.get(name, value) != value else value
             for name, value in dataclasses.asdict(self.results.settings).items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,20 @@ class ModelResults:
     @property
     def map_name(self) -> str:
         """What the map is called that verdicts rest on."""
-        return "calibrated residual" if self.calibrated else "residual"
+        if not self.calibrated:
+            return "residual"
+        return "calibrated map" if self.head_weight else "calibrated residual"
+
+    @property
+    def chosen_treatment(self) -> Mapping[str, Any]:
+        """The treatment of the highest score, which was taken; empty where none was compared."""
+        return max(self.treatments, key=lambda treatment: treatment["score"], default={})
+
+    @property
+    def head_weight(self) -> float:
+        """Weight of the head in the map that verdicts rest on."""
+        weight: float = self.chosen_treatment.get("head_weight", self.settings.weight_of_head)
+        return weight
 
     @property
     def heading(self) -> str:

@@ -43,9 +43,11 @@ class MapScale:
     """Meaning of the colours in all maps of one model."""
 
     map_name: str
-    """`residual` or `calibrated residual`."""
+    """What is drawn: residual, calibrated residual, or calibrated map of residual and head."""
     top: float
     """Value that takes the last colour; 0 takes the first."""
+    with_head: bool
+    """Whether the map joins residual and head."""
     usual: float | None
     """What good images show, 1 for calibrated residuals; None where that differs from place to place."""
     review: float | None
@@ -75,13 +77,16 @@ def map_scale(results: ModelResults) -> MapScale:
     highest = max((inspection.score for inspection in results.inspections), default=0.0)
     thresholds = results.thresholds
     usual = 1.0 if results.calibrated else None
+    with_head = results.calibrated and results.head_weight > 0
     if thresholds is None:
-        return MapScale(results.map_name, highest if highest > 0 else 1.0, usual, None, None, results.calibrated)
+        return MapScale(
+            results.map_name, highest if highest > 0 else 1.0, with_head, usual, None, None, results.calibrated
+        )
     top = min(max(highest, thresholds.defective), 2 * thresholds.defective)
     top = top if top > 0 else 1.0
     # The score of a calibrated map is the level of a whole region, which single pixels exceed.
     saturated = highest > top or results.calibrated
-    return MapScale(results.map_name, top, usual, thresholds.review, thresholds.defective, saturated)
+    return MapScale(results.map_name, top, with_head, usual, thresholds.review, thresholds.defective, saturated)
 
 
 def colour_bar() -> str:

@@ -91,7 +91,7 @@ def _draw_scores(model: ModelResults) -> Picture:
         "defective test images": VERMILION,
     }
     area = "" if thresholds is None else f" that {plural(thresholds.min_area, 'connected pixel')} reach"
-    label = f"Score: calibrated residual{area}" if model.calibrated else "Score: highest residual of the image"
+    label = f"Score: {model.map_name}{area}" if model.calibrated else "Score: highest residual of the image"
     figure, axes = new_axes(label, "Images")
     levels = [] if thresholds is None else [thresholds.review, thresholds.defective]
     everything = [score for scores in groups.values() for score in scores] + levels
