@@ -196,6 +196,7 @@ def _run_model(
             facts = facts.with_collapse(warning)
         folder.write_config(settings, facts)
     saved, thresholds = threshold_stage(folder, good, facts.threshold_images, device=device, progress=progress)
+    folder.write_config(saved.settings, facts)
     if job.train_only:
         return None
     samples = inspected_samples(dataset)

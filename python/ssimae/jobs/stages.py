@@ -162,9 +162,12 @@ def threshold_stage(
     The model file then carries both. Where the residual is calibrated, ``choices.json`` holds what was compared, and
     ``pod.json`` what is found of planted defects.
 
-    `names` are those of the images they are set on, for a word on one that sets the thresholds alone.
+    Nothing is done again for a model that has thresholds. `names` are those of the images they are set on, for a word
+    on one that sets the thresholds alone.
     """
     saved = load_model(folder.model)
+    if saved.thresholds is not None:
+        return saved, saved.thresholds
     with progress.task("inspecting good images", n_parts(good, saved.settings)) as task:
         settled = settle(
             place(saved.model, device),
