@@ -54,17 +54,18 @@ def test_what_was_taken_is_the_highest_score(tmp_path: Path) -> None:
     assert treatments.rows[1] == ["places whose surface looks alike", "4", "0.500", "30.0 %", "0.400"]
 
 
-def test_the_weight_of_a_head_is_shown_where_there_is_one(tmp_path: Path) -> None:
-    weighted = [{**one, "head_weight": weight} for one, weight in zip(TREATMENTS, (0.0, 0.5, 1.0), strict=True)]
-    results = read_results(write_run(tmp_path / "head", {"treatments": weighted}))
-    (table,) = choice_tables([results])
-    assert [row[table.columns.index("Weight of the head")] for row in table.rows] == ["0", "0.5", "1"]
-    assert (results.head_weight, results.map_name) == (0.5, "calibrated map")
-    plain = [{**one, "head_weight": 0.0} for one in TREATMENTS]
-    results = read_results(write_run(tmp_path / "plain", {"treatments": plain}))
-    (table,) = choice_tables([results])
-    assert "Weight of the head" not in table.columns
-    assert results.map_name == "calibrated residual"
+@pytest.mark.parametrize(
+    ("head_patches", "head_weight", "name"),
+    [(0, 0.5, "calibrated residual"), (100, 0.0, "calibrated residual"), (100, 0.5, "calibrated map")],
+)
+def test_the_map_is_called_by_what_takes_part_in_it(
+    tmp_path: Path, head_patches: int, head_weight: float, name: str
+) -> None:
+    folder = write_run(tmp_path, {"treatments": TREATMENTS})
+    folder.write_config(Settings(head_patches=head_patches, head_weight=head_weight), small_facts())
+    assert read_results(folder).map_name == name
+    folder.choices.unlink()
+    assert read_results(folder).map_name == "residual"
 
 
 def test_the_page_says_that_planted_defects_decided(tmp_path: Path) -> None:

@@ -77,7 +77,6 @@ def _trials(model: ModelResults, title: str) -> ChoiceTable:
 _TREATMENT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "calibration": ("Compared with", lambda value: _FORMS.get(value, str(value))),
     "residual_smoothing": ("Smoothing in px", lambda value: f"{value:g}"),
-    "head_weight": ("Weight of the head", lambda value: f"{value:g}"),
     "au_pro_0.05": ("AU-PRO up to 5 %", lambda value: f"{value:.3f}"),
     "found": ("Found", share),
     "score": ("Score", lambda value: f"{value:.3f}"),
@@ -87,11 +86,10 @@ _TREATMENT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 def _treatments(model: ModelResults, title: str) -> ChoiceTable:
     shown = {key: column for key, column in _TREATMENT_COLUMNS.items() if key in model.treatments[0]}
-    if not any(treatment.get("head_weight") for treatment in model.treatments):
-        shown.pop("head_weight", None)  # there is no head
     planted = "" if model.detection is None else f" of {plural(model.detection.everything.planted, 'planted defect')}"
     meaning = (
-        "Maps are divided by what good images show at like places. Found is how often a planted defect exceeds "
+        "Maps are divided by what good images show at like places; how many of these were held out decides which "
+        "places can be compared. Found is how often a planted defect exceeds "
         "the level of a good image, over the upper half of these. The score is the mean of that and of the AU-PRO"
         f"{planted} up to a false positive rate of 5 %."
     )

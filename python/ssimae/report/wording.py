@@ -48,7 +48,7 @@ def threshold_sentences(results: ModelResults) -> list[str]:
         source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
     else:
         source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
-    note = None if thresholds.false_calls is not None else outlier_note(thresholds, run.threshold_images)
+    note = outlier_note(thresholds, run.threshold_images)
     if thresholds.false_calls is not None:
         rule = f", by the level above which each of them shows no such place. {false_calls_text(thresholds, bands)}"
     elif thresholds.rule == "area":

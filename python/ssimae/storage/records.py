@@ -61,7 +61,7 @@ class ModelResults:
         """What the map is called that verdicts rest on."""
         if not self.calibrated:
             return "residual"
-        return "calibrated map" if self.head_weight else "calibrated residual"
+        return "calibrated map" if self.judges_by_head else "calibrated residual"
 
     @property
     def chosen_treatment(self) -> Mapping[str, Any]:
@@ -69,10 +69,9 @@ class ModelResults:
         return max(self.treatments, key=lambda treatment: treatment["score"], default={})
 
     @property
-    def head_weight(self) -> float:
-        """Weight of the head in the map that verdicts rest on."""
-        weight: float = self.chosen_treatment.get("head_weight", self.settings.weight_of_head)
-        return weight
+    def judges_by_head(self) -> bool:
+        """Whether a head has a part in the map that verdicts rest on."""
+        return self.calibrated and self.settings.head_patches > 0 and self.settings.head_weight > 0
 
     @property
     def heading(self) -> str:

@@ -77,7 +77,7 @@ def map_scale(results: ModelResults) -> MapScale:
     highest = max((inspection.score for inspection in results.inspections), default=0.0)
     thresholds = results.thresholds
     usual = 1.0 if results.calibrated else None
-    with_head = results.calibrated and results.head_weight > 0
+    with_head = results.judges_by_head
     if thresholds is None:
         return MapScale(
             results.map_name, highest if highest > 0 else 1.0, with_head, usual, None, None, results.calibrated
