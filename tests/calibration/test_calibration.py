@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from ssimae.calibration import expectation
 from ssimae.calibration.calibration import (
     Calibration,
     Place,
@@ -84,6 +85,12 @@ def log_ratio(calibration: Calibration, place: Place, values: np.ndarray | None 
     return np.log(calibration(place.values if values is None else values, place.features))
 
 
+@pytest.fixture
+def _rough_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not asked how good a fit is."""
+    monkeypatch.setattr(expectation, "_STEPS", 50)
+
+
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_the_map_of_another_good_image_is_flat(kind: str) -> None:
     fresh = place_of(kind, 100)
@@ -120,6 +127,7 @@ def test_twice_the_residual_everywhere_changes_nothing(kind: str) -> None:
     np.testing.assert_allclose(log_ratio(once, fresh), log_ratio(twice, fresh, 2 * fresh.values), rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.usefixtures("_rough_fits")
 def test_a_fit_follows_from_its_seed() -> None:
     places = [place_of("surface", number) for number in range(3)]
     one, two, other = (fit_calibration(places, surface=True, seed=seed).to_tensors() for seed in (0, 0, 1))
@@ -135,6 +143,7 @@ def test_a_position_of_another_size_is_left_out() -> None:
     np.testing.assert_array_equal(log_ratio(calibration, other), log_ratio(plain, other))
 
 
+@pytest.mark.usefixtures("_rough_fits")
 @pytest.mark.parametrize("kind", ["surface", "position"])
 def test_what_is_ignored_or_was_trained_on_has_no_say(kind: str) -> None:
     """Also where mask and region cut through cells."""
@@ -252,15 +261,15 @@ def test_arrays_of_another_network_are_refused() -> None:
 
 def test_an_expectation_is_a_small_network() -> None:
     """Against its layers, written out."""
-    expectation = fitted("surface").expectation
+    network = fitted("surface").expectation
     features = place_features(good_image(7))
-    values = np.clip((features.astype(np.float64) - expectation.mean) / expectation.spread, -4, 4)
-    for weight, bias in zip(expectation.weights[:2], expectation.biases[:2], strict=True):
+    values = np.clip((features.astype(np.float64) - network.mean) / network.spread, -4, 4)
+    for weight, bias in zip(network.weights[:2], network.biases[:2], strict=True):
         values = np.maximum(np.einsum("rcf,fg->rcg", values, weight) + bias, 0)
-    want = values @ expectation.weights[2] + expectation.biases[2]
-    np.testing.assert_allclose(expectation(features), want[..., 0], rtol=0, atol=ROUNDING)
+    want = values @ network.weights[2] + network.biases[2]
+    np.testing.assert_allclose(network(features), want[..., 0], rtol=0, atol=ROUNDING)
     # Far beyond what was seen, nothing changes any more.
-    far, farther = (expectation(np.full((1, 12), value, np.float32)) for value in (1e3, 1e6))
+    far, farther = (network(np.full((1, 12), value, np.float32)) for value in (1e3, 1e6))
     assert far == farther
 
 

@@ -1,6 +1,7 @@
 """Images that are unlike the good ones as a whole are told apart, in words; the good ones are not."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -82,6 +83,7 @@ def test_a_constant_image_is_measured(value: float) -> None:
     assert np.isfinite(measure_image(np.full((9, 1), value, np.float32))).all()
 
 
+@cache
 def reference() -> Reference:
     places = [
         describe_place(np.abs(image), place_features(image), region=(slice(None), slice(None)), ignored=None)
