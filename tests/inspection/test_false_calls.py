@@ -65,7 +65,7 @@ def test_a_rarer_rate_never_has_a_lower_level(count: int) -> None:
     values = [level for level, _ in found]
     assert values == sorted(values)
     assert [extrapolated for _, extrapolated in found] == sorted(extrapolated for _, extrapolated in found)
-    assert all(np.float32(level) == level for level in values)  # maps are compared with it in float32
+    assert all(float(np.float32(level)) == level for level in values)  # maps are compared with it in float32
 
 
 def thresholds_of(maps: list[np.ndarray], shares: list[float] | None = None, **changes: object) -> Thresholds:

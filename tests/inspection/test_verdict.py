@@ -37,11 +37,14 @@ def test_a_calibrated_image_is_flagged_exactly_where_its_score_exceeds_review(
 
 
 def test_an_extrapolated_threshold_tells_the_next_value_of_a_map() -> None:
-    level, _ = false_call_level([1.0, 1.3, 1.7], 0.01)
-    thresholds = dataclasses.replace(LEVELS, review=level, defective=10.0)
-    values = np.full((3, 3), level, np.float32)
-    assert judge(maps_of(values), thresholds).verdict == "good"
-    assert judge(maps_of(np.nextafter(values, np.float32(np.inf))), thresholds).verdict == "review"
+    for highest in np.float32([1.7, 1.8, 1.9, 2.0]):
+        level, _ = false_call_level([1.0, 1.3, float(highest)], 0.01)
+        thresholds = dataclasses.replace(LEVELS, review=level, defective=10.0 * level)
+        at_level = np.full((3, 3), level, np.float32)
+        for values, verdict in ((at_level, "good"), (np.nextafter(at_level, np.float32(np.inf)), "review")):
+            found = judge(maps_of(values), thresholds)
+            assert found.verdict == verdict
+            assert (found.score > level) == (verdict == "review")
 
 
 def test_an_image_unlike_the_good_ones_is_reviewed_with_a_score_just_above() -> None:
