@@ -17,6 +17,13 @@ class DivergedError(SafeguardError):
         )
 
 
+class PlateauError(RuntimeError):
+    """A training did not leave the plateau of a constant output in time; other settings may."""
+
+    def __init__(self, step: int, loss: float, plateau: float) -> None:
+        super().__init__(f"no better than a constant output after {step} steps: loss {loss:.3f}, against {plateau:.3f}")
+
+
 class InterruptedRunError(RuntimeError):
     """A signal ended the training; its state, if it has one, was saved."""
 

@@ -110,3 +110,17 @@ def test_minutes_that_are_none_are_refused(tmp_path, capsys, minutes):
 def test_minutes_are_for_the_preset_that_chooses(tmp_path, capsys):
     assert main(["run", "--data", str(tmp_path), "--preset", "best", "--minutes", "3"]) == 2
     assert "`--minutes` is for the preset auto" in capsys.readouterr().err
+
+
+def test_a_training_that_leads_nowhere_is_begun_again_with_other_settings(tmp_path, capsys):
+    """With no learning rate to speak of nothing leaves the plateau: the last one is trained to its end, with a word."""
+    data, out = write_small_dataset(tmp_path / "data", 96, 200), tmp_path / "out"
+    assert main(["run", "--data", str(data), "--out", str(out), *FAST, *FIXED, "--lr", "1e-9"]) == 0
+    said = capsys.readouterr().err
+    assert "Gave up patches of 64 at scale 1: no better than a constant output after" in said
+    assert "Gave up patches of 32 at scale 0.5" in said
+    facts = tomllib.loads((out / "config.toml").read_text())["run"]
+    assert facts["abandoned"] == ["1 64", "0.5 32"]
+    assert facts["collapsed"]
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))  # of the last training alone

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
+from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Dataset, good_samples
+from ssimae.errors import PlateauError
 from ssimae.images.read import image_size, read_image
 from ssimae.jobs.stages import read_images, write_choices
 from ssimae.progress import Progress
@@ -17,8 +19,9 @@ from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.monitor import SilentMonitor
+from ssimae.training.train import PATIENCE
 from ssimae.tuning.look import Look, look_at
-from ssimae.tuning.recipe import candidates, choose
+from ssimae.tuning.recipe import candidates, choose, name_of
 from ssimae.tuning.trial import Trial, best_of
 
 _LOOKED_AT = 8
@@ -56,10 +59,11 @@ def choose_stage(
     look = _look(dataset, settings)
     if "channels" not in facts.given:
         settings = dataclasses.replace(settings, channels=3 if look.coloured else 1)
-    tried = candidates(look, settings, facts.given, facts.minutes)
+    minutes = facts.minutes * (1 - PATIENCE) ** len(facts.abandoned)
+    tried = candidates(look, settings, facts.given, minutes, abandoned=facts.abandoned)
     done = _stored_trials(folder)
     progress.say(f"Found {look.in_words()}.")
-    progress.say(_plan(tried, facts.minutes))
+    progress.say(_plan(tried, minutes))
     images, ignored = read_images(dataset, settings, progress)
     with noted_signals() as interruption, progress.task("trying settings", len(tried)) as task:
         task.update(len(done))
@@ -74,7 +78,8 @@ def choose_stage(
             look,
             settings,
             given=facts.given,
-            minutes=facts.minutes,
+            minutes=minutes,
+            abandoned=facts.abandoned,
             done=done,
             on_trial=on_trial,
             device=device,
@@ -86,6 +91,19 @@ def choose_stage(
     facts = dataclasses.replace(facts, chosen=True)
     folder.write_config(chosen, facts)
     return chosen, facts
+
+
+def begin_again(
+    folder: RunFolder, settings: Settings, facts: Facts, error: PlateauError, progress: Progress
+) -> tuple[Settings, Facts]:
+    """Give a training up that led nowhere, so that :func:`choose_stage` takes other settings."""
+    progress.say(f"Gave up patches of {settings.patch_size} at scale {settings.scale:g}: {error}.")
+    facts = dataclasses.replace(facts, abandoned=(*facts.abandoned, name_of(settings)), chosen=False)
+    folder.log.unlink(missing_ok=True)
+    folder.state.unlink(missing_ok=True)
+    settings = dataclasses.replace(preset("auto"), **{name: getattr(settings, name) for name in facts.given})
+    folder.write_config(settings, facts)
+    return settings, facts
 
 
 def _look(dataset: Dataset, settings: Settings) -> Look:

@@ -13,10 +13,11 @@ from ssimae.config.settings import PATCH_SIZES, as_system
 from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
+from ssimae.errors import PlateauError
 from ssimae.evaluation.result import Evaluation
 from ssimae.hardware import resolve_device
 from ssimae.inspection.holdout import GoodImages
-from ssimae.jobs.choose import choose_stage
+from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.jobs.job import Job, check_images, check_pretrained, check_weights, facts_of, trained_part
 from ssimae.jobs.stages import (
@@ -33,6 +34,9 @@ from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
+
+MOST_ABANDONED = 2
+"""Trainings that a run gives up before it takes what comes."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,18 @@ def _continue(
         if not nested.config.exists():
             nested.write_config(settings, facts)
     evaluations: dict[str, Evaluation | None] = {}
-    for settings, part in models:
-        evaluations[settings.system] = _run_model(part, dataset, good, device, progress, job=job)
+    may_give_up = facts.minutes is not None and len(facts.abandoned) < MOST_ABANDONED
+    try:
+        for settings, part in models:
+            evaluations[settings.system] = _run_model(
+                part, dataset, good, device, progress, job=job, may_give_up=may_give_up and part is folder
+            )
+    except PlateauError as error:
+        if job.compare is not None:
+            folder.comparison(job.compare).config.unlink()
+        settings, facts = begin_again(folder, job.settings, facts, error, progress)
+        job = dataclasses.replace(job, settings=settings, minutes=facts.minutes)
+        return _continue(folder, job, dataset, facts, device, progress=progress)
     if not job.train_only:
         write_report(folder.root)
     return Outcome(folder, evaluations, has_report=not job.train_only)
@@ -166,6 +180,7 @@ def _run_model(
     progress: Progress,
     *,
     job: Job,
+    may_give_up: bool,
 ) -> Evaluation | None:
     settings, facts = folder.read_training()
     if not folder.model.exists() and job.weights is not None:
@@ -182,7 +197,15 @@ def _run_model(
         folder.write_config(settings, facts)
         adopt_stage(folder, source, settings)
     elif not folder.model.exists():
-        training = train_stage(folder, good, settings, pretrained=job.pretrained, device=device, progress=progress)
+        training = train_stage(
+            folder,
+            good,
+            settings,
+            pretrained=job.pretrained,
+            device=device,
+            may_give_up=may_give_up,
+            progress=progress,
+        )
         facts = dataclasses.replace(
             facts, plateau=training.plateau, features=training.features, precision=training.precision
         )

@@ -114,6 +114,7 @@ def train_stage(
     *,
     pretrained: Path | None = None,
     device: torch.device,
+    may_give_up: bool = False,
     progress: Progress,
 ) -> Training:
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
@@ -128,6 +129,7 @@ def train_stage(
             pretrained=pretrained,
             device=device,
             state=folder.state,
+            may_give_up=may_give_up,
             monitor=_FolderMonitor(folder, task, interruption),
         )
         head = None

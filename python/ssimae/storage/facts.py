@@ -104,6 +104,8 @@ class Facts(_Table):
     """Settings that were given all the same, and not chosen."""
     chosen: bool = False
     """Whether the settings have been chosen."""
+    abandoned: tuple[str, ...] = ()
+    """Scale and patch size, as in ``1 64``, of trainings that were given up on the plateau of a constant output."""
     collapsed: bool = False
     """Whether the network learned nothing; the last of `warnings` then says so."""
 

@@ -31,13 +31,14 @@ def learn(
     pretrained: Path | None = None,
     device: torch.device,
     state: Path | None = None,
+    may_give_up: bool = False,
     monitor: Monitor = SILENT,
 ) -> Training:
     """Train the system that the settings choose on defect-free images.
 
     Parameters
     ----------
-    images, settings, ignored, device, state, monitor
+    images, settings, ignored, device, state, may_give_up, monitor
         As for :func:`ssimae.training.train.train`; a dictionary has no state, since it takes minutes: it starts again.
     pretrained : Path or None
         File of the pretrained weights of the system's fixed network; None for torchvision's cache.
@@ -46,14 +47,23 @@ def learn(
     ------
     OSError, ValueError
         If pretrained weights are needed and missing or not torchvision's.
-    DivergedError, InterruptedRunError
+    DivergedError, PlateauError, InterruptedRunError
         As for :func:`ssimae.training.train.train`.
     """
     features = fixed_features(settings, pretrained)
     # A dictionary collects the features of ResNet-18; an autoencoder has none, or AlexNet's.
     if isinstance(features, ResNet18Features):
         return _learn_dictionary(images, settings, features, ignored=ignored, device=device, monitor=monitor)
-    training = train(images, settings, ignored=ignored, features=features, device=device, state=state, monitor=monitor)
+    training = train(
+        images,
+        settings,
+        ignored=ignored,
+        features=features,
+        device=device,
+        state=state,
+        may_give_up=may_give_up,
+        monitor=monitor,
+    )
     return training if features is None else dataclasses.replace(training, features=features.source)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ssimae.config.settings import Settings
-from ssimae.errors import DivergedError, InterruptedRunError
+from ssimae.errors import DivergedError, InterruptedRunError, PlateauError
 from ssimae.hardware import prepare, resolve_precision
 from ssimae.losses.protocol import constant_loss
 from ssimae.models.build import Network, new_autoencoder, place
@@ -27,6 +27,9 @@ from ssimae.training.schedule import learning_rate
 
 PLATEAU = 0.97
 """A final loss above this share of the loss of a constant output counts as collapsed."""
+
+PATIENCE = 0.25
+"""Share of the steps after which a training that may give up does, if it has not left that plateau."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def train(
     features: nn.Module | None = None,
     device: torch.device,
     state: Path | None = None,
+    may_give_up: bool = False,
     monitor: Monitor = SILENT,
 ) -> Training:
     """Return the autoencoder trained on defect-free images (Bergmann et al. 2019, sec. 4.2).
@@ -74,6 +78,8 @@ def train(
         Where to train.
     state : Path or None
         File of the training state; written about every `checkpoint_every` seconds and resumed from when it exists.
+    may_give_up : bool
+        Whether to end early where a quarter of the steps leads nowhere.
     monitor : Monitor
         Told how far the training is; a signal number from it saves the state and raises.
 
@@ -81,6 +87,8 @@ def train(
     ------
     DivergedError
         If the loss becomes NaN or infinite; the last good state stays.
+    PlateauError
+        If the training gave up.
     InterruptedRunError
         If the monitor returned a signal.
 
@@ -115,6 +123,10 @@ def train(
         seen = crops.patches_seen(step + 1)
         log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch.crops), seen=seen, loss=value, lr=lr)
         monitor.stepped(seen, value)
+        if may_give_up and plateau is not None and step == int(PATIENCE * steps):
+            smoothed = log.loss or value
+            if smoothed > PLATEAU * plateau:
+                raise PlateauError(step, smoothed, plateau)
         signal = monitor.interrupted()
         due = state is not None and time.monotonic() - saved >= settings.checkpoint_every
         if state is not None and (due or signal is not None or step == steps - 1):

@@ -33,7 +33,14 @@ _SHORTEST_TRIAL, _LONGEST_TRIAL = 20.0, 60.0
 """Seconds of training in a trial; judging it takes about as long again."""
 
 
-def candidates(look: Look, settings: Settings, given: Collection[str], minutes: float) -> list[Settings]:
+def name_of(settings: Settings) -> str:
+    """Return scale and patch size in short, as :attr:`ssimae.storage.facts.Facts.abandoned` keeps them."""
+    return f"{settings.scale:g} {settings.patch_size}"
+
+
+def candidates(
+    look: Look, settings: Settings, given: Collection[str], minutes: float, *, abandoned: Collection[str] = ()
+) -> list[Settings]:
     """Return the settings that are worth a trial, at least one, as many as the time allows.
 
     Parameters
@@ -45,6 +52,8 @@ def candidates(look: Look, settings: Settings, given: Collection[str], minutes: 
         Settings that are not to be changed.
     minutes : float
         Budget of everything.
+    abandoned : collection of str
+        Names of candidates that were trained in vain; they come only where no other is left.
     """
     found: list[Settings] = []
     for usual_scale, usual_size in CANDIDATES:
@@ -68,8 +77,7 @@ def candidates(look: Look, settings: Settings, given: Collection[str], minutes: 
         )
         if candidate not in found:
             found.append(candidate)
-    if not found:
-        found.append(settings)
+    found = [candidate for candidate in found if name_of(candidate) not in abandoned] or found or [settings]
     if settings.system != "ssim":
         return found[:1]  # trials would compare residuals of other meanings at the price of several trainings
     affordable = int(60 * minutes * _TRIALS / (2 * _SHORTEST_TRIAL))
@@ -84,6 +92,7 @@ def choose(
     *,
     given: Collection[str],
     minutes: float,
+    abandoned: Collection[str] = (),
     done: Sequence[Trial] = (),
     on_trial: Callable[[Sequence[Trial], int], None] = lambda trials, count: None,
     device: torch.device,
@@ -104,6 +113,8 @@ def choose(
         Names of settings that the user chose.
     minutes : float
         Budget of trials, training, and what follows until images can be inspected.
+    abandoned : collection of str
+        Names of candidates that were trained in vain.
     done : sequence of Trial
         Of an interrupted run; they are not repeated.
     on_trial : callable
@@ -117,23 +128,24 @@ def choose(
         If the monitor returned a signal.
     """
     start = time.monotonic()
-    tried = candidates(look, settings, given, minutes)
-    trials = list(done)
+    tried = candidates(look, settings, given, minutes, abandoned=abandoned)
+    by_name = {name_of(candidate): candidate for candidate in tried}
+    trials = [trial for trial in done if trial.name in by_name]
     if len(tried) > 1:
         seconds = 60 * minutes * _TRIALS / (2 * len(tried))
-        for candidate in tried[len(trials) :]:
+        for name in [name for name in by_name if name not in {trial.name for trial in trials}]:
             trials.append(
                 try_out(
                     images,
                     ignored,
-                    candidate,
+                    by_name[name],
                     seconds=min(seconds, _LONGEST_TRIAL),
                     device=device,
                     monitor=monitor,
                 )
             )
             on_trial(trials, len(tried))
-        settings = tried[trials.index(best_of(trials))]
+        settings = by_name[best_of(trials).name]
     else:
         settings = tried[0]
     sizes_training = not {"patches", "epochs"} & set(given)

@@ -48,6 +48,11 @@ class Trial:
     score: float
     """Of planted defects (:class:`.score.PlantedScore`); 0 for a collapsed network, which finds nothing."""
 
+    @property
+    def name(self) -> str:
+        """Scale and patch size in short."""
+        return f"{self.scale:g} {self.patch_size}"
+
     def changes(self) -> dict[str, Any]:
         """Return the settings that were tried."""
         return {name: getattr(self, name) for name in TRIED}
