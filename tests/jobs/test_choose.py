@@ -57,6 +57,8 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
 
     assert main(["run", "--resume", str(out)]) == 0
     after, config = read(out)
+    said = capsys.readouterr().err
+    assert ("no trial learned anything" in said) == all(trial["collapsed"] for trial in after["trials"])
     assert after["trials"][0] == before["trials"][0]  # to the bit: it was not repeated
     assert [(trial["scale"], trial["patch_size"]) for trial in after["trials"]] == [(1.0, 64), (0.5, 32)]
     for trial in after["trials"]:
@@ -71,6 +73,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     settled = load_model(out / "model.safetensors")
     assert settled.reference is not None
     assert (settled.settings.calibration, settled.settings.smoothing) == ("border", 2)
+    assert (chosen["calibration"], chosen["residual_smoothing"]) == ("border", 2)
     assert {treatment["calibration"] for treatment in after["treatments"]} == {"border"}
     assert {treatment["residual_smoothing"] for treatment in after["treatments"]} == {2}
     assert_verdicts_follow_calibrated_scores(out, settled.thresholds.review)

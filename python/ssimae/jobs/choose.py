@@ -144,7 +144,10 @@ def _reasons(chosen: Settings, trials: Sequence[Trial]) -> list[str]:
             for trial in trials
             if trial is not best
         )
-        lines.append(f"Chose {_words(chosen)}: score {best.score:.2f} on planted defects ({others}).")
+        if best.collapsed:
+            lines.append(f"Chose {_words(chosen)}: no trial learned anything yet, and this one came nearest to it.")
+        else:
+            lines.append(f"Chose {_words(chosen)}: score {best.score:.2f} on planted defects ({others}).")
     lines.append(
         f"Training on {chosen.patches_total} patches in {'colour' if chosen.channels == 3 else 'gray'}, latent "
         f"dimension {chosen.latent_dim}, and a head on {chosen.head_patches}."
