@@ -54,8 +54,16 @@ def test_nothing_changes_beside_the_marks_and_the_good_image_stays(number: int) 
         assert not changed.any()
         return
     assert not changed[distance_transform_edt(found.labels == 0) > RIM].any()
-    areas = np.bincount(found.labels.ravel(), minlength=len(found.defects) + 1)[1:]
-    assert areas.tolist() == [defect.area for defect in found.defects]
+
+
+def test_defects_do_not_hide_each_other() -> None:
+    """Each has the area and the contrast that it is said to have, however close they lie."""
+    for number in range(60):
+        found = planted(region=(slice(10, 50), slice(10, 60)), count=8, number=number)
+        for label, defect in enumerate(found.defects, 1):
+            mark = found.labels == label
+            assert mark.sum() == defect.area >= 20
+            assert change(found)[mark].mean() == pytest.approx(defect.contrast, rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [SIZE, (*SIZE, 3)])

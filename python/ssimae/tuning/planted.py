@@ -73,7 +73,7 @@ def plant_defects(
     ignored : ndarray of shape (h, w), bool, or None
         Pixels that are not inspected; they are neither changed nor marked.
     count : int
-        Defects that are tried; one that cannot be seen, or lies on what is ignored, is left out.
+        Defects that are tried; one that cannot be seen, or lies on another or on what is ignored, is left out.
     seed, number : int
         All that the defects follow from.
 
@@ -102,21 +102,21 @@ def plant_defects(
         if cover.size == 0:
             continue
         cover = np.where(free[box], cover, 0)
+        if labels[box][cover > 0].any():
+            continue  # one that lies over another would change what is said of it, or hide it
         before = out[box]
         source = _MAKERS[kind](before, radius, sources, rng)
         weight = cover if before.ndim == 2 else cover[:, :, None]
         after = (before + weight * (np.clip(source, 0, 1) - before)).astype(np.float32)
         marked = cover > max(0.15, 0.4 * float(cover.max()))
-        change = np.abs(after - before)
+        change = np.abs(after - image[box])
         contrast = float((change if change.ndim == 2 else change.mean(axis=2))[marked].mean()) if marked.any() else 0.0
         if marked.sum() < _LEAST_AREA or contrast < least_contrast:
             continue
         out[box] = after
         defects.append(PlantedDefect(kind, int(marked.sum()), contrast))
         labels[box][marked] = len(defects)
-    areas = np.bincount(labels.ravel(), minlength=len(defects) + 1)[1:]
-    kept = tuple(PlantedDefect(d.kind, int(area), d.contrast) for d, area in zip(defects, areas, strict=True))
-    return PlantedImage(index, out, labels, kept)
+    return PlantedImage(index, out, labels, tuple(defects))
 
 
 def _outline(
