@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.config.settings import PATCH_SIZES, Settings
-from ssimae.inspection.holdout import arrange_good
+from ssimae.inspection.holdout import FEWEST_IMAGES, arrange_good
 from ssimae.training.monitor import SILENT, Monitor
 from ssimae.tuning.look import Look
 from ssimae.tuning.trial import Trial, best_of, patches_per_second, try_out, with_patches
@@ -29,7 +29,7 @@ _TRIALS, _HEAD, _SETTLING = 0.25, 0.25, 0.1
 _HEAD_COST = 1.6
 """Time of a head's patch over that of the autoencoder's: it rebuilds it, and learns at half its size."""
 
-_SHORTEST_TRIAL, _LONGEST_TRIAL = 20.0, 60.0
+_SHORTEST_TRIAL, _LONGEST_TRIAL = 18.0, 60.0
 """Seconds of training in a trial; judging it takes about as long again."""
 
 
@@ -60,6 +60,8 @@ def candidates(
         scale = settings.scale if "scale" in given else usual_scale
         patch_size = settings.patch_size if "patch_size" in given else usual_size
         fitting = [size for size in PATCH_SIZES if size <= min(patch_size, look.shortest_side * scale)]
+        if look.images < FEWEST_IMAGES:  # a band is held out of each, with a patch beside it
+            fitting = [size for size in fitting if 2 * size <= max(look.smallest) * scale] or fitting
         if not fitting and "patch_size" not in given:
             continue
         size = patch_size if "patch_size" in given else fitting[-1]

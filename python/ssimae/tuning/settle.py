@@ -139,7 +139,12 @@ def settle(
         else [settings.calibration]
     )
     folds = fit_folds(parts, forms, seed=settings.seed)
-    settings, choices = _choose(parts, planted, folds, settings)
+    if any(part.defects for part in planted):
+        settings, choices = _choose(parts, planted, folds, settings)
+    else:
+        # Too small or too plain for a defect that can be seen: nothing is compared.
+        smoothing = _FIRST_SMOOTHING if settings.residual_smoothing is None else settings.residual_smoothing
+        settings, choices = dataclasses.replace(settings, calibration=forms[-1], residual_smoothing=smoothing), []
     form = cast("Form", settings.calibration)
     maps = calibrated_maps(parts, folds[form], settings)
     thresholds = _thresholds(inspector, good, settings, maps, [part.ignored_inside for part in parts])
@@ -148,7 +153,7 @@ def settle(
     ]
     images = [measure_image(*pair) for pair in zip(good.images, good.ignored, strict=True)]
     channels = fit_channels(parts, [form], seed=settings.seed)[form]
-    found = _found(planted, calibrated_maps(planted, folds[form], settings), thresholds)
+    found = _found(planted, calibrated_maps(planted, folds[form], settings), thresholds) if choices else None
     return Settled(settings, Reference(channels, fit_limits(images, levels)), thresholds, found, tuple(choices))
 
 
