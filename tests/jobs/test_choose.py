@@ -97,7 +97,7 @@ def test_in_no_time_one_training_is_sized_to_what_there_is(tmp_path, capsys):
     assert main(["train", "--data", str(data), "--out", str(out), *FAST, "--minutes", "0.01"]) == 0
     said = capsys.readouterr().err
     assert "Found 4 good images of 96 x 70, gray" in said
-    assert "Training patches of 64 at full size; the model is ready in about 0.01 min" in said
+    assert "Training patches of 32 at full size; the model is ready in about 0.01 min" in said
     settings = tomllib.loads((out / "config.toml").read_text())["settings"]
     patches = settings["patches"] * settings["epochs"]
     assert f"Training on {patches} patches in gray, latent dimension 8" in said

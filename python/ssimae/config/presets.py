@@ -52,7 +52,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "stain_fill": "textured",
         "head_patches": 20_000,
         "calibration": "auto",
-        "false_calls": 0.025,
+        "false_calls": 0.05,
     },
     "default": {},
     # The embedded textures: small patches and a budget that two cores finish in a few minutes, for both losses.

@@ -20,7 +20,7 @@ from ssimae.calibration.whole import WholeLimits, fit_limits
 from ssimae.config.settings import Form, Settings
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.holdout import take
-from ssimae.tuning.parts import FOLDS, Part
+from ssimae.tuning.parts import Part
 
 _ANYTHING: WholeLimits = fit_limits([(0.0, 0.0, 0.0)], [0.0])
 """Limits that no image leaves: folds do not judge whole images."""
@@ -70,7 +70,7 @@ def fit_channels(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> 
 def fit_folds(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> dict[Form, list[Reference]]:
     """Return, for every form, what the other folds show each fold."""
     folds: dict[Form, list[Reference]] = {form: [] for form in forms}
-    for fold in range(FOLDS):
+    for fold in range(1 + max(part.fold for part in parts)):
         fitted = fit_channels([part for part in parts if part.fold != fold], forms, seed=seed)
         for form, references in folds.items():
             references.append(Reference(fitted[form], _ANYTHING))

@@ -14,8 +14,10 @@ from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_of
 from ssimae.tuning.planted import PlantedDefect, plant_defects
 
-FOLDS = 3
-"""Groups of held-out parts: each is calibrated by what the others show."""
+FEWEST_PARTS, FOLDS = 3, 5
+"""Held-out parts that a calibration takes, and groups of them, fewer where there are fewer parts: each group is
+calibrated by what the others show. With three groups levels come out higher than those of new images, whose calibration
+rests on half as many parts more."""
 
 GOOD_PIXELS, PLANTED_PIXELS = 120_000_000, 24_000_000
 _PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
@@ -59,11 +61,11 @@ def held_out_regions(good: GoodImages, scale: float) -> list[tuple[int, Region]]
 def fewer_parts(good: GoodImages, pixels: int) -> GoodImages:
     """Return good images of which so many held-out parts are left, evenly taken, that all fit into a number of pixels.
 
-    As many as folds stay in any case.
+    As many as a calibration takes stay in any case.
     """
     parts = good.split.held_out
     sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
-    count = max(FOLDS, int(pixels / np.mean(sizes))) if parts else 0
+    count = max(FEWEST_PARTS, int(pixels / np.mean(sizes))) if parts else 0
     if count >= len(parts):
         return good
     chosen = tuple(parts[number * len(parts) // count] for number in range(count))
@@ -96,9 +98,10 @@ def inspect_parts(
         Called after every image with the number of those so far.
     """
     regions = held_out_regions(good, inspector.settings.scale)
+    folds = min(FOLDS, len(regions))
     parts = []
     for number, (index, region) in enumerate(regions):
-        parts.append(_part(inspector, good.images[index], region, good.ignored[index], number % FOLDS))
+        parts.append(_part(inspector, good.images[index], region, good.ignored[index], number % folds))
         on_part(len(parts))
     sources = [good.images[index][region] for index, region in regions]
     planted = []
@@ -114,7 +117,7 @@ def inspect_parts(
             seed=inspector.settings.seed,
             number=number,
         )
-        part = _part(inspector, made.image, region, good.ignored[index], chosen % FOLDS)
+        part = _part(inspector, made.image, region, good.ignored[index], chosen % folds)
         planted.append(
             Part(
                 part.channels,

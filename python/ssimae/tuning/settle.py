@@ -25,7 +25,7 @@ from ssimae.models.head import Head
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 from ssimae.tuning.folds import calibrated_maps, fit_channels, fit_folds, forms_to_compare, joined
 from ssimae.tuning.parts import (
-    FOLDS,
+    FEWEST_PARTS,
     GOOD_PIXELS,
     PLANTED_PIXELS,
     Part,
@@ -117,15 +117,15 @@ def settle(
 
     Notes
     -----
-    Every held-out part is calibrated by what the others show, in three folds, and so are the planted images made from
+    Every held-out part is calibrated by what the others show, in folds, and so are the planted images made from
     it: neither thresholds nor choices rest on pixels that were calibrated by themselves. The calibration that is kept
     rests on all parts.
     """
-    if settings.calibration != "none" and (good.split.kind == "none" or len(good.split.held_out) < FOLDS):
+    if settings.calibration != "none" and (good.split.kind == "none" or len(good.split.held_out) < FEWEST_PARTS):
         logger.warning(
             "the residual is not calibrated: that takes at least %d good images, or bands of them, beside those for "
             "training",
-            FOLDS,
+            FEWEST_PARTS,
         )
         settings = dataclasses.replace(settings, calibration="none")
     inspector = Inspector(model=model, settings=settings, reference=None, head=head, device=device, precision=precision)
