@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,12 @@ from ssimae.regions import label_regions
 
 OUTLIER = 1.25
 """A good image stands alone if its level exceeds that of all others by more than this factor."""
+
+FEWEST_FOR_TAIL = 20
+"""Fewer images show too little of the tail of their levels: blocks of them are taken."""
+
+_BLOCK = 64
+"""Least side of such a block in pixels."""
 
 FEWEST_LEVELS = 3
 """Among fewer good images none can be told to stand alone."""
@@ -133,7 +140,8 @@ def set_thresholds(
             review = highest_common(levels)
         else:
             share = float(np.mean([1.0] if shares is None else shares))
-            review, extrapolated = false_call_level(levels, 1 - (1 - settings.false_calls) ** share)
+            scale = _tail_of_blocks(residuals, min_area) if len(levels) < FEWEST_FOR_TAIL else None
+            review, extrapolated = false_call_level(levels, 1 - (1 - settings.false_calls) ** share, scale=scale)
         defective = max(review + (review - float(np.median(levels))), *levels)
     else:
         levels, extrapolated = (), False
@@ -165,7 +173,7 @@ def set_thresholds(
     )
 
 
-def false_call_level(levels: Sequence[float], false_calls: float) -> tuple[float, bool]:
+def false_call_level(levels: Sequence[float], false_calls: float, *, scale: float | None = None) -> tuple[float, bool]:
     """Return the level that a share of good images exceeds, and whether it lies beyond what was seen.
 
     Parameters
@@ -173,6 +181,8 @@ def false_call_level(levels: Sequence[float], false_calls: float) -> tuple[float
     levels : sequence of float
         Level of each good image, at least one.
     false_calls : float in (0, 1)
+    scale : float, optional
+        Mean excess of the logarithm of a level in the tail; by default that of the levels' upper half over the middle.
 
     Returns
     -------
@@ -194,9 +204,27 @@ def false_call_level(levels: Sequence[float], false_calls: float) -> tuple[float
         return float(ordered[rank - 1]), False
     logs = np.log(np.maximum(ordered, 1e-12))
     upper = len(logs) // 2
-    scale = float(np.mean(logs[:upper]) - np.median(logs)) if upper else 0.0
+    if scale is None:
+        scale = float(np.mean(logs[:upper]) - np.median(logs)) if upper else 0.0
     # As fine as maps are, which are compared with it.
     return float(np.float32(ordered[0] * (false_calls * (len(ordered) + 1)) ** -scale)), True
+
+
+def _tail_of_blocks(maps: Sequence[NDArray[np.float32]], min_area: int) -> float:
+    """Return the mean excess of the logarithm of the highest fifth of the levels of square blocks of maps.
+
+    A few images show no tail, but each has many places: the highest of them are what an image's own level is the
+    maximum of, and with an exponential tail the maximum has the same one.
+    """
+    side = max(_BLOCK, 2 * math.isqrt(min_area) + 1)
+    levels = []
+    for map_ in maps:
+        rows, columns = (max(1, length // side) for length in map_.shape)
+        for row in np.array_split(map_, rows):
+            levels += [area_level(np.ascontiguousarray(block), min_area) for block in np.array_split(row, columns, 1)]
+    logs = np.sort(np.log(np.maximum(levels, 1e-12)))[::-1]
+    count = len(logs) // 5
+    return float(np.mean(logs[:count]) - logs[count]) if count else 0.0
 
 
 def highest_common(levels: Sequence[float]) -> float:
