@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any, Self, Unpack, get_type_hints
@@ -27,9 +28,14 @@ from ssimae.models.dictionary import FeatureDictionary
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.head.train import train_head
 from ssimae.training.learn import learn
+from ssimae.tuning.look import look_at, shows_colour
+from ssimae.tuning.recipe import choose
 from ssimae.tuning.settle import settle
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_AT = 8
+"""Images that are looked at to choose settings."""
 
 ImageLike = NDArray[Any] | str | Path
 Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
@@ -64,7 +70,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     preset : Preset
-        Named settings to start from, such as ``"best-texture"``; see :func:`ssimae.preset`.
+        Named settings to start from, such as ``"best-texture"``; see :func:`ssimae.preset`. With ``"auto"`` a fit
+        chooses by planted defects what differs in nothing from that preset, as ``ssimae run`` does.
+    minutes : float
+        With the preset ``"auto"``, time that a fit may take to choose settings, train and set thresholds.
     pretrained : path, optional
         File of torchvision's weights that FM-AE and the dictionary need, where its cache does not hold them.
     device : str
@@ -101,11 +110,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         preset: Preset = "default",
+        minutes: float = 20.0,
         pretrained: str | Path | None = None,
         device: str = "auto",
         **settings: Unpack[SettingsKeywords],
     ) -> None:
         self.preset = preset
+        self.minutes = minutes
         self.pretrained = pretrained
         self.device = device
         self._take(asdict(named_settings(preset)))
@@ -141,14 +152,25 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         settings = self._settings()
         device = resolve_device(self.device)
-        images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
-        if not images:
+        if not len(X):
             raise ValueError("`X` must hold at least one defect-free image, got none")
+        if not 0 < self.minutes < math.inf:
+            raise ValueError(f"`minutes` must be positive and finite, got {self.minutes}")
+        chooses, given = self.preset == "auto", _changed(settings, named_settings("auto"))
+        some = [_as_image(image, _of_channels(image, settings), "image") for image in X[:_LOOKED_AT]] if chooses else []
+        if chooses and "channels" not in given:
+            # Files are read in as many as carry something; an array is taken as it is.
+            given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)
+            settings = replace(settings, channels=3 if given_so or shows_colour(some) else 1)
+        images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
         masks = _one_each(ignore, len(images))
         ignored = [
             _as_ignored(mask, image, f"ignore {index}")
             for index, (mask, image) in enumerate(zip(masks, images, strict=True))
         ]
+        if chooses:
+            look = look_at(some, [(image.shape[0], image.shape[1]) for image in images])
+            settings, _ = choose(images, ignored, look, settings, given=given, minutes=self.minutes, device=device)
         good = arrange_good(images, ignored, settings)
         parts, part_masks = good.training_parts(settings)
         training = learn(
@@ -261,6 +283,17 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Settings:
         return Settings(**{name: getattr(self, name) for name in setting_fields()})
+
+
+def _changed(settings: Settings, base: Settings) -> tuple[str, ...]:
+    """Return the names of the settings that differ from others."""
+    return tuple(name for name in setting_fields() if getattr(settings, name) != getattr(base, name))
+
+
+def _of_channels(image: ImageLike, settings: Settings) -> Settings:
+    """Return the settings with as many channels as an image may have: three in files."""
+    colour = isinstance(image, str | Path) or np.ndim(image) == 3
+    return replace(settings, channels=3 if colour else 1)
 
 
 def _signature() -> Signature:

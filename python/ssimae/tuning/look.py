@@ -55,7 +55,7 @@ def look_at(images: Sequence[NDArray[np.float32]], shapes: Sequence[tuple[int, i
         Of all of them.
     """
     by_size = sorted(shapes, key=lambda shape: shape[0] * shape[1])
-    coloured = any(image.ndim == 3 and float(np.ptp(image, axis=2).mean()) > _LEAST_COLOUR for image in images)
+    coloured = shows_colour(images)
     grains, periods = zip(
         *(_grain_and_period(image if image.ndim == 2 else image.mean(axis=2)) for image in images), strict=True
     )
@@ -69,6 +69,11 @@ def look_at(images: Sequence[NDArray[np.float32]], shapes: Sequence[tuple[int, i
         grain=float(np.median(grains)),
         period=round(float(np.median(found))) if 2 * len(found) > len(images) else None,
     )
+
+
+def shows_colour(images: Sequence[NDArray[np.float32]]) -> bool:
+    """Return whether the colour of images carries something: any whose channels differ by more than a little."""
+    return any(image.ndim == 3 and float(np.ptp(image, axis=2).mean()) > _LEAST_COLOUR for image in images)
 
 
 def _grain_and_period(gray: NDArray[np.float32]) -> tuple[float, int | None]:
