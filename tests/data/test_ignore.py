@@ -32,7 +32,9 @@ TINY = {
     "batch_size": 16,
     "opening": 0,
 }
-FLAGS = [part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+FLAGS = ["--preset", "default"] + [
+    part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))
+]
 
 
 def save(path, pixels):
