@@ -28,14 +28,11 @@ from ssimae.models.dictionary import FeatureDictionary
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.head.train import train_head
 from ssimae.training.learn import learn
-from ssimae.tuning.look import look_at, shows_colour
+from ssimae.tuning.look import LOOKED_AT, look_at, shows_colour
 from ssimae.tuning.recipe import choose
 from ssimae.tuning.settle import settle
 
 logger = logging.getLogger(__name__)
-
-_LOOKED_AT = 8
-"""Images that are looked at to choose settings."""
 
 ImageLike = NDArray[Any] | str | Path
 Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
@@ -157,7 +154,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 < self.minutes < math.inf:
             raise ValueError(f"`minutes` must be positive and finite, got {self.minutes}")
         chooses, given = self.preset == "auto", _changed(settings, named_settings("auto"))
-        some = [_as_image(image, _of_channels(image, settings), "image") for image in X[:_LOOKED_AT]] if chooses else []
+        some = [_as_image(image, _of_channels(image, settings), "image") for image in X[:LOOKED_AT]] if chooses else []
         if chooses and "channels" not in given:
             # Files are read in as many as carry something; an array is taken as it is.
             given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)

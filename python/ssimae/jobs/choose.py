@@ -13,28 +13,15 @@ from ssimae.config.settings import Settings
 from ssimae.data.dataset import Dataset, good_samples
 from ssimae.errors import PlateauError
 from ssimae.images.read import image_size, read_image
-from ssimae.jobs.stages import read_images, write_choices
+from ssimae.jobs.stages import InterruptibleMonitor, read_images, write_choices
 from ssimae.progress import Progress
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
-from ssimae.training.interrupt import Interruption, noted_signals
-from ssimae.training.monitor import SilentMonitor
+from ssimae.training.interrupt import noted_signals
 from ssimae.training.train import PATIENCE
-from ssimae.tuning.look import Look, look_at
-from ssimae.tuning.recipe import candidates, choose, name_of
-from ssimae.tuning.trial import Trial, best_of
-
-_LOOKED_AT = 8
-"""Images whose pixels are looked at."""
-
-
-class _Interruptible(SilentMonitor):
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
-
-    def interrupted(self) -> int | None:
-        """Return the signal that came."""
-        return self._interruption.signal
+from ssimae.tuning.look import LOOKED_AT, Look, look_at
+from ssimae.tuning.recipe import candidates, choose
+from ssimae.tuning.trial import Trial, best_of, name_of
 
 
 def choose_stage(
@@ -83,7 +70,7 @@ def choose_stage(
             done=done,
             on_trial=on_trial,
             device=device,
-            monitor=_Interruptible(interruption),
+            monitor=InterruptibleMonitor(interruption),
         )
         task.update(len(tried))
     for line in _reasons(chosen, trials):
@@ -108,8 +95,8 @@ def begin_again(
 
 def _look(dataset: Dataset, settings: Settings) -> Look:
     samples = good_samples(dataset)
-    some = [samples[number * len(samples) // _LOOKED_AT] for number in range(_LOOKED_AT)]
-    paths = [sample.path for sample in (some if len(samples) > _LOOKED_AT else samples)]
+    some = [samples[number * len(samples) // LOOKED_AT] for number in range(LOOKED_AT)]
+    paths = [sample.path for sample in (some if len(samples) > LOOKED_AT else samples)]
     return look_at(
         [read_image(path, channels=3, data_range=settings.data_range) for path in paths],
         [image_size(sample.path) for sample in samples],

@@ -92,19 +92,27 @@ class _FolderMonitor:
         return self.interruption.signal
 
 
-class _HeadMonitor(SilentMonitor):
-    """Monitor of a head, which has no log: it moves a bar and passes on the signal that came."""
+class InterruptibleMonitor(SilentMonitor):
+    """Monitor that passes on the signal that came."""
 
-    def __init__(self, task: Task, interruption: Interruption) -> None:
-        self._task, self._interruption = task, interruption
-
-    def stepped(self, patches: int, loss: float) -> None:
-        """Move the bar."""
-        self._task.update(patches, f"loss {loss:.4f}")
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
 
     def interrupted(self) -> int | None:
         """Return the signal that came."""
         return self._interruption.signal
+
+
+class _HeadMonitor(InterruptibleMonitor):
+    """Monitor of a head, which has no log: it moves a bar, too."""
+
+    def __init__(self, task: Task, interruption: Interruption) -> None:
+        super().__init__(interruption)
+        self._task = task
+
+    def stepped(self, patches: int, loss: float) -> None:
+        """Move the bar."""
+        self._task.update(patches, f"loss {loss:.4f}")
 
 
 def train_stage(

@@ -18,6 +18,9 @@ _REPEATS = 0.25
 
 _WINDOW = 512
 
+LOOKED_AT = 8
+"""Images whose pixels are looked at."""
+
 
 @dataclass(frozen=True)
 class Look:

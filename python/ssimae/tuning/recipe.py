@@ -15,7 +15,7 @@ from ssimae.config.settings import PATCH_SIZES, Settings
 from ssimae.inspection.holdout import FEWEST_IMAGES, arrange_good
 from ssimae.training.monitor import SILENT, Monitor
 from ssimae.tuning.look import Look
-from ssimae.tuning.trial import Trial, best_of, patches_per_second, try_out, with_patches
+from ssimae.tuning.trial import Trial, best_of, name_of, patches_per_second, try_out, with_patches
 
 CANDIDATES = (1.0, 64), (0.5, 64), (1.0, 128), (0.5, 128)
 """Scale and patch size of the trials, in the order in which they are tried where time is short."""
@@ -31,11 +31,6 @@ _HEAD_COST = 1.6
 
 _SHORTEST_TRIAL, _LONGEST_TRIAL = 18.0, 60.0
 """Seconds of training in a trial; judging it takes about as long again."""
-
-
-def name_of(settings: Settings) -> str:
-    """Return scale and patch size in short, as :attr:`ssimae.storage.facts.Facts.abandoned` keeps them."""
-    return f"{settings.scale:g} {settings.patch_size}"
 
 
 def candidates(

@@ -51,7 +51,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Scale and patch size in short."""
-        return f"{self.scale:g} {self.patch_size}"
+        return name_of(self)
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that were tried."""
@@ -68,6 +68,11 @@ class Trial:
             return cls(**fields)
         except TypeError as error:
             raise ValueError(f"not a trial of this version: {error}") from error
+
+
+def name_of(tried: Settings | Trial) -> str:
+    """Return scale and patch size in short, as :attr:`ssimae.storage.facts.Facts.abandoned` keeps them."""
+    return f"{tried.scale:g} {tried.patch_size}"
 
 
 def with_patches(settings: Settings, patches: int) -> Settings:
