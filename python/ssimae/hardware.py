@@ -1,10 +1,12 @@
-"""Find devices and number formats of this machine, and make the process-wide settings that keep a CPU fast."""
+"""Find devices and number formats of this machine, and keep both fast and repeatable."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
@@ -50,32 +52,34 @@ def _has_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
-def prepare(device: torch.device) -> None:
-    """Set what a device needs for steady speed and repeatable results; once a process, safe to call again.
-
-    Notes
-    -----
-    A GPU's convolutions are then the same bits each time, and float32 is float32: by default cuDNN may choose
-    algorithms that add in any order, and multiplies in TF32, with 10 bits of mantissa.
-    """
-    _prepare_cpu()
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = False
-
-
-@cache
-def _prepare_cpu() -> None:
-    """Set what the CPU needs for steady speed; once a process, safe to call again.
+@contextmanager
+def steady() -> Iterator[None]:
+    """Compute at steady speed with repeatable results, and leave the process as it was; a decorator too.
 
     Notes
     -----
     Denormal numbers are flushed to zero: once units of the network die, a step otherwise takes several times as long.
-    glibc is told to keep freed memory: by default every step hands its activations back to the system and faults
-    them in again.
+    Whoever calls us computes with them again afterwards: a metric must not depend on a training before it.
+    A GPU's convolutions are the same bits each time, and float32 is float32: by default cuDNN may choose algorithms
+    that add in any order, and multiplies in TF32, with 10 bits of mantissa.
     """
+    _keep_memory()
+    flushed = sys.float_info.min / 2 == 0.0  # torch has no way to ask
     if not torch.set_flush_denormal(True):
         logger.info("this processor cannot flush denormal numbers; training may slow down late")
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.allow_tf32
+    cudnn.deterministic, cudnn.allow_tf32 = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.allow_tf32 = before
+        torch.set_flush_denormal(flushed)
+
+
+@cache
+def _keep_memory() -> None:
+    """Tell glibc to keep freed memory: by default every step hands its activations back and faults them in again."""
     if sys.platform == "linux":
         try:
             libc = ctypes.CDLL("libc.so.6")

@@ -10,7 +10,7 @@ import torch
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
-from ssimae.hardware import prepare
+from ssimae.hardware import steady
 from ssimae.inspection.residual import inspect_image
 from ssimae.models.build import new_autoencoder, place
 from ssimae.training.batches import batches
@@ -37,9 +37,9 @@ def of(loss: str) -> Settings:
 
 
 @pytest.mark.parametrize("loss", ["ssim", "l2", "vae"])
+@steady()  # without which float32 is TF32
 def test_losses_and_gradients_are_those_of_the_cpu(loss: str) -> None:
     """Of several batches, also short ones, in turn: a captured graph must take each one's own values."""
-    prepare(CUDA)  # without which float32 is TF32
     found = {}
     for device in (CPU, CUDA):
         model = place(new_autoencoder(of(loss), seed=0), device)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae.config.settings import Settings
-from ssimae.hardware import prepare
+from ssimae.hardware import steady
 from ssimae.images.resize import restore_size, scale_image
 from ssimae.losses.network import arithmetic
 from ssimae.models.head import REACH, Head, head_input
@@ -19,6 +19,7 @@ TILE = 1024
 """Side in pixels of the tiles that large images are judged in, a multiple of the head's step."""
 
 
+@steady()
 @torch.inference_mode()
 def head_map(
     head: Head,
@@ -51,7 +52,6 @@ def head_map(
     Large images are judged in tiles, of which each sees as far beyond its border as the head does: the map is that of
     the whole image but for rounding.
     """
-    prepare(device)
     planes = [_batch(scale_image(plane, settings.scale)) for plane in (image, reconstruction, residual)]
     height, width = planes[0].shape[-2:]
     probabilities = np.empty((height, width), np.float32)

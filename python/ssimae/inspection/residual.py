@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
-from ssimae.hardware import prepare
+from ssimae.hardware import steady
 from ssimae.images.resize import restore_size, scale_image
 from ssimae.inspection.cleaning import clean
 from ssimae.losses.protocol import loss_module
@@ -76,6 +76,7 @@ def inspect_image(
     return reconstruction, residual
 
 
+@steady()
 def raw_residual(
     model: Network, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
@@ -83,7 +84,6 @@ def raw_residual(
 
     Parameters and errors are those of :func:`inspect_image`.
     """
-    prepare(device)
     scaled = scale_image(image, settings.scale)
     shape = image.shape[:2]
     if isinstance(model, FeatureDictionary):

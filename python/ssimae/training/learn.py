@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
-from ssimae.hardware import prepare
+from ssimae.hardware import steady
 from ssimae.models.dictionary import fit_dictionary
 from ssimae.models.features import ResNet18Features, fixed_features
 from ssimae.training.crops import CropSampler
@@ -67,6 +67,7 @@ def learn(
     return training if features is None else dataclasses.replace(training, features=features.source)
 
 
+@steady()
 def _learn_dictionary(
     images: Sequence[NDArray[np.float32]],
     settings: Settings,
@@ -77,7 +78,6 @@ def _learn_dictionary(
     monitor: Monitor,
 ) -> Training:
     """Collect the features of `patches` random crops, each once."""
-    prepare(device)
     crops = CropSampler(images, settings, ignored, side=settings.smallest_side)
     start = time.monotonic()
 

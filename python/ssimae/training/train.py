@@ -14,7 +14,7 @@ from torch import nn
 
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError, PlateauError
-from ssimae.hardware import prepare, resolve_precision
+from ssimae.hardware import resolve_precision, steady
 from ssimae.losses.protocol import constant_loss
 from ssimae.models.build import Network, new_autoencoder, place
 from ssimae.training.batches import batches
@@ -51,6 +51,7 @@ class Training:
         return self.plateau is not None and self.loss > PLATEAU * self.plateau
 
 
+@steady()
 def train(
     images: Sequence[NDArray[np.float32]],
     settings: Settings,
@@ -96,7 +97,6 @@ def train(
     -----
     A resumed run takes the same steps as an uninterrupted one and ends with the same weights on the same device.
     """
-    prepare(device)
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
-from ssimae.hardware import prepare, resolve_precision
+from ssimae.hardware import resolve_precision, steady
 from ssimae.inspection.holdout import arrange_good
 from ssimae.models.build import new_autoencoder, place
 from ssimae.training.batches import make_batch
@@ -81,6 +81,7 @@ def with_patches(settings: Settings, patches: int) -> Settings:
     return dataclasses.replace(settings, epochs=epochs, patches=max(settings.batch_size, patches // epochs))
 
 
+@steady()
 def patches_per_second(
     images: Sequence[NDArray[np.float32]],
     settings: Settings,
@@ -89,7 +90,6 @@ def patches_per_second(
     device: torch.device,
 ) -> float:
     """Return how fast a training runs: the median of some steps on this machine as it is loaded now."""
-    prepare(device)
     crops = CropSampler(images, dataclasses.replace(settings, patches=settings.batch_size * 64), ignored)
     model = place(new_autoencoder(settings, seed=settings.seed), device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings, as_system
 from ssimae.config.systems import ROWS
-from ssimae.hardware import describe, prepare, resolve_precision
+from ssimae.hardware import describe, resolve_precision, steady
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses.network import reconstruct
 from ssimae.models.build import new_autoencoder, place
@@ -62,13 +62,13 @@ class Timing:
     seconds: tuple[float, ...]
 
 
+@steady()
 def measure_runtime(*, rounds: int, device: torch.device, progress: Progress) -> tuple[list[Timing], dict[str, str]]:
     """Return timings of all systems, taken in turn so that noise meets all alike, and why some were not taken.
 
     Weights are random and the image is noise: neither changes what is computed. d = 500, patches of 128 x 128, batches
     of 128 in training.
     """
-    prepare(device)
     subjects, missing = _subjects(device)
     seconds: dict[tuple[str, str], list[float]] = {}
     with progress.task("timing", (rounds + 1) * len(subjects)) as task:

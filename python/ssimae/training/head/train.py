@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError
-from ssimae.hardware import prepare
+from ssimae.hardware import steady
 from ssimae.losses.network import arithmetic
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, place
@@ -37,6 +37,7 @@ _FOCUS = 2.0
 """Power of the focal loss: what is already told well counts little."""
 
 
+@steady()
 def train_head(
     model: AnyAutoencoder,
     parts: Sequence[NDArray[np.float32]],
@@ -85,7 +86,6 @@ def train_head(
     ----------
     Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection. ICCV 2017.
     """
-    prepare(device)
     seed = int(np.random.SeedSequence([settings.seed, _HEAD]).generate_state(1)[0])
     sampler = CropSampler(
         parts,
