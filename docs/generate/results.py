@@ -5,23 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.surfaces import surface_table
 
 ROOT = Path(__file__).parents[2]
 
-START, END = "<!-- table: make generated -->", "<!-- end of table -->"
+END = "<!-- end of table -->"
 
 
 def generated() -> dict[Path, str]:
     """Return the contents of the generated files by their paths."""
     stored = read_cell_results(ROOT / "results")
     page = ROOT / "docs" / "results.md"
-    before, rest = page.read_text().split(START)
-    _, after = rest.split(END)
+    text = _filled(page.read_text(), "surfaces", surface_table(stored))
+    text = _filled(text, "table", summary_table(stored))
     head = "Single settings, one changed at a time; written by `make generated` from the files beside it."
     return {
-        page: f"{before}{START}\n{summary_table(stored)}\n{END}{after}",
+        page: text,
         ROOT / "results" / "settings.md": f"{head}\n\n{summary_table(stored, settings=True)}\n",
     }
+
+
+def _filled(text: str, name: str, table: str) -> str:
+    """Return a page with a table between its marks."""
+    start = f"<!-- {name}: make generated -->"
+    before, rest = text.split(start)
+    _, after = rest.split(END, 1)
+    return f"{before}{start}\n{table}\n{END}{after}"
 
 
 if __name__ == "__main__":

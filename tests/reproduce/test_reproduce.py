@@ -431,7 +431,9 @@ def test_the_summary_has_a_row_a_system_with_all_seeds(plan, tmp_path, capsys):
     (tmp_path / "results/runtime.json").write_text("{}")
     assert main(["reproduce", "--summary", "--results", str(tmp_path / "results")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[4:] == ["", *lines[:2]]  # of single settings there is none
+    assert lines[4:7] == ["", *lines[:2]]  # of single settings there is none
+    assert lines[7:-2] == [""]  # nor of surfaces
+    assert lines[-2].startswith("| data | `ssimae run")
     assert lines[2].startswith("| small | L2-AE, quick | 96 | 0.")
     assert lines[3].startswith("| small | SSIM-AE, quick | 96 | 0.")
     assert "(2)" in lines[3]

@@ -18,6 +18,9 @@ from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
+FPR_LIMITS = 0.3, 0.05
+"""Limits of a run's AU-PRO: that of most papers, and one nearer to what a line can bear."""
+
 
 def evaluate_stage(folder: RunFolder, samples: Sequence[Sample], progress: Progress) -> Evaluation | None:
     """Compare stored maps with the ground truth; write ``metrics.json``, ``curves.npz``, ``region_scores.csv``.
@@ -28,18 +31,28 @@ def evaluate_stage(folder: RunFolder, samples: Sequence[Sample], progress: Progr
     """
     if not has_masks(samples):
         return None
+    evaluation = evaluation_of(folder, samples, progress)
+    if evaluation is None:
+        logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
+        return None
+    write_scores(folder.root, evaluation, samples)
+    return evaluation
+
+
+def evaluation_of(
+    folder: RunFolder, samples: Sequence[Sample], progress: Progress, *, fpr_limits: Sequence[float] = FPR_LIMITS
+) -> Evaluation | None:
+    """Compare stored maps with the ground truth, and write nothing; None where no mask marks an inspected pixel."""
     with progress.task("evaluating", len(samples)) as task:
         evaluator = gather(samples, folder.judged_paths(samples), read_float_map, progress=task.update)
     if not evaluator.n_regions:
-        logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
         return None
-    evaluation = evaluator.compute()
+    evaluation = evaluator.compute(fpr_limits=fpr_limits)
+    if not folder.calibrated.exists():
+        return evaluation
     inspections, _ = read_predictions(folder.predictions)
-    if folder.calibrated.exists():
-        scores = {(inspection.defect, inspection.name): inspection.score for inspection in inspections}
-        evaluation = evaluation.with_image_scores([scores[sample.defect, sample.name] for sample in samples])
-    write_scores(folder.root, evaluation, samples)
-    return evaluation
+    scores = {(inspection.defect, inspection.name): inspection.score for inspection in inspections}
+    return evaluation.with_image_scores([scores[sample.defect, sample.name] for sample in samples])
 
 
 def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:

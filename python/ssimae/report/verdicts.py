@@ -72,16 +72,21 @@ def verdict_table(assessments: Sequence[Assessment]) -> list[Tally]:
     return rows
 
 
+def count_verdicts(assessments: Sequence[Assessment]) -> dict[str, Tally]:
+    """Return the counts of good and of defective images, as ``good`` and ``defective``; of neither where none is."""
+    kinds = {GOOD: _of_kind(assessments, False), "defective": _of_kind(assessments, True)}
+    return {kind: tally(kind, chosen) for kind, chosen in kinds.items() if chosen}
+
+
 def verdict_sentence(assessments: Sequence[Assessment]) -> str:
     """Return how many good images passed and how many defective ones were flagged, as far as the truth is known."""
     if not assessments:
         return "No image has been inspected: this run stopped after its thresholds, or before."
     parts = []
-    if good := _of_kind(assessments, False):
-        counts = tally(GOOD, good)
-        parts.append(f"{counts.images - counts.flagged} of {counts.images} good images passed")
-    if defective := _of_kind(assessments, True):
-        counts = tally("defective", defective)
+    counted = count_verdicts(assessments)
+    if good := counted.get(GOOD):
+        parts.append(f"{good.images - good.flagged} of {good.images} good images passed")
+    if counts := counted.get("defective"):
         parts.append(f"{counts.flagged} of {counts.images} defective {'ones' if good else 'images'} were flagged")
         if counts.placed is not None and counts.flagged:
             parts[-1] += f", {counts.placed} of them in the right place"

@@ -33,6 +33,8 @@ class Cell:
     """Mask of what is not inspected, or a folder of them."""
     pretrained: Path | None = None
     """File of the pretrained weights of its system, where torchvision's cache does not hold them."""
+    minutes: float | None = None
+    """Time for choosing the settings, training and thresholds, where all but the seed is chosen; else None."""
     source: str | None = None
     """Cell whose network is taken instead of training, where only the inspection differs."""
 
@@ -50,12 +52,17 @@ class Cell:
         if not folder.config.exists():
             return
         stored, facts = folder.read_training()
-        for name, value in vars(self.settings).items():
+        fixed = vars(self.settings) if self.minutes is None else {"seed": self.settings.seed}
+        for name, value in fixed.items():
             if getattr(stored, name) != value:
                 raise ValueError(
                     f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, not {value}; "
                     "choose another --out"
                 )
+        if facts.minutes != self.minutes:
+            raise ValueError(
+                f"{folder.root}: holds a run of {facts.minutes} minutes, not {self.minutes}; choose another --out"
+            )
         if facts.fingerprint != fingerprint:
             raise ValueError(
                 f"{folder.root}: holds a run on other images than {self.data} has now; choose another --out"
@@ -85,6 +92,8 @@ def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
         preset=cell.preset,
         quick=cell.quick,
         device=device,
+        minutes=cell.minutes,
+        given=() if cell.minutes is None else ("seed",),
     )
     start(job, folder.root, force=False, progress=progress)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 from collections.abc import Iterable
@@ -12,11 +13,13 @@ from typing import Any
 from ssimae.atomic import write_text
 from ssimae.data.dataset import inspected_samples
 from ssimae.data.layouts import open_dataset
-from ssimae.evaluation.stored_maps import gather
-from ssimae.images.maps import read_float_map
-from ssimae.progress import Progress
+from ssimae.jobs.evaluate import evaluation_of
+from ssimae.progress import Progress, SilentProgress
+from ssimae.report.assessment import assess_image
+from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_cell_results
+from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder, whole_lines
 
 _TRACE_POINTS = 50
@@ -53,14 +56,23 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
             "trace": [[line["patches"], line["loss"]] for line in trace],
         },
         "model_sha256": _digest([folder.model]),
-        "residuals_sha256": residuals_digest(folder),
+        "residuals_sha256": maps_digest(folder),
         "metrics": json.loads(folder.metrics.read_text()) if folder.metrics.exists() else None,
+        "verdicts": _verdicts(folder),
+        "seconds": folder.predictions.stat().st_mtime - datetime.datetime.fromisoformat(facts.created).timestamp(),
     }
 
 
-def residuals_digest(folder: RunFolder) -> str:
-    """Return the SHA-256 over the residual maps of a run, by name."""
-    return _digest(sorted(folder.residuals.rglob("*.tiff")), folder.residuals)
+def maps_digest(folder: RunFolder) -> str:
+    """Return the SHA-256 over the maps that the metrics of a run rest on, by name."""
+    return _digest(sorted(folder.judged.rglob("*.tiff")), folder.judged)
+
+
+def _verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return how the verdicts on good and on defective images came out."""
+    results = read_results(folder)
+    counts = count_verdicts([assess_image(results, inspection) for inspection in results.inspections])
+    return {name: dataclasses.asdict(tally) for name, tally in counts.items()}
 
 
 def _digest(paths: Iterable[Path], root: Path | None = None) -> str:
@@ -111,12 +123,13 @@ def _verify(result: dict[str, Any], out: Path) -> Verified:
     name, folder = result["cell"], RunFolder(out / result["cell"])
     if not folder.config.exists() or not folder.residuals.exists():
         return Verified(name, None, f"no residuals in {folder.root}")
-    if residuals_digest(folder) != result["residuals_sha256"]:
+    if maps_digest(folder) != result["residuals_sha256"]:
         return Verified(name, False, "the residuals are not those the result came from")
     _, facts = folder.read_training()
     samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
-    found = gather(samples, folder.judged_paths(samples), read_float_map).compute().to_dict()
     stored = result["metrics"]
+    evaluation = evaluation_of(folder, samples, SilentProgress(), fpr_limits=stored["fpr_limits"])
+    found = {} if evaluation is None else evaluation.to_dict()
     differing = [key for key, value in json.loads(json.dumps(found)).items() if stored.get(key) != value]
     if differing:
         return Verified(name, False, f"`{differing[0]}` differs")

@@ -14,9 +14,10 @@ from ssimae.reproduce.figures.collect import draw_target
 from ssimae.reproduce.plan import Plan
 from ssimae.reproduce.results import write_result
 from ssimae.reproduce.study import study_cells, study_table
+from ssimae.reproduce.surfaces import surface_cells, surface_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
 
-Trained = Target | Literal["settings", "best"]
+Trained = Target | Literal["settings", "best", "surfaces"]
 """What needs trainings."""
 
 
@@ -46,7 +47,7 @@ def reproduce(
 
     Parameters
     ----------
-    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best"}
+    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces"}
     plan : Plan
         Data sets, budget, seeds.
     out : Path
@@ -70,6 +71,8 @@ def reproduce(
     for target in targets:
         if target == "settings" or target == "best":  # noqa: PLR1714 - mypy does not narrow by `in`
             wanted = study_cells(best if target == "best" else plan)
+        elif target == "surfaces":
+            wanted = surface_cells(plan)
         else:
             wanted = target_cells(target, plan)
         cells |= {cell.name: cell for cell in wanted}
@@ -83,6 +86,8 @@ def reproduce(
         if target == "settings" or target == "best":  # noqa: PLR1714
             study = best if target == "best" else plan
             tables += [study_table(study, material, stored) for material in plan.materials]
+        elif target == "surfaces":
+            tables.append(surface_table(list(stored.values())))
         else:
             tables += [table.as_text() for table in target_tables(target, plan, stored)]
             written += draw_target(target, plan, out, stored)

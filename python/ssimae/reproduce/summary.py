@@ -12,6 +12,7 @@ from typing import Any
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import LAYOUTS
 from ssimae.reproduce.paper import AUROC, TABLE_2
+from ssimae.reproduce.surfaces import SURFACES
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent, spread
 
 _BUDGETS = {"best": "best settings", "quick": "quick"}
@@ -49,6 +50,8 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         name = result["cell"].rsplit("-seed", 1)[0]
+        if name.split("/")[1] == SURFACES:
+            continue
         studied = {change.split("=")[0] for change in _changes(name)} - LABELS.keys()
         if result["metrics"] is not None and bool(studied) == settings:
             groups.setdefault(name, []).append(result)

@@ -19,11 +19,12 @@ from ssimae.reproduce.results import verify
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.surfaces import surface_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
-_Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "best", "runtime", "woven", "all"]
+_Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "runtime", "woven", "all"]
 
-_TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings", "best")
+_TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class _ReproduceFlags:
     settings: what the paper leaves open, one change at a time.
 
     best: the tool's best settings, whatever --budget says, and what single ones of them do.
+
+    surfaces: the command without flags beside the presets, by pixels, images and verdicts.
 
     runtime: forward pass, whole image, training step on this machine, beside a plain script.
 
@@ -76,8 +79,8 @@ class _ReproduceFlags:
     verify: bool = False
     """Compute the metrics of all results again from the residual maps in --out, instead of anything else."""
     summary: bool = False
-    """Print all results in --results as Markdown tables, instead of anything else: systems and table 2, then single
-    settings."""
+    """Print all results in --results as Markdown tables, instead of anything else: systems and table 2, single
+    settings, surfaces."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -91,11 +94,12 @@ def main(arguments: list[str]) -> int:
         return _verify(flags)
     if flags.summary:
         stored = read_cell_results(flags.results)
-        print(f"{summary_table(stored)}\n\n{summary_table(stored, settings=True)}")
+        print(f"{summary_table(stored)}\n\n{summary_table(stored, settings=True)}\n\n{surface_table(stored)}")
         return OK
     if flags.target is None:
         raise ValueError(
-            "`reproduce` needs a target: fig5, fig6, fig7, table2, settings, best, runtime, woven or all; or --verify"
+            "`reproduce` needs a target: fig5, fig6, fig7, table2, settings, best, surfaces, runtime, woven or all; "
+            "or --verify"
         )
     if not flags.seeds:
         raise ValueError("`--seeds` needs at least one")
