@@ -60,6 +60,8 @@ def candidates(
         if not fitting and "patch_size" not in given:
             continue
         size = patch_size if "patch_size" in given else fitting[-1]
+        if size < patch_size and found:
+            continue  # a smaller patch is for images that leave no choice: planted defects flatter it
         derived: dict[str, Any] = {
             "scale": scale,
             "patch_size": size,
