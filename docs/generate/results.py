@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssimae.reproduce.summary import read_cell_results, summary_table
-from ssimae.reproduce.surfaces import surface_table
+from ssimae.reproduce.surfaces.planted import planted_tables, read_planted
+from ssimae.reproduce.surfaces.table import surface_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +18,7 @@ def generated() -> dict[Path, str]:
     stored = read_cell_results(ROOT / "results")
     page = ROOT / "docs" / "results.md"
     text = _filled(page.read_text(), "surfaces", surface_table(stored))
+    text = _filled(text, "planted", "\n\n".join(planted_tables(read_planted(ROOT / "results"))))
     text = _filled(text, "table", summary_table(stored))
     head = "Single settings, one changed at a time; written by `make generated` from the files beside it."
     return {

@@ -18,6 +18,12 @@ from ssimae.jobs.run import resume, start
 from ssimae.progress import Progress, SilentProgress
 from ssimae.storage.run_folder import RunFolder
 
+SURFACES = "surfaces"
+"""Second part of the names of cells that compare the command without flags with presets."""
+
+_CHOSEN = ("calibration", "auto"), ("residual_smoothing", None)
+"""Settings that a run replaces by what it chose."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -38,6 +44,11 @@ class Cell:
     source: str | None = None
     """Cell whose network is taken instead of training, where only the inspection differs."""
 
+    @property
+    def data_name(self) -> str:
+        """Name of the data set: the first part of the cell's."""
+        return self.name.split("/", 1)[0]
+
     def folder(self, out: Path) -> RunFolder:
         """Return where the results of the cell lie below the folder of the sweep."""
         return RunFolder(out / self.name)
@@ -54,6 +65,8 @@ class Cell:
         stored, facts = folder.read_training()
         fixed = vars(self.settings) if self.minutes is None else {"seed": self.settings.seed}
         for name, value in fixed.items():
+            if (name, value) in _CHOSEN:
+                continue
             if getattr(stored, name) != value:
                 raise ValueError(
                     f"{folder.root}: holds a run whose `{name}` is {getattr(stored, name)}, not {value}; "

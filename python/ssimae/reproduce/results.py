@@ -55,17 +55,17 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
             "elapsed_s": log[-1]["elapsed_s"],
             "trace": [[line["patches"], line["loss"]] for line in trace],
         },
-        "model_sha256": _digest([folder.model]),
-        "residuals_sha256": maps_digest(folder),
+        "model_sha256": digest([folder.model]),
+        "residuals_sha256": mapsdigest(folder),
         "metrics": json.loads(folder.metrics.read_text()) if folder.metrics.exists() else None,
         "verdicts": _verdicts(folder),
         "seconds": folder.predictions.stat().st_mtime - datetime.datetime.fromisoformat(facts.created).timestamp(),
     }
 
 
-def maps_digest(folder: RunFolder) -> str:
+def mapsdigest(folder: RunFolder) -> str:
     """Return the SHA-256 over the maps that the metrics of a run rest on, by name."""
-    return _digest(sorted(folder.judged.rglob("*.tiff")), folder.judged)
+    return digest(sorted(folder.judged.rglob("*.tiff")), folder.judged)
 
 
 def _verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
@@ -75,7 +75,8 @@ def _verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
     return {name: dataclasses.asdict(tally) for name, tally in counts.items()}
 
 
-def _digest(paths: Iterable[Path], root: Path | None = None) -> str:
+def digest(paths: Iterable[Path], root: Path | None = None) -> str:
+    """Return the SHA-256 of files, and of their names below `root` where it is given."""
     digest = hashlib.sha256()
     for path in paths:
         if root is not None:
@@ -123,7 +124,7 @@ def _verify(result: dict[str, Any], out: Path) -> Verified:
     name, folder = result["cell"], RunFolder(out / result["cell"])
     if not folder.config.exists() or not folder.residuals.exists():
         return Verified(name, None, f"no residuals in {folder.root}")
-    if maps_digest(folder) != result["residuals_sha256"]:
+    if mapsdigest(folder) != result["residuals_sha256"]:
         return Verified(name, False, "the residuals are not those the result came from")
     _, facts = folder.read_training()
     samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ssimae.hardware import resolve_device
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell, run_cells
 from ssimae.reproduce.figures.collect import draw_target
 from ssimae.reproduce.plan import Plan
 from ssimae.reproduce.results import write_result
 from ssimae.reproduce.study import study_cells, study_table
-from ssimae.reproduce.surfaces import surface_cells, surface_table
+from ssimae.reproduce.surfaces.planted import compare_planted, draw_reliability, planted_tables
+from ssimae.reproduce.surfaces.table import flagless_cells, surface_cells, surface_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
 
-Trained = Target | Literal["settings", "best", "surfaces"]
+Trained = Target | Literal["settings", "best", "surfaces", "planted"]
 """What needs trainings."""
 
 
@@ -47,7 +49,7 @@ def reproduce(
 
     Parameters
     ----------
-    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces"}
+    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "planted"}
     plan : Plan
         Data sets, budget, seeds.
     out : Path
@@ -73,6 +75,8 @@ def reproduce(
             wanted = study_cells(best if target == "best" else plan)
         elif target == "surfaces":
             wanted = surface_cells(plan)
+        elif target == "planted":
+            wanted = flagless_cells(plan)
         else:
             wanted = target_cells(target, plan)
         cells |= {cell.name: cell for cell in wanted}
@@ -88,6 +92,11 @@ def reproduce(
             tables += [study_table(study, material, stored) for material in plan.materials]
         elif target == "surfaces":
             tables.append(surface_table(list(stored.values())))
+        elif target == "planted":
+            done = [cell for cell in flagless_cells(plan) if cell.name in stored]
+            compared = compare_planted(done, out, results, device=resolve_device(device), progress=progress)
+            tables += planted_tables(compared)
+            written += draw_reliability(compared, out / "figures" / "reliability")
         else:
             tables += [table.as_text() for table in target_tables(target, plan, stored)]
             written += draw_target(target, plan, out, stored)

@@ -11,8 +11,8 @@ from typing import Any
 
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import LAYOUTS
+from ssimae.reproduce.cells import SURFACES
 from ssimae.reproduce.paper import AUROC, TABLE_2
-from ssimae.reproduce.surfaces import SURFACES
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent, spread
 
 _BUDGETS = {"best": "best settings", "quick": "quick"}

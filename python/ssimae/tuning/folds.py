@@ -46,9 +46,14 @@ def forms_to_compare(parts: Sequence[Part], *, whole: bool) -> list[Form]:
     against .86). On NanoTWICE, five bands held out, they prefer `surface`, and real defects are ranked worse by it
     (pixel AUROC .977 against .898): what few images do not show is not known. Hence the numbers.
     """
-    if whole and len(parts) >= FEWEST_FOR_POSITION and shares_geometry(_places(parts, RESIDUAL)):
+    if whole and len(parts) >= FEWEST_FOR_POSITION and share_geometry(parts):
         return ["position", "both"] if len(parts) >= FEWEST_FOR_SURFACE else ["position"]
     return ["surface"] if whole and len(parts) >= FEWEST_FOR_SURFACE else ["border"]
+
+
+def share_geometry(parts: Sequence[Part]) -> bool:
+    """Return whether a position means the same in all parts: only then can a form rest on it."""
+    return shares_geometry(_places(parts, RESIDUAL))
 
 
 def fit_channels(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> dict[Form, dict[str, Calibration]]:

@@ -19,12 +19,14 @@ from ssimae.reproduce.results import verify
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.summary import read_cell_results, summary_table
-from ssimae.reproduce.surfaces import surface_table
+from ssimae.reproduce.surfaces.table import surface_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
-_Target = Literal["fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "runtime", "woven", "all"]
+_Target = Literal[
+    "fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "planted", "runtime", "woven", "all"
+]
 
-_TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces")
+_TRAINED: tuple[Trained, ...] = ("fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "planted")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class _ReproduceFlags:
     best: the tool's best settings, whatever --budget says, and what single ones of them do.
 
     surfaces: the command without flags beside the presets, by pixels, images and verdicts.
+
+    planted: after `surfaces`, whether planted defects rank ways to treat maps, and say what is found, as real ones do.
 
     runtime: forward pass, whole image, training step on this machine, beside a plain script.
 
@@ -97,10 +101,7 @@ def main(arguments: list[str]) -> int:
         print(f"{summary_table(stored)}\n\n{summary_table(stored, settings=True)}\n\n{surface_table(stored)}")
         return OK
     if flags.target is None:
-        raise ValueError(
-            "`reproduce` needs a target: fig5, fig6, fig7, table2, settings, best, surfaces, runtime, woven or all; "
-            "or --verify"
-        )
+        raise ValueError(f"`reproduce` needs a target: {', '.join(_TRAINED)}, runtime, woven or all; or --verify")
     if not flags.seeds:
         raise ValueError("`--seeds` needs at least one")
     if flags.rounds < 1:

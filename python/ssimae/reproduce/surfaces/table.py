@@ -9,12 +9,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from ssimae.config.presets import Preset, preset
-from ssimae.reproduce.cells import Cell
+from ssimae.reproduce.cells import SURFACES, Cell
 from ssimae.reproduce.plan import Plan
 from ssimae.reproduce.targets import spread
-
-SURFACES = "surfaces"
-"""Second part of the cells' names."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,11 @@ def surface_cells(plan: Plan) -> list[Cell]:
                     )
                 )
     return cells
+
+
+def flagless_cells(plan: Plan) -> list[Cell]:
+    """Return the cell of each data set that is run without flags."""
+    return [cell for cell in surface_cells(plan) if cell.name.endswith(f"/{COMMANDS[0].name}-seed{plan.seeds[0]}")]
 
 
 def surface_table(results: Sequence[dict[str, Any]]) -> str:
