@@ -23,9 +23,6 @@ from ssimae.training.monitor import SILENT, Monitor
 from ssimae.training.train import train
 from ssimae.tuning.settle import settle
 
-TRIED = "scale", "patch_size", "latent_dim"
-"""Settings that trials compare."""
-
 _WARM_UP, _TIMED = 3, 8
 _PIXELS = 6_000_000
 """Bound of the good and of the planted images that a trial is judged on."""
@@ -52,10 +49,6 @@ class Trial:
     def name(self) -> str:
         """Scale and patch size in short."""
         return name_of(self)
-
-    def changes(self) -> dict[str, Any]:
-        """Return the settings that were tried."""
-        return {name: getattr(self, name) for name in TRIED}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
