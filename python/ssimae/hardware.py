@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ def steady() -> Iterator[None]:
     that add in any order, and multiplies in TF32, with 10 bits of mantissa.
     """
     _keep_memory()
+    let_forks_compute()
     flushed = sys.float_info.min / 2 == 0.0  # torch has no way to ask
     if not torch.set_flush_denormal(True):
         logger.info("this processor cannot flush denormal numbers; training may slow down late")
@@ -75,6 +77,17 @@ def steady() -> Iterator[None]:
     finally:
         cudnn.deterministic, cudnn.allow_tf32 = before
         torch.set_flush_denormal(flushed)
+
+
+@cache
+def let_forks_compute() -> None:
+    """Have torch compute on one thread in every process forked from this one, as in the workers of its DataLoader.
+
+    Its other threads do not follow into a fork, which would wait for them for ever. Called by what computes with torch:
+    who only loads a network before the fork keeps all threads.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @cache

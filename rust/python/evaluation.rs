@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::arrays::MapArray;
+use super::pool::detached;
 use crate::evaluation::gathered::{AnyMap, Gathered};
 use crate::evaluation::levels;
 use crate::evaluation::scores::AnomalyMap;
@@ -67,13 +68,13 @@ impl GatheredScores {
         ignore: Option<PyReadonlyArray2<'_, u8>>,
     ) -> PyResult<()> {
         let map = any_map(&map, &mask, ignore.as_ref())?;
-        Ok(py.detach(|| self.0.add(map))?)
+        Ok(detached(py, || self.0.add(map))??)
     }
 
     /// Adds all images of others behind these.
     fn merge(&mut self, py: Python<'_>, other: PyRef<'_, Self>) -> PyResult<()> {
         self.0.merge(&other.0)?;
-        Ok(py.detach(|| self.0.keep_limit())?)
+        Ok(detached(py, || self.0.keep_limit())??)
     }
 
     /// Whether the scores are float64.
@@ -156,7 +157,7 @@ impl GatheredScores {
         let overlap_rates =
             rates.map(|fpr| OverlapRate { fpr, each_region: region_overlap_fprs.contains(&fpr) }).collect();
         let request = Request { fpr_limits, quantiles, overlap_rates };
-        let found = py.detach(|| self.0.metrics(&request))?;
+        let found = detached(py, || self.0.metrics(&request))??;
         let names = PyDict::new(py);
         names.set_item("auroc", found.auroc)?;
         names.set_item("average_precision", found.average_precision)?;
@@ -180,27 +181,27 @@ impl GatheredScores {
     /// The scores as bytes.
     fn encoded<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut bytes = Vec::new();
-        py.detach(|| self.0.write(&mut bytes))?;
+        detached(py, || self.0.write(&mut bytes))??;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// Writes the scores to a file and makes it durable.
     fn save(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        Ok(py.detach(|| self.0.save(&path))?)
+        Ok(detached(py, || self.0.save(&path))??)
     }
 
     /// Reads scores from bytes.
     #[staticmethod]
     #[pyo3(signature = (bytes, *, memory_limit))]
     fn from_bytes(py: Python<'_>, bytes: &[u8], memory_limit: Option<usize>) -> PyResult<Self> {
-        Ok(Self(py.detach(|| Gathered::read(&mut &bytes[..], memory_limit))?))
+        Ok(Self(detached(py, || Gathered::read(&mut &bytes[..], memory_limit))??))
     }
 
     /// Reads scores from a file.
     #[staticmethod]
     #[pyo3(signature = (path, *, memory_limit))]
     fn load(py: Python<'_>, path: PathBuf, memory_limit: Option<usize>) -> PyResult<Self> {
-        Ok(Self(py.detach(|| Gathered::load(&path, memory_limit))?))
+        Ok(Self(detached(py, || Gathered::load(&path, memory_limit))??))
     }
 }
 

@@ -4,6 +4,7 @@
 mod arrays;
 mod evaluation;
 mod patches;
+mod pool;
 mod regions;
 mod ssim;
 

@@ -9,6 +9,7 @@ use numpy::{
 use pyo3::prelude::*;
 
 use super::arrays::{BorrowedImage, ImageArray, image_shape, readable, writable};
+use super::pool::detached;
 use crate::error::{Error, check_len};
 use crate::patches::crops::{self, CropBox};
 use crate::patches::extract::{self, Grid, ImageShape};
@@ -75,7 +76,7 @@ pub fn extract_patches(
             let image = readable(&$image)?;
             let (grid, range) = laid(image_shape(image.shape()), &shape, stride, first)?;
             let pixels = image.as_slice()?;
-            py.detach(|| extract::extract_patches(pixels, grid, range, out))?
+            detached(py, || extract::extract_patches(pixels, grid, range, out))??
         }};
     }
     match image {
@@ -117,7 +118,7 @@ pub fn gather_crops(
         .collect();
     let turns = turns.as_ref().map(|turns| turns.as_slice()).transpose()?;
     let out = out.as_slice_mut()?;
-    py.detach(|| crops::gather_crops(&sources, &crops, turns, channels, patch_size, out))?;
+    detached(py, || crops::gather_crops(&sources, &crops, turns, channels, patch_size, out))??;
     Ok(())
 }
 
@@ -133,7 +134,7 @@ pub fn stitch_patches(
     let (patches, mut image) = (readable(patches)?, writable(image)?);
     let (grid, range) = laid(image_shape(image.shape()), patches.shape(), stride, first)?;
     let (patches, image) = (patches.as_slice()?, image.as_slice_mut()?);
-    py.detach(|| stitch::stitch_patches(patches, grid, range, image))?;
+    detached(py, || stitch::stitch_patches(patches, grid, range, image))??;
     Ok(())
 }
 
@@ -267,7 +268,7 @@ pub fn paint_stains(
     }
     let cover = cover.as_mut().map(|cover| cover.as_slice_mut()).transpose()?;
     let (values, patches) = (values.as_slice()?, patches.as_slice_mut()?);
-    py.detach(|| stains::paint_stains(patches, channels, side, &painted, values, textures, cover))?;
+    detached(py, || stains::paint_stains(patches, channels, side, &painted, values, textures, cover))??;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
+use super::pool::detached;
 use crate::error::Error;
 use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
 
@@ -71,7 +72,7 @@ pub fn ssim_loss_map(
         let mut out: PyReadwriteArrayDyn<'py, T> = out.extract()?;
         let mask = mask.as_ref().map(|mask| mask.as_slice()).transpose()?;
         let (inputs, out) = (Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape }, out.as_slice_mut()?);
-        x.py().detach(|| ssim.map(inputs, out))?;
+        detached(x.py(), || ssim.map(inputs, out))??;
         Ok(())
     }
     let (extra, mask) = (ExtraWeights { l1, l2 }, mask.as_ref());
@@ -125,7 +126,7 @@ pub fn ssim_loss_sums<'py>(
         let inputs = Inputs { x: x.as_slice()?, y: y.as_slice()?, mask, shape };
         let grad_x = grad_x.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
         let grad_y = grad_y.as_mut().map(|grad| grad.as_slice_mut()).transpose()?;
-        let sums = py.detach(|| ssim.sums_and_gradients(inputs, weights, scale, [grad_x, grad_y]))?;
+        let sums = detached(py, || ssim.sums_and_gradients(inputs, weights, scale, [grad_x, grad_y]))??;
         Ok(sums.into_pyarray(py))
     }
     let arrays = SumArrays {

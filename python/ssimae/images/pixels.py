@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,11 @@ ORIENTATION = 274
 _WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0, "float32": None}
 
 _pillow_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A fork has no thread that would let go of it.
+    os.register_at_fork(
+        before=_pillow_lock.acquire, after_in_parent=_pillow_lock.release, after_in_child=_pillow_lock.release
+    )
 
 
 class RefusedError(ValueError):

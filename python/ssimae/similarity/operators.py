@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssimae.hardware import let_forks_compute
 from ssimae.kernels.loss_map.launch import ssim_loss_map, ssim_loss_map_backward
 from ssimae.kernels.loss_sums.launch import ssim_loss_sums
 from ssimae.kernels.scale import scale_planes
@@ -128,6 +129,7 @@ def _loss_sums(
             scale=scale, weights=weights, mask=mask, l1=l1, l2=l2,
         )  # fmt: skip
         return sums, *_or_empty(found, x, y)
+    let_forks_compute()
     x, y = x.contiguous(), y.contiguous()
     grad_x, grad_y = _empty_gradients(x, y, grad_of_x, grad_of_y)
     array = _rust.ssim_loss_sums(
@@ -217,6 +219,7 @@ def _loss_map(
     if runs_kernels(x):
         result: Tensor = ssim_loss_map(x, y, tuple(taps), c1, c2, shift, border, mask=mask, l1=l1, l2=l2)
         return result
+    let_forks_compute()
     x, y = x.contiguous(), y.contiguous()
     out = torch.empty(_map_shape(x, taps, border), dtype=x.dtype)
     _rust.ssim_loss_map(
