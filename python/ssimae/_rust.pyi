@@ -18,11 +18,14 @@ __all__ = [
     "count_patches",
     "extract_patches",
     "gather_crops",
+    "highest_level",
+    "keep_large_regions",
     "label_regions",
     "measure_regions",
     "paint_stains",
     "patch_grid",
     "ssim_loss_map",
+    "ssim_loss_rows",
     "ssim_loss_sums",
     "stitch_patches",
 ]
@@ -149,6 +152,10 @@ def gather_crops(
     turns: NDArray[np.uint8] | None,
     out: NDArray[np.float32],
 ) -> None: ...
+def highest_level(scores: NDArray[np.float32], *, min_area: int, eight_connected: bool) -> float: ...
+def keep_large_regions(
+    mask: NDArray[np.uint8], scores: NDArray[np.float32], *, min_area: int, eight_connected: bool
+) -> RegionMeasures: ...
 def label_regions(mask: NDArray[np.uint8], labels: NDArray[np.int32], *, eight_connected: bool) -> int: ...
 def measure_regions(labels: NDArray[np.int32], count: int, scores: _Real | None) -> RegionMeasures: ...
 def paint_stains(
@@ -166,6 +173,16 @@ def paint_stains(
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def ssim_loss_map(
     x: _Real, y: _Real, out: _Real, *, window: _Window, mask: _Real | None, l1: float, l2: float
+) -> None: ...
+def ssim_loss_rows(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    window: _Window,
+    height: int,
+    top: int,
+    first: int,
 ) -> None: ...
 def ssim_loss_sums(
     x: _Real,

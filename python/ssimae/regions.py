@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae._rust import label_regions as label_into
-from ssimae._rust import measure_regions
+from ssimae import _rust
 
 
 def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray[np.int32], int]:
@@ -41,7 +40,7 @@ def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray
         mask = mask != 0
     # Where there is no region, fresh zeros are never touched.
     labels = np.zeros(mask.shape, dtype=np.int32)
-    count = label_into(np.ascontiguousarray(mask).view(np.uint8), labels, eight_connected=connectivity == 8)
+    count = _rust.label_regions(np.ascontiguousarray(mask).view(np.uint8), labels, eight_connected=connectivity == 8)
     return labels, count
 
 
@@ -86,5 +85,36 @@ def region_statistics(
     if scores is not None:
         double = scores.dtype == np.float64
         map_ = np.ascontiguousarray(scores, np.float64) if double else np.ascontiguousarray(scores, np.float32)
-    found = measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_)
+    return _statistics(_rust.measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_))
+
+
+def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, min_area: int) -> RegionStatistics:
+    """Clear the 8-connected regions of fewer pixels from a mask, and return the measures of the others.
+
+    They are in the order of their first pixel. No image of labels is made: beside the mask, memory is needed for its
+    runs alone.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (h, w), bool, C-contiguous
+        Changed in place.
+    scores : ndarray of shape (h, w), float32
+        Map whose maximum and mean over each region are taken.
+    min_area : int
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    if scores.shape != mask.shape:
+        raise ValueError(f"`scores` must have the shape of `mask` {mask.shape}, got {scores.shape}")
+    return _statistics(
+        _rust.keep_large_regions(
+            mask.view(np.uint8), np.ascontiguousarray(scores), min_area=min_area, eight_connected=True
+        )
+    )
+
+
+def _statistics(found: _rust.RegionMeasures) -> RegionStatistics:
     return RegionStatistics(found.areas, found.boxes, found.centroids, found.max_scores, found.mean_scores)

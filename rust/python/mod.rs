@@ -34,11 +34,14 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::highest_level, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::keep_large_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
     module.add_function(wrap_pyfunction!(patches::paint_stains, module)?)?;
     module.add_function(wrap_pyfunction!(patches::patch_grid, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_map, module)?)?;
+    module.add_function(wrap_pyfunction!(ssim::ssim_loss_rows, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;
     module.add_function(wrap_pyfunction!(patches::stitch_patches, module)?)?;
     Ok(())

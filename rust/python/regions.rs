@@ -7,7 +7,7 @@ use numpy::{
 use pyo3::prelude::*;
 
 use super::arrays::MapArray;
-use crate::regions::{self, Connectivity};
+use crate::regions::{self, Connectivity, Statistics};
 
 /// Measures of R regions.
 #[pyclass(frozen, get_all)]
@@ -34,7 +34,7 @@ pub fn label_regions(
     eight_connected: bool,
 ) -> PyResult<usize> {
     let (height, width) = (mask.shape()[0], mask.shape()[1]);
-    let connectivity = if eight_connected { Connectivity::Eight } else { Connectivity::Four };
+    let connectivity = connectivity(eight_connected);
     let (mask, labels) = (mask.as_slice()?, labels.as_slice_mut()?);
     Ok(py.detach(|| regions::label(mask, height, width, connectivity, labels))?)
 }
@@ -60,16 +60,57 @@ pub fn measure_regions<'py>(
         Some(MapArray::Single(scores)) => measure!(Some(scores.as_slice()?)),
         Some(MapArray::Double(scores)) => measure!(Some(scores.as_slice()?)),
     };
-    let areas: Vec<i64> = found.iter().map(|region| region.area).collect();
-    let boxes: Vec<i64> = found.iter().flat_map(|region| region.bounds).collect();
-    let centroids: Vec<f64> = found.iter().flat_map(|region| region.centroid).collect();
-    let max_scores: Vec<f64> = found.iter().map(|region| region.max_score).collect();
-    let mean_scores: Vec<f64> = found.iter().map(|region| region.mean_score).collect();
-    Ok(RegionMeasures {
-        areas: areas.into_pyarray(py).unbind(),
-        boxes: boxes.into_pyarray(py).reshape([count, 4])?.unbind(),
-        centroids: centroids.into_pyarray(py).reshape([count, 2])?.unbind(),
-        max_scores: max_scores.into_pyarray(py).unbind(),
-        mean_scores: mean_scores.into_pyarray(py).unbind(),
-    })
+    RegionMeasures::new(py, &found)
+}
+
+/// Clears regions of fewer than `min_area` pixels from a mask (H, W) of 0 and 1; measures the others.
+#[pyfunction]
+#[pyo3(signature = (mask, scores, *, min_area, eight_connected))]
+pub fn keep_large_regions(
+    py: Python<'_>,
+    mut mask: PyReadwriteArray2<'_, u8>,
+    scores: PyReadonlyArray2<'_, f32>,
+    min_area: u64,
+    eight_connected: bool,
+) -> PyResult<RegionMeasures> {
+    let (height, width) = (mask.shape()[0], mask.shape()[1]);
+    let connectivity = connectivity(eight_connected);
+    let (mask, scores) = (mask.as_slice_mut()?, scores.as_slice()?);
+    let found = py.detach(|| regions::keep_large(mask, height, width, connectivity, min_area, scores))?;
+    RegionMeasures::new(py, &found)
+}
+
+/// Highest score such that the pixels of a map (H, W) at or above it hold a region of `min_area` pixels.
+#[pyfunction]
+#[pyo3(signature = (scores, *, min_area, eight_connected))]
+pub fn highest_level(
+    py: Python<'_>,
+    scores: PyReadonlyArray2<'_, f32>,
+    min_area: u64,
+    eight_connected: bool,
+) -> PyResult<f32> {
+    let (width, connectivity) = (scores.shape()[1], connectivity(eight_connected));
+    let scores = scores.as_slice()?;
+    Ok(py.detach(|| regions::highest_level(scores, width, connectivity, min_area))?)
+}
+
+fn connectivity(eight_connected: bool) -> Connectivity {
+    if eight_connected { Connectivity::Eight } else { Connectivity::Four }
+}
+
+impl RegionMeasures {
+    fn new(py: Python<'_>, found: &[Statistics]) -> PyResult<Self> {
+        let areas: Vec<i64> = found.iter().map(|region| region.area).collect();
+        let boxes: Vec<i64> = found.iter().flat_map(|region| region.bounds).collect();
+        let centroids: Vec<f64> = found.iter().flat_map(|region| region.centroid).collect();
+        let max_scores: Vec<f64> = found.iter().map(|region| region.max_score).collect();
+        let mean_scores: Vec<f64> = found.iter().map(|region| region.mean_score).collect();
+        Ok(Self {
+            areas: areas.into_pyarray(py).unbind(),
+            boxes: boxes.into_pyarray(py).reshape([found.len(), 4])?.unbind(),
+            centroids: centroids.into_pyarray(py).reshape([found.len(), 2])?.unbind(),
+            max_scores: max_scores.into_pyarray(py).unbind(),
+            mean_scores: mean_scores.into_pyarray(py).unbind(),
+        })
+    }
 }

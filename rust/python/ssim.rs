@@ -1,11 +1,14 @@
 //! SSIM maps, sums and gradients.
 
-use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::{
+    Element, IntoPyArray, PyArray1, PyReadonlyArray3, PyReadonlyArrayDyn, PyReadwriteArray3,
+    PyReadwriteArrayDyn, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 
 use super::pool::detached;
 use crate::error::Error;
-use crate::ssim::{Border, Inputs, PlaneShape, Real, Ssim};
+use crate::ssim::{Border, Inputs, Place, PlaneShape, Real, Ssim};
 
 /// Window and constants of SSIM, as `ssimae.ssim.Window` holds them.
 #[derive(FromPyObject)]
@@ -80,6 +83,29 @@ pub fn ssim_loss_map(
         Ok(x) => map_of(x, y, out, &window.ssim(extra)?, mask),
         Err(_) => map_of(x.extract::<PyReadonlyArrayDyn<'_, f32>>()?, y, out, &window.ssim(extra)?, mask),
     }
+}
+
+/// Writes rows of the maps of 1 - SSIM of planes of `height` rows, from row `first` on, to `out` (C, r, w) float32. Of the
+/// planes, `x` and `y` (C, h, W) hold the rows from `top` on.
+#[pyfunction]
+#[pyo3(signature = (x, y, out, *, window, height, top, first))]
+#[allow(clippy::too_many_arguments)]
+pub fn ssim_loss_rows(
+    py: Python<'_>,
+    x: PyReadonlyArray3<'_, f32>,
+    y: PyReadonlyArray3<'_, f32>,
+    mut out: PyReadwriteArray3<'_, f32>,
+    window: WindowOptions,
+    height: usize,
+    top: usize,
+    first: usize,
+) -> PyResult<()> {
+    let ssim = window.ssim(ExtraWeights { l1: 0.0, l2: 0.0 })?;
+    let rows = first..first.saturating_add(out.shape()[1]);
+    let inputs = Inputs { x: x.as_slice()?, y: y.as_slice()?, mask: None, shape: plane_shape(x.shape())? };
+    let out = out.as_slice_mut()?;
+    detached(py, || ssim.map_rows(inputs, Place { height, top }, rows, out))??;
+    Ok(())
 }
 
 /// Arrays that the sums are computed from, and arrays that receive their gradients.

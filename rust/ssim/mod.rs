@@ -16,7 +16,7 @@ mod window;
 
 pub use parameters::{PlaneShape, Ssim};
 pub use simd::lanes::Real;
-pub use stack::Inputs;
+pub use stack::{Inputs, Place};
 pub use window::blur::MAX_TAPS;
 pub use window::border::Border;
 

@@ -20,8 +20,10 @@ pub struct PlanePair<'a, T> {
     pub y: &'a [T],
     /// Weights of the pixels inside windows.
     pub mask: Option<&'a [T]>,
-    /// Shape of all.
+    /// Shape of the whole planes.
     pub shape: PlaneShape,
+    /// Row that the slices begin with; they hold as many rows as are read.
+    pub top: usize,
 }
 
 /// Streams the moments of windows round one column range, row after row.
@@ -108,7 +110,8 @@ impl<'a, T: Real> Moments<'a, T> {
         let planes = [Some(self.planes.x), Some(self.planes.y), self.planes.mask];
         for (index, (padded, plane)) in self.padded.iter_mut().zip(planes.into_iter().flatten()).enumerate() {
             let (end, read) = (radius + self.read.len(), &self.read);
-            padded[radius..end].copy_from_slice(&plane[row * width + read.start..row * width + read.end]);
+            let start = (row - self.planes.top) * width;
+            padded[radius..end].copy_from_slice(&plane[start + read.start..start + read.end]);
             if border == Border::Zero {
                 // Black pixels, which enter windows like any other.
                 let outside = T::from_f64(if index == 2 { 1.0 } else { 0.0 });

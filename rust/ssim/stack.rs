@@ -37,23 +37,55 @@ impl<T: Real> Ssim<T> {
     /// # Errors
     /// If the window does not fit, or a slice does not have the length of its shape.
     pub fn map(&self, inputs: Inputs<'_, T>, map: &mut [T]) -> Result<(), Error> {
-        let shape = inputs.shape;
+        self.map_shape(inputs.shape)?;
+        let rows = self.inside(inputs.shape.height);
+        self.map_rows(inputs, Place { height: inputs.shape.height, top: 0 }, rows, map)
+    }
+
+    /// Computes some rows of the maps of taller planes, of which `inputs` are a part: the same as [`Ssim::map`], to the
+    /// last bit. Rows are counted in the whole planes.
+    ///
+    /// # Errors
+    /// As there, or if the map does not have the rows, or the part lacks a row that their windows read, or of the radius
+    /// and one more on either side.
+    pub fn map_rows(
+        &self,
+        inputs: Inputs<'_, T>,
+        part: Place,
+        rows: Range<usize>,
+        map: &mut [T],
+    ) -> Result<(), Error> {
+        let Place { height, top } = part;
+        let shape = PlaneShape { height, width: inputs.shape.width };
         let map_shape = self.map_shape(shape)?;
+        let (inside, reach) = (self.inside(height), self.window.radius() + 1);
+        let read = rows.start.saturating_sub(reach)..rows.end.saturating_add(reach).min(height);
+        let held = top..top.saturating_add(inputs.shape.height);
+        if rows.start < inside.start || rows.end > inside.end || rows.is_empty() {
+            return Err(Error::Value(format!("the map has rows {inside:?}, got {rows:?}")));
+        }
+        if read.start < held.start || read.end > held.end || held.end > height {
+            return Err(Error::Value(format!("rows {read:?} of {height} are read, the part holds {held:?}")));
+        }
         let planes = inputs.count()?;
-        check_len("map", planes * map_shape.len(), map.len())?;
-        let (rows, blocks) = (self.inside(shape.height), equal_parts(shape.height, MAP_ROWS));
-        let tasks = blocks.map(|block| block.start.max(rows.start)..block.end.min(rows.end));
-        let tasks: Vec<_> = tasks.filter(|rows| !rows.is_empty()).collect();
+        check_len("map", planes.saturating_mul(rows.len() * map_shape.width), map.len())?;
+        let blocks = equal_parts(height, MAP_ROWS).map(|block| {
+            let first = block.start.max(inside.start);
+            let start = first.max(rows.start);
+            (start..block.end.min(rows.end), (start - first) % 2 == 1)
+        });
+        let tasks: Vec<_> = blocks.filter(|(rows, _)| !rows.is_empty()).collect();
         let mut rest = map;
         let mut outs = Vec::with_capacity(planes * tasks.len());
         for index in 0..planes {
-            for rows in &tasks {
+            for (rows, odd) in &tasks {
                 let (out, after) = rest.split_at_mut(rows.len() * map_shape.width);
                 rest = after;
-                outs.push((inputs.plane(index), rows.clone(), out));
+                outs.push((PlanePair { shape, top, ..inputs.plane(index) }, rows.clone(), *odd, out));
             }
         }
-        outs.into_par_iter().for_each(|(planes, rows, out)| map::write_rows(self, planes, rows, out));
+        outs.into_par_iter()
+            .for_each(|(planes, rows, odd, out)| map::write_rows(self, planes, rows, odd, out));
         Ok(())
     }
 
@@ -92,6 +124,15 @@ impl<T: Real> Ssim<T> {
     }
 }
 
+/// Where a part of planes lies in the whole ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Rows of the whole planes.
+    pub height: usize,
+    /// Row of them that the part begins with.
+    pub top: usize,
+}
+
 impl<'a, T: Real> Inputs<'a, T> {
     fn count(&self) -> Result<usize, Error> {
         check_len("y", self.x.len(), self.y.len())?;
@@ -109,6 +150,7 @@ impl<'a, T: Real> Inputs<'a, T> {
             y: &self.y[plane],
             mask: self.mask.map(|mask| one_of(mask, index, len)),
             shape: self.shape,
+            top: 0,
         }
     }
 }

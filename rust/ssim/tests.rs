@@ -270,3 +270,43 @@ fn extra_terms_stand_at_the_pixel_itself() {
         }
     }
 }
+
+#[test]
+fn rows_of_a_part_are_those_of_the_whole_to_the_last_bit() {
+    let shape = PlaneShape { height: 201, width: 37 };
+    let wave =
+        |step: usize| -> Vec<f32> { (0..shape.len()).map(|i| ((i * step) % 97) as f32 / 96.0).collect() };
+    let (x, y) = (wave(31), wave(53));
+    for border in BORDERS {
+        for (side, equal) in [(1, false), (7, false), (5, true), (11, true), (17, true)] {
+            let ssim = ssim::<f32>(border, side, equal).with_extra(0.5, 0.25);
+            let mut whole = vec![f32::NAN; shape.len()];
+            let inside = ssim.inside(shape.height);
+            let width = ssim.inside(shape.width).len();
+            whole.truncate(inside.len() * width);
+            assert_eq!(ssim.map(Inputs { x: &x, y: &y, mask: None, shape }, &mut whole), Ok(()));
+            for (start, end) in
+                [(0, 1), (0, 64), (9, 50), (63, 130), (64, 201), (100, 101), (190, 201), (200, 201)]
+            {
+                let rows = inside.start.max(start)..inside.end.min(end);
+                if rows.is_empty() {
+                    continue;
+                }
+                let reach = side / 2 + 1;
+                let (top, bottom) = (rows.start.saturating_sub(reach), (rows.end + reach).min(shape.height));
+                let held = top * shape.width..bottom * shape.width;
+                let part = PlaneShape { height: bottom - top, width: shape.width };
+                let mut found = vec![f32::NAN; rows.len() * width];
+                let place = Place { height: shape.height, top };
+                let inputs = Inputs { x: &x[held.clone()], y: &y[held.clone()], mask: None, shape: part };
+                assert_eq!(ssim.map_rows(inputs, place, rows.clone(), &mut found), Ok(()));
+                let first = (rows.start - inside.start) * width;
+                assert_eq!(found, whole[first..first + found.len()], "{border:?} {side} {rows:?}");
+                if top > 0 {
+                    let late = Place { top: top + 1, ..place };
+                    assert!(ssim.map_rows(inputs, late, rows, &mut found).is_err());
+                }
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from ssimae.regions import label_regions, region_statistics
+from ssimae.regions import keep_large_regions, label_regions, region_statistics
 from support.oracles import assert_same_partition
 
 # Sums of at most a few thousand float64 values of order 100 or less.
@@ -156,3 +156,20 @@ def test_labels_beyond_the_count_are_refused_with_their_place(label: int) -> Non
 def test_scores_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`scores` must have the shape of `labels` \(4, 5\), got \(5, 4\)"):
         region_statistics(np.zeros((4, 5), dtype=np.int32), 0, scores=np.zeros((5, 4), dtype=np.float32))
+
+
+@pytest.mark.parametrize("min_area", [1, 7, 60])
+def test_what_is_kept_of_a_mask_are_its_large_regions(min_area: int) -> None:
+    rng = np.random.default_rng(min_area)
+    scores = rng.random((57, 83), np.float32)
+    mask = scores > 0.6
+    labels, count = label_regions(mask)
+    all_ = region_statistics(labels, count, scores=scores)
+    large = np.flatnonzero(all_.areas >= min_area)
+    kept = mask.copy()
+    found = keep_large_regions(kept, scores, min_area=min_area)
+    np.testing.assert_array_equal(kept, np.isin(labels, large + 1))
+    for name in ("areas", "boxes", "centroids", "max_scores", "mean_scores"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(all_, name)[large])
+    with pytest.raises(ValueError, match="shape of `mask`"):
+        keep_large_regions(kept, scores[1:], min_area=min_area)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae._rust import highest_level
+from ssimae.bands import let_go
 from ssimae.config.settings import Settings
-from ssimae.regions import label_regions
 
 OUTLIER = 1.25
 """A good image stands alone if its level exceeds that of all others by more than this factor."""
@@ -252,13 +253,6 @@ def area_level(residual: NDArray[np.float32], min_area: int) -> float:
 
     A map of fewer pixels has no such value; its lowest value is returned.
     """
-    values = np.unique(residual)
-    low, high = 0, len(values) - 1
-    while low < high:  # the region only shrinks as the level rises: bisection over the values
-        middle = (low + high + 1) // 2
-        labels, count = label_regions(residual >= values[middle])
-        if count and int(np.bincount(labels.ravel())[1:].max()) >= min_area:
-            low = middle
-        else:
-            high = middle - 1
-    return float(values[low])
+    level = highest_level(np.ascontiguousarray(residual), min_area=min_area, eight_connected=True)
+    let_go(residual)
+    return level

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.bands import in_bands, let_go
 from ssimae.inspection.inspector import Maps
 from ssimae.inspection.threshold import Thresholds, area_level
-from ssimae.regions import label_regions, region_statistics
+from ssimae.regions import keep_large_regions
 
 Verdict = Literal["good", "review", "defective"]
 
@@ -51,10 +52,9 @@ def segment(
     regions : tuple of Region
     verdict : {"good", "review", "defective"}
     """
-    labels, count = label_regions(residual > thresholds.review)
-    statistics = region_statistics(labels, count, scores=residual)
-    large = np.flatnonzero(statistics.areas >= thresholds.min_area)
-    mask = np.isin(labels, large + 1)
+    mask = in_bands(lambda band: residual[band.rows] > thresholds.review, np.empty(residual.shape, np.bool_), residual)
+    statistics = keep_large_regions(mask, residual, min_area=thresholds.min_area)
+    let_go(residual)
     regions = sorted(
         (
             Region(
@@ -68,7 +68,7 @@ def segment(
                 max_score=float(statistics.max_scores[index]),
                 mean_score=float(statistics.mean_scores[index]),
             )
-            for index in large
+            for index in range(len(statistics.areas))
         ),
         key=lambda region: -region.max_score,
     )

@@ -142,7 +142,7 @@ pub fn find(mask: &[u8], height: usize, width: usize, connectivity: Connectivity
 }
 
 /// Calls with the first column of each run of a row and the column after its last.
-fn for_each_run(line: &[u8], mut call: impl FnMut(u32, u32)) {
+pub(super) fn for_each_run(line: &[u8], mut call: impl FnMut(u32, u32)) {
     const WORD: usize = u64::BITS as usize;
     let (mut start, mut inside) = (0, 0_u64);
     let mut visit = |offset: usize, bits: u64| {
@@ -188,7 +188,7 @@ fn bits_of(bytes: &[u8; 64]) -> u64 {
     })
 }
 
-fn root_of(parent: &mut [u32], mut node: u32) -> u32 {
+pub(super) fn root_of(parent: &mut [u32], mut node: u32) -> u32 {
     while parent[node as usize] != node {
         parent[node as usize] = parent[parent[node as usize] as usize];
         node = parent[node as usize];
@@ -196,7 +196,7 @@ fn root_of(parent: &mut [u32], mut node: u32) -> u32 {
     node
 }
 
-fn unite(parent: &mut [u32], one: u32, other: u32) -> u32 {
+pub(super) fn unite(parent: &mut [u32], one: u32, other: u32) -> u32 {
     let (low, high) = (one.min(other), one.max(other));
     parent[high as usize] = low;
     low
@@ -221,8 +221,26 @@ pub struct Statistics {
 const CHUNK: usize = 32;
 
 impl Statistics {
+    /// Those of a region without pixels, with scores or without.
+    pub(super) fn none(scored: bool) -> Self {
+        let [max_score, mean_score] = if scored { [f64::NEG_INFINITY, 0.0] } else { [f64::NAN; 2] };
+        Self { area: 0, bounds: [i64::MAX, i64::MAX, 0, 0], centroid: [0.0; 2], max_score, mean_score }
+    }
+
+    /// Turns the sums of all pixels into means.
+    pub(super) fn finish(&mut self) {
+        let area = self.area as f64;
+        self.centroid.iter_mut().for_each(|sum| *sum /= area);
+        self.mean_score /= area;
+    }
+
     /// Adds some columns of a row, and their scores; centroid and mean score are sums until all are added.
-    fn add<S: Copy + Into<f64>>(&mut self, row: usize, columns: Range<usize>, scores: Option<&[S]>) {
+    pub(super) fn add<S: Copy + Into<f64>>(
+        &mut self,
+        row: usize,
+        columns: Range<usize>,
+        scores: Option<&[S]>,
+    ) {
         let [top, left, bottom, right] = self.bounds;
         let (row, start, end) = (row as i64, columns.start as i64, columns.end as i64);
         self.bounds = [top.min(row), left.min(start), bottom.max(row + 1), right.max(end)];
@@ -250,15 +268,7 @@ pub fn measure<S: Copy + Into<f64>>(
     if let Some(scores) = scores {
         check_len("scores", labels.len(), scores.len())?;
     }
-    let start = if scores.is_some() { (f64::NEG_INFINITY, 0.0) } else { (f64::NAN, f64::NAN) };
-    let empty = Statistics {
-        area: 0,
-        bounds: [i64::MAX, i64::MAX, 0, 0],
-        centroid: [0.0; 2],
-        max_score: start.0,
-        mean_score: start.1,
-    };
-    let mut found = vec![empty; count];
+    let mut found = vec![Statistics::none(scores.is_some()); count];
     for (row, line) in labels.chunks_exact(width.max(1)).enumerate() {
         for (index, chunk) in line.chunks(CHUNK).enumerate() {
             // Labels are 0 in most places.
@@ -283,11 +293,7 @@ pub fn measure<S: Copy + Into<f64>>(
             }
         }
     }
-    for region in &mut found {
-        let area = region.area as f64;
-        region.centroid.iter_mut().for_each(|sum| *sum /= area);
-        region.mean_score /= area;
-    }
+    found.iter_mut().for_each(Statistics::finish);
     Ok(found)
 }
 

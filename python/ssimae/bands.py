@@ -1,0 +1,112 @@
+"""Work on images of any size: in bands of rows, with maps of large ones in temporary files instead of memory."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+LARGE = 2**26
+"""Pixels from which on a map lies in a temporary file."""
+
+BAND = 2**23
+"""Pixels that are worked on at a time."""
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of an image that are computed together."""
+
+    rows: slice
+    seen: slice
+    """Rows that they depend on: some more on either side, as far as the image goes."""
+
+    @property
+    def inner(self) -> slice:
+        """Where the rows lie among those that are seen."""
+        return slice(self.rows.start - self.seen.start, self.rows.stop - self.seen.start)
+
+
+def bands(height: int, width: int, *, halo: int = 0, step: int = 1) -> Iterator[Band]:
+    """Yield the bands of an image from top to bottom, each as high as :data:`BAND` allows.
+
+    Parameters
+    ----------
+    height, width : int
+    halo : int
+        Rows beyond a band, above and below, that it depends on.
+    step : int
+        What the first row of each band and of what it sees is a multiple of.
+    """
+    rows = max(BAND // width // step, 1) * step
+    halo = -(-halo // step) * step
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        yield Band(slice(top, bottom), slice(max(top - halo, 0), min(bottom + halo, height)))
+
+
+def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return room for a map of a shape (h, w) or (h, w, C), whatever it holds.
+
+    On Linux that of a large image is a temporary file, mapped into memory, which vanishes with the array: the system
+    can write back what it keeps of it in memory.
+
+    Raises
+    ------
+    OSError
+        If the folder of temporary files, which ``TMPDIR`` names, has no room for it.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if shape[0] * shape[1] < LARGE or not hasattr(os, "posix_fallocate"):
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile(prefix="ssimae-") as file:
+        try:
+            # Reserved at once: a page for which there is no room later would end the process.
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"no room for {size} bytes of a large image's map ({error.strerror})",
+                tempfile.gettempdir(),
+            ) from error
+        return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
+
+
+def let_go(*arrays: NDArray[Any]) -> None:
+    """Tell the system that what was read or written of maps in files is not needed in memory for now."""
+    for array in arrays:
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
+            base.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def in_bands(
+    work: Callable[[Band], NDArray[_Value]], out: NDArray[_Value], *read: NDArray[Any], halo: int = 0, step: int = 1
+) -> NDArray[_Value]:
+    """Return `out` with what `work` gives for the rows of each band, which it computes from those that are seen.
+
+    Parameters
+    ----------
+    work : callable
+        Returns the rows of a band, (rows, w) or (rows, w, C).
+    out : ndarray of shape (h, w) or (h, w, C)
+    *read : ndarray
+        Maps that are read; these and `out` are let go after each band.
+    halo, step : int
+        As for :func:`bands`.
+    """
+    for band in bands(*out.shape[:2], halo=halo, step=step):
+        out[band.rows] = work(band)
+        let_go(out, *read)
+    return out
