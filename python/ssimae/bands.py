@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 LARGE = 2**26
-"""Pixels from which on a map lies in a temporary file."""
+"""Values from which on a map lies in a temporary file."""
 
-BAND = 2**23
+BAND = 2**22
 """Pixels that are worked on at a time."""
 
 _Value = TypeVar("_Value", bound=np.generic)
@@ -47,11 +47,16 @@ def bands(height: int, width: int, *, halo: int = 0, step: int = 1) -> Iterator[
     step : int
         What the first row of each band and of what it sees is a multiple of.
     """
-    rows = max(BAND // width // step, 1) * step
+    rows = max(band_rows(width) // step, 1) * step
     halo = -(-halo // step) * step
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         yield Band(slice(top, bottom), slice(max(top - halo, 0), min(bottom + halo, height)))
+
+
+def band_rows(width: int) -> int:
+    """Return how many rows of an image are worked on at a time."""
+    return max(BAND // width, 1)
 
 
 def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -66,7 +71,7 @@ def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[An
         If the folder of temporary files, which ``TMPDIR`` names, has no room for it.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if shape[0] * shape[1] < LARGE or not hasattr(os, "posix_fallocate"):
+    if math.prod(shape) < LARGE or not hasattr(os, "posix_fallocate"):
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="ssimae-") as file:
         try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae import _rust
+from ssimae.bands import let_go, new_map
 
 
 def patch_grid(height: int, width: int, *, patch_size: int, stride: int) -> NDArray[np.int64]:
@@ -170,7 +171,7 @@ class Stitcher:
             raise ValueError(f"`channels` must be at least 1, got {channels}")
         self._patch_shape = (patch_size, patch_size) if channels is None else (channels, patch_size, patch_size)
         self._stride = stride
-        self._image = np.empty((height, width, channels or 1), dtype=np.float32)
+        self._image = new_map((height, width, channels or 1))
 
     def add(self, patches: NDArray[np.float32] | Tensor) -> None:
         """Take the next patches, as many as there are.
@@ -194,6 +195,7 @@ class Stitcher:
         planes = np.ascontiguousarray(patches if patches.ndim == 4 else patches[:, None], dtype=np.float32)
         _rust.stitch_patches(planes, self._stride, self.n_added, self._image)
         self.n_added += len(patches)
+        let_go(self._image)
 
     def image(self) -> NDArray[np.float32]:
         """Return the mean of all patches, (H, W) or (H, W, C); the same array at every call.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from ssimae.bands import Band, bands, in_bands, let_go, new_map
 from ssimae.calibration.expectation import Expectation, fit_expectation
 from ssimae.calibration.places import CELL, N_BORDER, cell_means, from_cells
 
@@ -64,11 +65,19 @@ class Calibration:
         -----
         A position that was learned on images of another size says nothing about this one, and is left out.
         """
-        expected = self.expectation(features)
+        expected = np.empty(features.shape[:2], np.float32)
+        for cells in bands(features.shape[0], features.shape[1] * CELL**2):
+            expected[cells.rows] = self.expectation(features[cells.rows])
+            let_go(features)
         if self.position is not None and self.position.shape == expected.shape:
             expected = expected + self.position
-        ratio: NDArray[np.float32] = np.log(values + np.float32(self.offset)) - from_cells(expected, *values.shape)
-        return np.exp(ratio)
+
+        def calibrated(band: Band) -> NDArray[np.float32]:
+            usual = from_cells(expected, band.rows, values.shape[1])
+            ratio: NDArray[np.float32] = np.log(values[band.rows] + np.float32(self.offset)) - usual
+            return np.exp(ratio)
+
+        return in_bands(calibrated, new_map(values.shape), values, step=CELL)
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return all numbers as arrays by name."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from ssimae.bands import bands, let_go, new_map
+from ssimae.images.depth import Image
+from ssimae.images.resize import enlarge_rows
 
 CELL = 4
 """Side in pixels of the cells that places are described on: what is described changes slowly."""
@@ -13,18 +16,24 @@ CELL = 4
 N_BORDER = 5
 """Number of features that tell how far the border is; they come first."""
 
+N_FEATURES = 12
+"""Number of all features."""
+
+_REACH = 96
+"""Rows that a feature depends on, above and below: four spreads of the coarse gray level, in cells, and more."""
+
 _BORDER_WIDTHS = 4.0, 16.0, 48.0
 _COARSE = 4
 _LEAST_SPREAD = 1 / 300
 """Added to spreads before their logarithm: about one gray level of 8 bits."""
 
 
-def place_features(image: NDArray[np.float32], ignored: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """Return what sets the places of an image apart.
 
     Parameters
     ----------
-    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
         Reconstruction of an image, which shows the surface without its defects; colours are averaged.
     ignored : ndarray of shape (h, w), bool, optional
         What is not inspected; a border lies there too.
@@ -35,17 +44,30 @@ def place_features(image: NDArray[np.float32], ignored: NDArray[np.bool_] | None
         For each cell of 4 x 4 pixels how near the border is, on five scales, the gray level at two widths and near it,
         the contrast at three, and the steepness.
     """
+    height, width = image.shape[:2]
+    far = None if ignored is None else distance_transform_edt(~ignored).astype(np.float32)
+    features: NDArray[np.float32] = new_map((-(-height // CELL), -(-width // CELL), N_FEATURES))
+    for band in bands(height, width, halo=_REACH, step=CELL):
+        near = _border_features(height, width, band.seen, None if far is None else far[band.seen])
+        cells = np.stack(near + _surface_features(image[band.seen]), axis=-1).astype(np.float32)
+        above, first = band.inner.start // CELL, band.rows.start // CELL
+        count = -(-(band.rows.stop - band.rows.start) // CELL)
+        features[first : first + count] = cells[above : above + count]
+        let_go(features, *([image] if isinstance(image, np.ndarray) else []))
+    return features
+
+
+def _surface_features(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return gray level, contrast and steepness of cells; wrong within `_REACH` of where rows are cut off."""
     gray = image if image.ndim == 2 else image.mean(axis=2)
-    height, width = gray.shape
-    features = _border_features(height, width, ignored)
     fine, fine_spread = _mean_and_spread(gray, 2)
     middle, middle_spread = _mean_and_spread(gray, CELL)
     small, small_squares = cell_means(gray), cell_means(gray * gray)
     coarse = gaussian_filter(small, _COARSE)
     coarse_spread = np.sqrt(np.maximum(gaussian_filter(small_squares, _COARSE) - coarse * coarse, 0))
-    down, right = np.gradient(gaussian_filter(gray, 1)) if min(height, width) > 1 else (gray * 0, gray * 0)
+    down, right = np.gradient(gaussian_filter(gray, 1)) if min(gray.shape) > 1 else (gray * 0, gray * 0)
     steepness = cell_means(np.hypot(down, right).astype(np.float32))
-    features += [
+    return [
         cell_means(fine),
         cell_means(middle),
         coarse,
@@ -53,7 +75,6 @@ def place_features(image: NDArray[np.float32], ignored: NDArray[np.bool_] | None
         np.log(coarse_spread + _LEAST_SPREAD),
         np.log(gaussian_filter(steepness, 1) + _LEAST_SPREAD),
     ]
-    return np.stack(features, axis=-1).astype(np.float32)
 
 
 def cell_means(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,11 +85,9 @@ def cell_means(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return means
 
 
-def from_cells(cells: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Return values of cells as a map of (height, width), interpolated linearly between their middles."""
-    padded = torch.from_numpy(np.ascontiguousarray(cells, dtype=np.float32))[None, None]
-    wide = torch.nn.functional.interpolate(padded, scale_factor=CELL, mode="bilinear", align_corners=False)
-    return np.ascontiguousarray(wide[0, 0, :height, :width].numpy())
+def from_cells(cells: NDArray[np.float32], rows: slice, width: int) -> NDArray[np.float32]:
+    """Return values of cells as rows of a map (h, width), interpolated linearly between their middles."""
+    return np.ascontiguousarray(enlarge_rows(np.asarray(cells, np.float32), rows, CELL)[:, :width])
 
 
 def _mean_and_spread(gray: NDArray[np.float32], sigma: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -76,14 +95,19 @@ def _mean_and_spread(gray: NDArray[np.float32], sigma: float) -> tuple[NDArray[n
     return mean, np.sqrt(np.maximum(gaussian_filter(gray * gray, sigma) - mean * mean, 0))
 
 
-def _border_features(height: int, width: int, ignored: NDArray[np.bool_] | None) -> list[NDArray[np.float32]]:
-    """Return how near the border is: to any side on three scales, and to left or right, and above or below."""
-    rows = np.arange(height, dtype=np.float32)
+def _border_features(
+    height: int, width: int, seen: slice, far: NDArray[np.float32] | None
+) -> list[NDArray[np.float32]]:
+    """Return how near the border is: to any side on three scales, and to left or right, and above or below.
+
+    `far` is the distance of each pixel that is seen from what is ignored.
+    """
+    rows = np.arange(seen.start, seen.stop, dtype=np.float32)
     columns = np.arange(width, dtype=np.float32)
     down = np.minimum(rows, height - 1 - rows)[:, None] + np.zeros((1, width), np.float32)
-    across = np.minimum(columns, width - 1 - columns)[None, :] + np.zeros((height, 1), np.float32)
+    across = np.minimum(columns, width - 1 - columns)[None, :] + np.zeros((len(rows), 1), np.float32)
     nearest = np.minimum(down, across)
-    if ignored is not None:
-        nearest = np.minimum(nearest, distance_transform_edt(~ignored).astype(np.float32))
+    if far is not None:
+        nearest = np.minimum(nearest, far)
     distances = [(nearest, width) for width in _BORDER_WIDTHS] + [(across, 16.0), (down, 16.0)]
     return [cell_means(np.exp(-distance / width)) for distance, width in distances]

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.bands import Band, in_bands
 from ssimae.calibration.calibration import Calibration
 from ssimae.calibration.whole import MEASURES, WholeLimits
 
@@ -41,13 +42,18 @@ class Reference:
             Weight of the head.
         """
         weights = {RESIDUAL: 1 - head_weight, HEAD: head_weight} if HEAD in maps else {RESIDUAL: 1.0}
-        logs = [
-            np.float32(weight) * np.log(self.channels[name](maps[name], features))
+        each = [
+            (np.float32(weight), self.channels[name](maps[name], features))
             for name, weight in weights.items()
             if weight > 0
         ]
-        joined: NDArray[np.float32] = np.exp(sum(logs))
-        return joined
+
+        def joined(band: Band) -> NDArray[np.float32]:
+            mean: NDArray[np.float32] = np.exp(sum(weight * np.log(map_[band.rows]) for weight, map_ in each))
+            return mean
+
+        # In place of one of them: each is our own.
+        return in_bands(joined, each[0][1], *(map_ for _, map_ in each))
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return all numbers as arrays by name, ready for a model file."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+
+from ssimae.bands import Band, bands, let_go
+from ssimae.images.depth import Image
 
 SURFACE = "surface"
 MEASURES: tuple[tuple[str, str, str], ...] = (
@@ -23,6 +28,9 @@ _MARGIN = 0.5
 
 _FEWEST = 3
 """Fewer images show no range."""
+
+_FINE_REACH = 4
+"""Rows that a Gaussian of one pixel reaches."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,12 @@ class WholeLimits:
         return words
 
 
-def measure_image(image: NDArray[np.float32], ignored: NDArray[np.bool_] | None = None) -> tuple[float, float, float]:
+def measure_image(image: Image, ignored: NDArray[np.bool_] | None = None) -> tuple[float, float, float]:
     """Return gray level, contrast and sharpness of a whole image.
 
     Parameters
     ----------
-    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
     ignored : ndarray of shape (h, w), bool, optional
 
     Returns
@@ -57,12 +65,49 @@ def measure_image(image: NDArray[np.float32], ignored: NDArray[np.bool_] | None 
     tuple of float
         Mean; logarithm of the standard deviation; logarithm of the share of it that lies below three pixels' width.
     """
-    gray = image if image.ndim == 2 else image.mean(axis=2)
-    fine = gray - gaussian_filter(gray, 1)
-    if ignored is not None:
-        gray, fine = gray[~ignored], fine[~ignored]
-    spread = float(gray.std()) + 1e-3
-    return float(gray.mean()), float(np.log(spread)), float(np.log((fine.std() + 1e-4) / spread))
+    height, width = image.shape[:2]
+    # Of each row: its inspected pixels, sums of gray and fine, and sums of their squares.
+    sums = np.zeros((height, 5))
+    for band in bands(height, width, halo=_FINE_REACH):
+        seen = image[band.seen]
+        seen = seen if seen.ndim == 2 else seen.mean(axis=2)
+        fine = (seen - gaussian_filter(seen, 1))[band.inner].astype(np.float64)
+        gray = seen[band.inner].astype(np.float64)
+        weight = np.ones(gray.shape) if ignored is None else (~ignored[band.rows]).astype(np.float64)
+        parts = (weight, weight * gray, weight * fine, weight * gray**2, weight * fine**2)
+        sums[band.rows] = np.stack([part.sum(axis=1) for part in parts], axis=1)
+    count, *totals = (float(total) for total in sums.sum(axis=0))
+    mean, fine_mean, square, fine_square = (total / count for total in totals)
+    spread = math.sqrt(max(square - mean**2, 0.0)) + 1e-3
+    fine_spread = math.sqrt(max(fine_square - fine_mean**2, 0.0)) + 1e-4
+    return mean, math.log(spread), math.log(fine_spread / spread)
+
+
+def median(values: NDArray[np.float32], ignored: NDArray[np.bool_] | None = None) -> float:
+    """Return the median of a map of values at least 0, (h, w), where it is not ignored: what ``np.median`` does.
+
+    It is found digit by digit, so that the map is read twice and not sorted.
+    """
+
+    def digits(band: Band) -> NDArray[np.uint32]:
+        rows = np.ascontiguousarray(values[band.rows]).view(np.uint32)
+        return rows.ravel() if ignored is None else rows[~ignored[band.rows]]
+
+    def counted(of: Callable[[NDArray[np.uint32]], NDArray[Any]]) -> NDArray[np.int64]:
+        counts = np.zeros(2**16, np.int64)
+        for band in bands(*values.shape):
+            counts += np.bincount(of(digits(band)), minlength=2**16)
+            let_go(values)
+        return counts
+
+    high = np.cumsum(counted(lambda bits: bits >> 16))
+    middle = []
+    for rank in {(int(high[-1]) - 1) // 2, int(high[-1]) // 2}:
+        first = int(np.searchsorted(high, rank, side="right"))
+        low = np.cumsum(counted(lambda bits, first=first: bits[bits >> 16 == first] & 0xFFFF))  # type: ignore[misc]
+        second = int(np.searchsorted(low, rank - (int(high[first - 1]) if first else 0), side="right"))
+        middle.append(first << 16 | second)
+    return float(np.array(sorted(middle), np.uint32).view(np.float32).mean())
 
 
 def fit_limits(images: Sequence[tuple[float, float, float]], surfaces: Sequence[float]) -> WholeLimits:

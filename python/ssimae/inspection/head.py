@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from ssimae.bands import let_go, new_map
 from ssimae.config.settings import Settings
 from ssimae.hardware import steady
+from ssimae.images.depth import Image
 from ssimae.images.resize import restore_size, scale_image
+from ssimae.inspection.comparison import as_batch
 from ssimae.losses.network import arithmetic
 from ssimae.models.head import REACH, Head, head_input
 
@@ -23,7 +25,7 @@ TILE = 1024
 @torch.inference_mode()
 def head_map(
     head: Head,
-    image: NDArray[np.float32],
+    image: Image,
     reconstruction: NDArray[np.float32],
     residual: NDArray[np.float32],
     settings: Settings,
@@ -37,7 +39,7 @@ def head_map(
     ----------
     head : Head
         On `device`.
-    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
     reconstruction : ndarray of the image's shape, float32
     residual : ndarray of shape (h, w), float32
         Neither smoothed nor opened, as the head was trained.
@@ -52,17 +54,18 @@ def head_map(
     Large images are judged in tiles, of which each sees as far beyond its border as the head does: the map is that of
     the whole image but for rounding.
     """
-    planes = [_batch(scale_image(plane, settings.scale)) for plane in (image, reconstruction, residual)]
-    height, width = planes[0].shape[-2:]
-    probabilities = np.empty((height, width), np.float32)
+    planes = [scale_image(plane, settings.scale) for plane in (image, reconstruction, residual)]
+    height, width = planes[0].shape[:2]
+    probabilities: NDArray[np.float32] = new_map((height, width))
     for rows, seen_rows in _tiles(height):
         for columns, seen_columns in _tiles(width):
-            seen = [plane[:, :, seen_rows, seen_columns].to(device) for plane in planes]
+            seen = [as_batch(plane[seen_rows, seen_columns]).to(device) for plane in planes]
             with arithmetic(device, precision):
                 logits = head(head_input(*seen))
             top, left = rows.start - seen_rows.start, columns.start - seen_columns.start
             tile = logits[0, 0, top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
             probabilities[rows, columns] = tile.float().sigmoid().cpu().numpy()
+        let_go(probabilities, *(plane for plane in planes if isinstance(plane, np.ndarray)))
     return restore_size(probabilities, *image.shape[:2])
 
 
@@ -71,7 +74,3 @@ def _tiles(length: int) -> Iterator[tuple[slice, slice]]:
     for start in range(0, length, TILE):
         stop = min(start + TILE, length)
         yield slice(start, stop), slice(max(start - REACH, 0), min(stop + REACH, length))
-
-
-def _batch(image: NDArray[np.float32]) -> Tensor:
-    return torch.tensor(image).reshape(1, *image.shape[:2], -1).permute(0, 3, 1, 2)

@@ -53,7 +53,7 @@ class GoodImages:
     def training_parts(self, settings: Settings) -> tuple[list[NDArray[np.float32]], list[NDArray[np.bool_] | None]]:
         """Return the parts that are trained on, scaled, and what of them is ignored."""
         parts, masks = [], []
-        scaled = [scale_image(image, settings.scale) for image in self.images]
+        scaled = [scale_image(image, settings.scale)[:] for image in self.images]
         for index, region in self.split.kept:
             mask = scale_mask(self.ignored[index], settings.scale)
             parts.append(take(scaled[index], region))

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ssimae.bands import in_bands
 from ssimae.calibration.places import place_features
 from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
-from ssimae.calibration.whole import measure_image
+from ssimae.calibration.whole import measure_image, median
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
+from ssimae.images.depth import Image, view
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.head import head_map
-from ssimae.inspection.residual import inspect_image, raw_residual
+from ssimae.inspection.residual import framed, inspect_image, raw_residual
 from ssimae.models.build import Network
 from ssimae.models.head import Head
 
@@ -50,7 +52,7 @@ class Inspector:
     precision: str
     """Arithmetic of the forward pass: float32 or bfloat16."""
 
-    def inspect(self, image: NDArray[np.float32], ignored: NDArray[np.bool_] | None = None) -> Maps:
+    def inspect(self, image: Image, ignored: NDArray[np.bool_] | None = None) -> Maps:
         """Return the maps of an image of shape (h, w) or (h, w, C), float32 in [0, 1]; nothing where `ignored`.
 
         Raises
@@ -64,21 +66,22 @@ class Inspector:
             )
             return Maps(reconstruction, residual, residual, calibrated=False)
         frame, inner = inspected_frame(ignored), inside_frame(ignored)
-        cut = np.ascontiguousarray(image[frame])
+        cut = view(image, frame)
         rebuilt, channels = self.channels(cut)
-        features = place_features(surface_of(cut, rebuilt), inner)
-        joined, unlike = self.judged(cut, channels, features, inner)
-        judged = _laid(clean(joined, self.settings, inner), image.shape[:2], frame)
-        residual = channels[RESIDUAL] if inner is None else np.where(inner, np.float32(0), channels[RESIDUAL])
-        reconstruction = None
-        if rebuilt is not None:
-            reconstruction = image.copy()
-            reconstruction[frame] = rebuilt
+        joined, unlike = self.judged(cut, channels, place_features(surface_of(cut, rebuilt), inner), inner)
+        judged = framed(clean(joined, self.settings, inner), frame, image.shape[:2])
+        residual = channels[RESIDUAL]
+        if inner is not None:
+            in_bands(lambda band: np.where(inner[band.rows], np.float32(0), residual[band.rows]), residual)
         return Maps(
-            reconstruction, _laid(residual, image.shape[:2], frame), judged, calibrated=True, unlike=tuple(unlike)
+            None if rebuilt is None else framed(rebuilt, frame, image.shape, image),
+            framed(residual, frame, image.shape[:2]),
+            judged,
+            calibrated=True,
+            unlike=tuple(unlike),
         )
 
-    def channels(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
+    def channels(self, image: Image) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
         """Return the reconstruction of an image and its maps by channel, before calibration and cleaning."""
         rebuilt, residual = raw_residual(self.model, image, self.settings, device=self.device, precision=self.precision)
         channels = {RESIDUAL: residual}
@@ -90,7 +93,7 @@ class Inspector:
 
     def judged(
         self,
-        image: NDArray[np.float32],
+        image: Image,
         channels: Mapping[str, NDArray[np.float32]],
         features: NDArray[np.float32],
         ignored: NDArray[np.bool_] | None,
@@ -105,23 +108,17 @@ class Inspector:
         whole = self.reference.whole
         unlike = whole.unlike((*measure_image(image, ignored), level))
         excess = level - whole.high[-1]
-        return (joined / np.float32(np.exp(excess)) if excess > 0 else joined), unlike
+        if excess > 0:
+            factor = np.float32(np.exp(excess))
+            in_bands(lambda band: joined[band.rows] / factor, joined)
+        return joined, unlike
 
 
-def surface_of(image: NDArray[np.float32], rebuilt: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def surface_of(image: Image, rebuilt: NDArray[np.float32] | None) -> Image:
     """Return what places are described by: the reconstruction, which has no defects, or the image without one."""
     return image if rebuilt is None else rebuilt
 
 
 def surface_level(joined: NDArray[np.float32], ignored: NDArray[np.bool_] | None) -> float:
     """Return the logarithm of the median of a calibrated map."""
-    return float(np.log(np.median(joined if ignored is None else joined[~ignored])))
-
-
-def _laid(values: NDArray[np.float32], shape: tuple[int, int], frame: tuple[slice, slice]) -> NDArray[np.float32]:
-    """Return a map of the inspected frame as one of the whole image."""
-    if values.shape == shape:
-        return values
-    whole = np.zeros(shape, np.float32)
-    whole[frame] = values
-    return whole
+    return float(np.log(np.float32(median(joined, ignored))))

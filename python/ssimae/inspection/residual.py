@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from ssimae.bands import Band, in_bands, new_map
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.hardware import steady
+from ssimae.images.depth import Image, view
+from ssimae.images.patches import patch_batches
 from ssimae.images.resize import restore_size, scale_image
 from ssimae.inspection.cleaning import clean
+from ssimae.inspection.comparison import compare
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, Network
 from ssimae.models.dictionary import FeatureDictionary, score_map
-from ssimae.tiling import Stitcher, extract_patches
+from ssimae.tiling import Stitcher
 
 BATCH = 64
 """Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
@@ -26,7 +31,7 @@ _FLIPS = ((1, -1), (-1, 1), (-1, -1))
 
 def inspect_image(
     model: Network,
-    image: NDArray[np.float32],
+    image: Image,
     settings: Settings,
     *,
     device: torch.device,
@@ -39,7 +44,7 @@ def inspect_image(
     ----------
     model : Autoencoder, VariationalAutoencoder or FeatureDictionary
         Trained network, on `device`.
-    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
     settings : Settings
         Stride, residual window, averaging, smoothing, opening, scale.
     device : torch.device
@@ -66,19 +71,34 @@ def inspect_image(
         reconstruction, raw = raw_residual(model, image, settings, device=device, precision=precision)
         return reconstruction, clean(raw, settings)
     frame = inspected_frame(ignored)
-    rebuilt, raw = raw_residual(model, np.ascontiguousarray(image[frame]), settings, device=device, precision=precision)
-    residual = np.zeros(image.shape[:2], np.float32)
-    residual[frame] = clean(raw, settings, inside_frame(ignored))
-    if rebuilt is None:
-        return None, residual
-    reconstruction = image.copy()
-    reconstruction[frame] = rebuilt
-    return reconstruction, residual
+    rebuilt, raw = raw_residual(model, view(image, frame), settings, device=device, precision=precision)
+    residual = framed(clean(raw, settings, inside_frame(ignored)), frame, image.shape[:2])
+    return None if rebuilt is None else framed(rebuilt, frame, image.shape, image), residual
+
+
+def framed(
+    values: NDArray[np.float32], frame: tuple[slice, slice], shape: tuple[int, ...], outside: Image | None = None
+) -> NDArray[np.float32]:
+    """Return a map of the inspected frame as one of the whole image: what lies outside, or 0, round it."""
+    if values.shape == shape:
+        return values
+    top, bottom, _ = frame[0].indices(shape[0])
+
+    def rows(band: Band) -> NDArray[np.float32]:
+        start, stop = max(band.rows.start, top), min(band.rows.stop, bottom)
+        whole = np.zeros((band.rows.stop - band.rows.start, *shape[1:]), np.float32)
+        if outside is not None:
+            whole[:] = outside[band.rows]
+        if start < stop:
+            whole[start - band.rows.start : stop - band.rows.start, frame[1]] = values[start - top : stop - top]
+        return whole
+
+    return in_bands(rows, new_map(shape), values)
 
 
 @steady()
 def raw_residual(
-    model: Network, image: NDArray[np.float32], settings: Settings, *, device: torch.device, precision: str
+    model: Network, image: Image, settings: Settings, *, device: torch.device, precision: str
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Return the reconstruction and the residual map of a whole image, neither smoothed nor opened.
 
@@ -97,16 +117,21 @@ def raw_residual(
         return None, restore_size(scores, *shape)
     reconstruction, residual = _rebuild(model, scaled, settings, device=device, precision=precision)
     for down, right in _FLIPS if settings.residual_flips else ():
-        mirrored = np.ascontiguousarray(scaled[::down, ::right])
+        mirrored = view(scaled, (slice(None, None, down), slice(None, None, right)))
         _, again = _rebuild(model, mirrored, settings, device=device, precision=precision)
-        residual = np.minimum(residual, again[::down, ::right])
+        upright = again[::down, ::right]
+        in_bands(partial(_lower, residual, upright), residual, upright)
     return restore_size(reconstruction, *shape), restore_size(residual, *shape)
+
+
+def _lower(one: NDArray[np.float32], other: NDArray[np.float32], band: Band) -> NDArray[np.float32]:
+    return np.minimum(one[band.rows], other[band.rows])
 
 
 @torch.inference_mode()
 def _rebuild(
     model: AnyAutoencoder,
-    image: NDArray[np.float32],
+    image: Image,
     settings: Settings,
     *,
     device: torch.device,
@@ -116,19 +141,14 @@ def _rebuild(
     height, width = image.shape[:2]
     if min(height, width) < settings.patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
-    # Mirrored past its border, so that pixels there lie in several patches as all others do.
     margin = settings.margin
-    padded = np.pad(image, ((margin, margin), (margin, margin), *([(0, 0)] * (image.ndim - 2))), mode="reflect")
+    shape = height + 2 * margin, width + 2 * margin
     grid: dict[str, int] = {"patch_size": settings.patch_size, "stride": settings.stride}
-    rebuilt = Stitcher(*padded.shape[:2], **grid, channels=settings.channels)
-    variances = Stitcher(*padded.shape[:2], **grid, channels=settings.channels) if settings.row.variational else None
-    differences = Stitcher(*padded.shape[:2], **grid) if settings.residual_average else None
+    rebuilt = Stitcher(*shape, **grid, channels=settings.channels)
+    variances = Stitcher(*shape, **grid, channels=settings.channels) if settings.row.variational else None
+    differences = Stitcher(*shape, **grid) if settings.residual_average else None
     # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
-    pixels = padded if padded.ndim == 3 else padded[:, :, None]
-    patches = np.empty((BATCH, settings.channels, settings.patch_size, settings.patch_size), np.float32)
-    for start in range(0, rebuilt.n_patches, BATCH):
-        stop = min(start + BATCH, rebuilt.n_patches)
-        cut = extract_patches(pixels, **grid, start=start, stop=stop, out=patches[: stop - start])
+    for start, cut in patch_batches(image, **grid, margin=margin, batch=BATCH):
         batch = torch.from_numpy(cut).to(device)
         output, variance = loss.rebuild(model, batch, settings, precision=precision, first=start)
         rebuilt.add(output.cpu())
@@ -141,12 +161,5 @@ def _rebuild(
     if differences is not None:
         residual = differences.image()[inner]
     else:
-        spread = None if variances is None else _as_batch(variances.image()[inner])
-        residual = loss.residual(_as_batch(image), _as_batch(reconstruction), settings, spread)[0].numpy()
+        residual = compare(image, reconstruction, settings, None if variances is None else variances.image()[inner])
     return reconstruction[:, :, 0] if settings.channels == 1 else reconstruction, residual
-
-
-def _as_batch(image: NDArray[np.float32]) -> Tensor:
-    # A copy: torch warns of arrays that cannot be written, such as those of a file.
-    planes = torch.tensor(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1)
-    return planes.permute(2, 0, 1)[None].contiguous()

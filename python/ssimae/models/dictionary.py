@@ -12,8 +12,11 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import IncrementalPCA
 from torch import Tensor, nn
 
+from ssimae.bands import bands, let_go, new_map
+from ssimae.images.depth import Image
+from ssimae.images.patches import patch_batches
 from ssimae.models.features import ResNet18Features
-from ssimae.tiling import extract_patches, patch_grid
+from ssimae.tiling import patch_grid
 
 BATCH = 256
 """Patches a forward pass at inspection: they are small."""
@@ -178,7 +181,7 @@ def _blocks(parts: Iterable[NDArray[np.float32]], least: int) -> Iterator[NDArra
 
 def score_map(
     dictionary: FeatureDictionary,
-    image: NDArray[np.float32],
+    image: Image,
     *,
     patch_size: int,
     stride: int,
@@ -190,7 +193,7 @@ def score_map(
     ----------
     dictionary : FeatureDictionary
         On `device`.
-    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
     patch_size, stride : int
         Side of the patches and step between them in pixels; the last row and column are shifted to the border.
     device : torch.device
@@ -209,17 +212,16 @@ def score_map(
     if min(height, width) < patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {patch_size}")
     origins = patch_grid(height, width, patch_size=patch_size, stride=stride)
-    pixels = image if image.ndim == 3 else image[:, :, None]
     scores = np.empty(len(origins), np.float32)
-    for start in range(0, len(origins), BATCH):
-        stop = min(start + BATCH, len(origins))
-        patches = torch.from_numpy(
-            extract_patches(pixels, patch_size=patch_size, stride=stride, start=start, stop=stop)
-        )
-        scores[start:stop] = dictionary.score(patches.to(device)).cpu().numpy()
+    for start, patches in patch_batches(image, patch_size=patch_size, stride=stride, batch=BATCH):
+        scores[start : start + len(patches)] = dictionary.score(torch.from_numpy(patches).to(device)).cpu().numpy()
     rows, columns = (np.unique(origins[:, axis]) + (patch_size - 1) / 2 for axis in (0, 1))
     across = _interpolate(scores.reshape(len(rows), len(columns)), columns, width)
-    return np.ascontiguousarray(_interpolate(across.T, rows, height).T)
+    score_map: NDArray[np.float32] = new_map((height, width))
+    for stripe in bands(width, height):
+        score_map[:, stripe.rows] = _interpolate(across.T[stripe.rows], rows, height).T
+        let_go(score_map)
+    return score_map
 
 
 def _interpolate(lines: NDArray[np.float32], positions: NDArray[np.floating[Any]], length: int) -> NDArray[np.float32]:
