@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class SafeguardError(RuntimeError):
     """A safeguard stopped the work before it could do harm."""
@@ -25,8 +29,27 @@ class PlateauError(RuntimeError):
 
 
 class InterruptedRunError(RuntimeError):
-    """A signal ended the training; its state, if it has one, was saved."""
+    """A signal ended the work; what was done is kept where `folder` says so."""
 
-    def __init__(self, signal: int, step: int, steps: int) -> None:
-        super().__init__(f"interrupted at step {step} of {steps}")
+    def __init__(self, signal: int, how_far: str) -> None:
+        super().__init__(f"interrupted {how_far}".rstrip())
         self.signal = signal
+        self.folder: Path | None = None
+        """Folder in which the work can go on."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: to be treated as Ctrl-C is, which no `except Exception` stops."""
+
+
+def reason_of(error: OSError | ValueError, path: Path) -> str:
+    """Return what an error about a file says, without the name of the file before it."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.removeprefix(f"{path}: ")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what was perhaps meant by a name that is unknown, in words; where nothing comes near, what is known."""
+    known = list(known)
+    found = difflib.get_close_matches(name.casefold(), known, n=1)
+    return f"perhaps you meant {found[0]}" if found else f"known are {', '.join(known)}"

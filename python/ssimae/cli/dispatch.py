@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import logging
+import os
 import pkgutil
+import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,35 +16,79 @@ from pathlib import Path
 
 from ssimae.cli import verbs
 from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, complain
-from ssimae.errors import InterruptedRunError, SafeguardError
+from ssimae.errors import InterruptedRunError, SafeguardError, nearest
+from ssimae.training.interrupt import interruption_of, raised_signals
+
+_RESUMING = "run", "train", "predict"
+"""Verbs that go on with --resume; the others begin again, or go on, with the command as it was."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code (see :mod:`ssimae.cli.exits`)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="ssimae: %(levelname)s: %(message)s")
+    try:
+        with raised_signals():
+            code = _run(arguments)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; Python shall not try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return OK if arguments else BAD_INPUT
     verb, *rest = arguments
     if verb not in _verbs():
-        return complain(f"unknown verb {verb!r}; known are {', '.join(_verbs())}")
+        return complain(f"unknown verb {verb!r}; {nearest(verb, _verbs())}")
     try:
+        _refuse_undecodable(rest)
         code: int = importlib.import_module(f"{verbs.__name__}.{verb}").main(rest)
         return code
     except InterruptedRunError as error:
-        complain(f"{error}; go on with --resume")
-        return 128 + error.signal
-    except KeyboardInterrupt:
-        complain("interrupted; go on with --resume")
-        return 130
+        return _interrupted(error, arguments)
+    except KeyboardInterrupt as error:
+        return _interrupted(interruption_of(error), arguments)
     except SafeguardError as error:
         complain(str(error))
         return SAFEGUARD
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError, MemoryError) as error:
         if "--debug" in rest:
             traceback.print_exc()
-        return complain(str(error))
+        return complain(_message(error))
+
+
+def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:
+    """Say how the work goes on; return the exit code of the signal."""
+    verb = arguments[0]
+    if error.folder is not None and verb in _RESUMING:
+        complain(f"{error}; go on with: {shlex.join(['ssimae', verb, '--resume', str(error.folder)])}")
+    else:
+        complain(f"{error}; start again with: {shlex.join(['ssimae', *arguments])}")
+    return 128 + error.signal
+
+
+def _message(error: Exception) -> str:
+    """Return what an error says, in the words of the other messages."""
+    if isinstance(error, OSError) and error.strerror is not None and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
+    return str(error)
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{argument!a}: not valid UTF-8; rename the file or folder") from error
 
 
 def _verbs() -> list[str]:

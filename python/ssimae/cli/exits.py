@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+
+_UNSEEN = re.compile(r"[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 
 OK = 0
 BAD_INPUT = 2
@@ -16,5 +19,10 @@ SAFEGUARD = 4
 
 def complain(message: str) -> int:
     """Print one line to standard error and return the exit code of bad input."""
-    print(f"ssimae: {message}", file=sys.stderr)
+    print(f"ssimae: {visible(message)}", file=sys.stderr)
     return BAD_INPUT
+
+
+def visible(text: str) -> str:
+    """Return a text for the terminal: control characters and bytes that are not UTF-8, escaped."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ssimae.data.dataset import GOOD, Dataset, Sample, good_samples
 from ssimae.data.ignore import inspected_frame
 from ssimae.data.masks import load_mask, read_ignored
+from ssimae.errors import reason_of
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS, white_level
 from ssimae.images.resize import scaled_shape
@@ -98,15 +99,15 @@ def check_samples(
     channels: int = 1,
     data_range: float | None = None,
     progress: Callable[[int], object] | None = None,
-) -> list[Problem]:
-    """Return everything that is wrong with the files of single images, as :func:`check_dataset` does for a data set.
+) -> list[tuple[Problem, ...]]:
+    """Return everything that is wrong with the files of each image, as :func:`check_dataset` does for a data set.
 
     Only what a data set says as a whole is missing: whether its 16-bit data looks like 12 bits.
     """
     findings = _examine_all(
         samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
     )
-    return [problem for finding in findings for problem in finding.problems]
+    return [finding.problems for finding in findings]
 
 
 def _examine_all(
@@ -189,5 +190,4 @@ def _examine_mask(
 
 def _problem(path: Path, error: OSError | ValueError) -> Problem:
     """Return an error as a problem, its file's name taken off the front of the message."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Problem(path, text.removeprefix(f"{path}: "), "error")
+    return Problem(path, reason_of(error, path), "error")

@@ -22,11 +22,7 @@ def list_images(folder: Path) -> list[Path]:
     ValueError
         If two differ in their suffix alone, or a name cannot be written beside a result.
     """
-    images = [
-        path
-        for path in _visible(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or (path.is_symlink() and not path.is_dir()))
-    ]
+    images = image_files(folder)
     by_stem: dict[str, Path] = {}
     for path in images:
         _refuse_unwritable(path)
@@ -34,6 +30,15 @@ def list_images(folder: Path) -> list[Path]:
             raise ValueError(f"{path}: doubly named, as {by_stem[path.stem].name} is; rename one")
         by_stem[path.stem] = path
     return images
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return what :func:`list_images` does, whatever the names are."""
+    return [
+        path
+        for path in _visible(folder)
+        if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or (path.is_symlink() and not path.is_dir()))
+    ]
 
 
 def _refuse_unwritable(path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ssimae.atomic import write_bytes, write_csv, write_text
+from ssimae.atomic import write_bytes, write_text
+from ssimae.csv_files import write_csv
 from ssimae.data.dataset import Sample
 from ssimae.evaluation.parts import by_defect, by_size
 from ssimae.evaluation.result import Evaluation

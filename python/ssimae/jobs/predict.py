@@ -1,4 +1,4 @@
-"""Inspect images with a trained model, outside any run."""
+"""Inspect images with a trained model, outside any run, and go on after an interruption."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from ssimae.data.check import check_samples
-from ssimae.data.dataset import UNLABELLED, Sample
-from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
+from ssimae.data.dataset import Sample
+from ssimae.data.ignore import pair_ignore_masks
 from ssimae.hardware import describe, resolve_device, resolve_precision
-from ssimae.images.decoding import IMAGE_SUFFIXES
-from ssimae.jobs.stages import predict_stage
+from ssimae.jobs.inspect import predict_stage
+from ssimae.jobs.listing import fingerprint, list_samples, unwritable_names
+from ssimae.jobs.stages import write_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
-from ssimae.storage.model_file import load_model
+from ssimae.storage.inspected import InspectedImages
+from ssimae.storage.model_file import SavedModel, load_model
 from ssimae.storage.predictions import SkippedImage
 from ssimae.storage.run_folder import RunFolder
+from ssimae.training.interrupt import resumable
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +63,8 @@ def predict(
     ignore : Path, optional
         Mask of the pixels of every image that are not inspected, or a folder of one each.
     skip_bad : bool
-        Go on past images that cannot be inspected; each is recorded with the verdict `skipped`.
+        Go on past images that cannot be inspected, or whose ignore mask cannot be read; each is recorded with the
+        verdict `skipped`.
     force : bool
         Overwrite earlier results in `out`.
     device : str
@@ -67,81 +74,129 @@ def predict(
     ------
     OSError, ValueError
         If the model, an image (without `skip_bad`) or the output folder cannot be worked with, before any work.
+    InterruptedRunError
+        If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
     torch_device = resolve_device(device)
+    saved = _load(model, torch_device)
+    samples = _samples(images, ignore, saved)
+    folder = RunFolder(out)
+    bad = _check(folder, samples, saved, skip_bad=skip_bad, progress=progress)
+    folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
+    with folder.locked():
+        folder.clear()
+        with resumable(out):
+            facts = PredictFacts(
+                model=model.resolve(),
+                device=describe(torch_device),
+                ignore=None if ignore is None else ignore.absolute(),
+                images=tuple(str(path.absolute()) for path in images),
+                skip_bad=skip_bad,
+                fingerprint=_fingerprint(model, samples),
+                ssimae=version("ssimae"),
+            )
+            write_thresholds(folder, saved)
+            folder.write_config(saved.settings, facts)
+            return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=skip_bad, progress=progress)
+
+
+def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictOutcome:
+    """Go on with an interrupted :func:`predict`: images whose rows are there are not inspected again.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the folder is none of `predict`, another process writes there, or model, images or masks have changed since.
+    """
+    folder = RunFolder(out)
+    facts = folder.read_prediction()
+    torch_device = resolve_device(device)
+    with folder.locked(), resumable(out):
+        saved = _load(facts.model, torch_device)
+        samples = _samples([Path(path) for path in facts.images], facts.ignore, saved)
+        if facts.fingerprint != _fingerprint(facts.model, samples):
+            raise ValueError(
+                f"{out}: the images, masks or model have changed since it was begun; inspect them into another --out"
+            )
+        known = InspectedImages(folder)
+        waiting = tuple(sample for sample in samples if known.get(sample) is None)
+        bad = _check(folder, waiting, saved, skip_bad=facts.skip_bad, progress=progress)
+        return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=facts.skip_bad, progress=progress)
+
+
+def _load(model: Path, device: torch.device) -> SavedModel:
     saved = load_model(model)
     if saved.thresholds is None:
         raise ValueError(f"{model}: the model has no thresholds yet; finish its run first")
-    if resolve_precision(saved.precision, torch_device) != saved.precision:
-        raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(torch_device)} lacks")
-    samples = _samples(images, ignore)
+    if resolve_precision(saved.precision, device) != saved.precision:
+        raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(device)} lacks")
+    return saved
+
+
+def _samples(images: Sequence[Path], ignore: Path | None, saved: SavedModel) -> tuple[Sample, ...]:
+    """Return the images with their ignore masks."""
+    samples = list_samples(images, ignore)
     if ignore is not None:
         pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
         samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
-    elif saved.thresholds.masked:
+    elif saved.thresholds is not None and saved.thresholds.masked:
         logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
+    return samples
+
+
+def _fingerprint(model: Path, samples: Sequence[Sample]) -> str:
+    masks = (sample.ignore for sample in samples if sample.ignore is not None)
+    return fingerprint([model.resolve(), *(sample.path for sample in samples), *masks])
+
+
+def _check(
+    folder: RunFolder, samples: Sequence[Sample], saved: SavedModel, *, skip_bad: bool, progress: Progress
+) -> dict[Path, str]:
+    """Return, by image, why it cannot be inspected; without `skip_bad`, refuse all such in one message."""
     settings = saved.settings
-    with progress.task("checking images", len(samples)) as task:
-        problems = check_samples(
-            samples,
+    bad = unwritable_names(folder, samples)
+    readable = [sample for sample in samples if sample.path not in bad]
+    with progress.task("checking images", len(readable)) as task:
+        found = check_samples(
+            readable,
             patch_size=settings.smallest_side,
             scale=settings.scale,
             channels=settings.channels,
             data_range=settings.data_range,
             progress=task.update,
         )
-    bad = {problem.path: problem.message for problem in problems if problem.severity == "error"}
+    for sample, problems in zip(readable, found, strict=True):
+        errors = [
+            problem.message if problem.path == sample.path else f"{problem.path}: {problem.message}"
+            for problem in problems
+            if problem.severity == "error"
+        ]
+        if errors:
+            bad[sample.path] = "; ".join(errors)
     if bad and not skip_bad:
         raise ValueError("\n".join(f"{path}: {message}" for path, message in bad.items()))
-    folder = RunFolder(out)
-    folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
-    with folder.locked():
-        folder.clear()
-        facts = PredictFacts(
-            model=model.resolve(),
-            device=describe(torch_device),
-            ignore=None if ignore is None else ignore.resolve(),
-        )
-        folder.write_config(settings, facts)
-        skipped = tuple(SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad)
-        verdicts = predict_stage(
-            folder,
-            tuple(sample for sample in samples if sample.path not in bad),
-            saved,
-            saved.thresholds,
-            device=torch_device,
-            progress=progress,
-            skipped=skipped,
-        )
-    return PredictOutcome(folder, dict(Counter(verdicts)), skipped)
+    return bad
 
 
-def _samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
-    """Return files and the image files of folders, without ignore masks; names are made unique by their folder."""
-    paths: dict[Path, None] = {}
-    for path in images:
-        if path.is_dir():
-            files = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not is_ignore_mask(file, ignore)
-            )
-            if not files:
-                raise ValueError(f"{path}: no image in this folder")
-            paths.update(dict.fromkeys(file.absolute() for file in files))
-        elif not path.exists():
-            raise FileNotFoundError(f"{path}: no such image or folder")
-        else:
-            paths[path.absolute()] = None
-    stems = Counter(path.stem for path in paths)
-    samples = []
-    taken: set[str] = set()
-    for path in paths:
-        name = path.stem if stems[path.stem] == 1 else f"{path.parent.name}-{path.name}"
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{path.parent.name}-{path.name}-{number}"
-        taken.add(name)
-        samples.append(Sample(path, name, UNLABELLED, None))
-    return tuple(samples)
+def _inspect(
+    folder: RunFolder,
+    samples: Sequence[Sample],
+    saved: SavedModel,
+    bad: dict[Path, str],
+    *,
+    device: torch.device,
+    skip_bad: bool,
+    progress: Progress,
+) -> PredictOutcome:
+    assert saved.thresholds is not None
+    verdicts, skipped = predict_stage(
+        folder,
+        [sample for sample in samples if sample.path not in bad],
+        saved,
+        saved.thresholds,
+        device=device,
+        progress=progress,
+        skipped=[SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad],
+        skip_bad=skip_bad,
+    )
+    return PredictOutcome(folder, dict(Counter(verdicts)), tuple(skipped))

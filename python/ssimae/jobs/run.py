@@ -19,10 +19,10 @@ from ssimae.hardware import resolve_device
 from ssimae.inspection.holdout import GoodImages
 from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
+from ssimae.jobs.inspect import predict_stage
 from ssimae.jobs.job import Job, check_images, check_pretrained, check_weights, facts_of, trained_part
 from ssimae.jobs.stages import (
     adopt_stage,
-    predict_stage,
     read_good_images,
     threshold_names,
     threshold_stage,
@@ -32,6 +32,7 @@ from ssimae.progress import Progress
 from ssimae.report.page import write_report
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
+from ssimae.training.interrupt import resumable
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,9 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
             write_woven_dataset(data, seed=job.settings.seed)
             dataset = open_dataset(data)
         facts = facts_of(job, dataset, device)
-        folder.write_config(job.settings, facts)
-        return _continue(folder, job, dataset, facts, device, progress=progress)
+        with resumable(out):
+            folder.write_config(job.settings, facts)
+            return _continue(folder, job, dataset, facts, device, progress=progress)
 
 
 def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
@@ -97,7 +99,7 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
     """
     folder = RunFolder(out)
     settings, facts = folder.read_training()
-    with folder.locked():
+    with folder.locked(), resumable(out):
         job = Job(
             data=facts.data,
             ignore=facts.ignore,

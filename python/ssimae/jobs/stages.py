@@ -1,4 +1,4 @@
-"""Run the stages that need the network, each from files to files: train, set thresholds, inspect."""
+"""Run the stages that make a model, each from files to files: read images, train, set thresholds."""
 
 from __future__ import annotations
 
@@ -15,26 +15,17 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
-from ssimae.data.dataset import Dataset, Sample, good_samples
+from ssimae.data.dataset import Dataset, good_samples
 from ssimae.data.masks import read_ignored
-from ssimae.images.maps import read_float_map, write_float_tiff
 from ssimae.images.read import read_image
 from ssimae.inspection.holdout import GoodImages, arrange_good
-from ssimae.inspection.inspector import Inspector, Maps
 from ssimae.inspection.threshold import Thresholds, outlier_note
-from ssimae.inspection.verdict import Verdict, judge
 from ssimae.models.build import place
 from ssimae.models.dictionary import FeatureDictionary
 from ssimae.pod.table import tabulate_detection
 from ssimae.progress import Progress, Task
+from ssimae.storage.inspected import forget
 from ssimae.storage.model_file import SavedModel, load_model, save_model
-from ssimae.storage.predictions import (
-    SkippedImage,
-    StoredInspection,
-    StoredRegion,
-    write_predictions,
-    write_regions,
-)
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.head.train import train_head
 from ssimae.training.interrupt import Interruption, noted_signals
@@ -152,7 +143,7 @@ def train_stage(
                     precision=training.precision,
                     monitor=_HeadMonitor(head_task, interruption),
                 )
-    save_model(folder.model, SavedModel(training.model, settings, training.precision, None, head=head))
+        save_model(folder.model, SavedModel(training.model, settings, training.precision, None, head=head))
     return training
 
 
@@ -191,13 +182,20 @@ def threshold_stage(
     if (note := outlier_note(settled.thresholds, names)) is not None:
         logger.warning("%s", note)
     saved = replace(saved, settings=settled.settings, thresholds=settled.thresholds, reference=settled.reference)
+    forget(folder)  # an earlier inspection rested on other thresholds
     save_model(folder.model, saved)
-    _write_json(folder.thresholds, settled.thresholds.to_dict())
+    write_thresholds(folder, saved)
     if settled.planted is not None:
         write_choices(folder, treatments=[choice.to_dict() for choice in settled.choices])
         table = tabulate_detection(settled.planted, pixel_size_mm=saved.settings.pixel_size)
         _write_json(folder.pod, table.to_dict())
     return saved, settled.thresholds
+
+
+def write_thresholds(folder: RunFolder, saved: SavedModel) -> None:
+    """Write the thresholds of a model into ``thresholds.json``."""
+    assert saved.thresholds is not None
+    _write_json(folder.thresholds, saved.thresholds.to_dict())
 
 
 def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
@@ -208,82 +206,3 @@ def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
 
 def _write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def predict_stage(
-    folder: RunFolder,
-    samples: tuple[Sample, ...],
-    saved: SavedModel,
-    thresholds: Thresholds,
-    *,
-    device: torch.device,
-    progress: Progress,
-    skipped: Sequence[SkippedImage] = (),
-) -> list[Verdict]:
-    """Inspect images; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
-
-    Returns the verdicts. Maps that an interrupted stage left are taken as they are; images in `skipped` are recorded
-    with their reason.
-    """
-    inspector = saved.on(device)
-    inspections: list[StoredInspection] = []
-    stored_regions: list[StoredRegion] = []
-    settings = saved.settings
-    with progress.task("inspecting images", len(samples)) as task:
-        for count, sample in enumerate(samples, 1):
-            maps = _stored_maps(folder, sample, inspector)
-            if maps is None:
-                image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
-                maps = inspector.inspect(image, read_ignored(sample, image.shape))
-                _store_maps(folder, sample, maps)
-            judgement = judge(maps, thresholds)
-            inspections.append(
-                StoredInspection(
-                    name=sample.name,
-                    defect=sample.defect,
-                    image=sample.path,
-                    mask=sample.mask,
-                    ignore=sample.ignore,
-                    height=maps.judged.shape[0],
-                    width=maps.judged.shape[1],
-                    score=judgement.score,
-                    verdict=judgement.verdict,
-                    regions=len(judgement.regions),
-                    defect_px=int(judgement.mask.sum()),
-                    reason=judgement.reason,
-                )
-            )
-            stored_regions += [
-                StoredRegion(sample.name, sample.defect, number, region)
-                for number, region in enumerate(judgement.regions, 1)
-            ]
-            task.update(count)
-    write_regions(folder.regions, stored_regions)
-    write_predictions(folder.predictions, inspections, skipped)
-    return [inspection.verdict for inspection in inspections]
-
-
-def _stored_maps(folder: RunFolder, sample: Sample, inspector: Inspector) -> Maps | None:
-    """Return the maps of an image that an interrupted stage left, or None.
-
-    A calibrated image is inspected again: what is said of it as a whole is in no map.
-    """
-    path = folder.map_path(folder.residuals, sample.defect, sample.name)
-    rebuilt = folder.map_path(folder.reconstructions, sample.defect, sample.name)
-    if inspector.reference is not None or not path.exists():
-        return None
-    if inspector.settings.row.rebuilds and not rebuilt.exists():
-        return None
-    residual = read_float_map(path)
-    return Maps(None, residual, residual, calibrated=False)
-
-
-def _store_maps(folder: RunFolder, sample: Sample, maps: Maps) -> None:
-    arrays = [(folder.reconstructions, maps.reconstruction), (folder.residuals, maps.residual)]
-    if maps.calibrated:
-        arrays.append((folder.calibrated, maps.judged))
-    for part, array in arrays:
-        if array is not None:
-            path = folder.map_path(part, sample.defect, sample.name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_float_tiff(path, array)

@@ -146,6 +146,14 @@ class PredictFacts(_Table):
     """What ran the network, in words."""
     ignore: Path | None = None
     """Mask of the pixels that were not inspected, or a folder of one for each image."""
+    images: tuple[str, ...] = ()
+    """Absolute paths of the images, or folders of them, that were named."""
+    skip_bad: bool = False
+    """Whether images that cannot be inspected are passed over."""
+    fingerprint: str | None = None
+    """SHA-256 of the paths, sizes and times of model, images and masks; None in a folder of an earlier version."""
+    ssimae: str | None = None
+    """Version; None in a folder of an earlier one."""
 
 
 def facts_from_table(table: Mapping[str, Any]) -> Facts | PredictFacts:

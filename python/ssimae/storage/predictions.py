@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, cast, get_args
+from typing import Self, cast, get_args, get_type_hints
 
-from ssimae.atomic import write_csv
+from ssimae.csv_files import read_csv, write_csv
 from ssimae.data.dataset import GOOD, UNLABELLED, Sample
 from ssimae.inspection.verdict import Region, Verdict
 
@@ -113,7 +113,9 @@ class SkippedImage:
 
     def to_row(self) -> tuple[object, ...]:
         """Return the cells below :data:`COLUMNS`."""
-        return (self.image.stem, "", self.image, "", "", "", "", "", SKIPPED, "", "", self.reason)
+        # A name that is not UTF-8 is one of the reasons.
+        path = Path(os.fsencode(self.image).decode("utf-8", "backslashreplace"))
+        return (path.stem, "", path, "", "", "", "", "", SKIPPED, "", "", self.reason)
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> Self:
@@ -136,6 +138,12 @@ class StoredRegion:
         """Return the cells below :data:`REGION_COLUMNS`."""
         return (self.name, self.defect, self.number, *asdict(self.region).values())
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Self:
+        """Return the region that a row is about; raises a KeyError or ValueError if a cell is missing or no number."""
+        numbers = {name: kind(row[name]) for name, kind in get_type_hints(Region).items()}
+        return cls(row["name"], row["defect"], int(row["region"]), Region(**numbers))
+
 
 def write_predictions(path: Path, inspections: Iterable[StoredInspection], skipped: Iterable[SkippedImage]) -> None:
     """Write ``predictions.csv``: inspected images first, then those that could not be."""
@@ -152,15 +160,14 @@ def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[Sk
     """
     if not path.exists():
         return (), ()
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            rows = list(csv.DictReader(file))
-            return (
-                tuple(StoredInspection.from_row(row) for row in rows if row["verdict"] != SKIPPED),
-                tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not the predictions of this version ({error})") from error
+    try:
+        rows = read_csv(path)
+        return (
+            tuple(StoredInspection.from_row(row) for row in rows if row["verdict"] != SKIPPED),
+            tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the predictions of this version ({error})") from error
 
 
 def write_regions(path: Path, regions: Iterable[StoredRegion]) -> None:

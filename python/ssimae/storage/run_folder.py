@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from ssimae.atomic import write_text
+from ssimae.atomic import naming, sweep, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.data.dataset import Sample
@@ -46,6 +46,8 @@ class RunFolder:
         self.calibrated = root / "calibrated"
         self.predictions = root / "predictions.csv"
         self.regions = root / "regions.csv"
+        self.partial_predictions = root / "predictions.partial.csv"
+        self.partial_regions = root / "regions.partial.csv"
         self.metrics = root / "metrics.json"
         self.curves = root / "curves.npz"
         self.pod = root / "pod.json"
@@ -108,7 +110,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder against other runs; a killed run leaves no stale lock.
+        """Hold the folder against other commands, and sweep up what killed ones left half-written.
+
+        A killed command leaves no stale lock.
 
         Raises
         ------
@@ -119,7 +123,8 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise BlockingIOError(f"{self.root}: another run is writing here") from error
+                raise BlockingIOError(f"{self.root}: another command is writing here") from error
+            sweep(self.root)
             yield
 
     def write_config(self, settings: Settings, facts: Facts | PredictFacts) -> None:
@@ -149,6 +154,21 @@ class RunFolder:
         """
         return self._read(Facts.from_table)
 
+    def read_prediction(self) -> PredictFacts:
+        """Return the facts of a prediction that can go on.
+
+        Raises
+        ------
+        OSError, ValueError
+            As :meth:`read_config`, and for the folder of a run, or of a prediction by an earlier version.
+        """
+        _, facts = self.read_config()
+        if not isinstance(facts, PredictFacts):
+            raise ValueError(f"{self.root}: a run, which goes on with `ssimae run --resume {self.root}`")
+        if facts.fingerprint is None:
+            raise ValueError(f"{self.root}: begun by an earlier version, which cannot go on; choose another --out")
+        return facts
+
     def read_settings(self) -> Settings:
         """Return the settings of ``config.toml``; raises what :meth:`read_config` does."""
         self._require()
@@ -168,7 +188,7 @@ class RunFolder:
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one line to ``log.jsonl``."""
-        with self.log.open("a") as file:
+        with naming(self.log), self.log.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def trim_log(self, step: int) -> None:

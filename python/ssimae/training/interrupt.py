@@ -7,7 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
+
+from ssimae.errors import InterruptedRunError, TerminatedError
+
+_SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 @dataclass
@@ -19,7 +24,7 @@ class Interruption:
 
 @contextmanager
 def noted_signals() -> Iterator[Interruption]:
-    """Note the first Ctrl-C or SIGTERM; a second one acts at once.
+    """Note the first Ctrl-C or SIGTERM; a second one acts at once, and so does a first that nobody asked for.
 
     Outside the main thread, where Python delivers no signals, nothing is ever noted.
     """
@@ -30,12 +35,64 @@ def noted_signals() -> Iterator[Interruption]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interruption.signal is not None:
-            raise KeyboardInterrupt
+            raise _exception(number)
         interruption.signal = number
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(note):
         yield interruption
+    if interruption.signal is not None:  # it came after the last step
+        signal.raise_signal(interruption.signal)
+
+
+@contextmanager
+def raised_signals() -> Iterator[None]:
+    """Raise a :class:`KeyboardInterrupt` at Ctrl-C, and one of its kind at SIGTERM; by default that ends a process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def obey(number: int, frame: FrameType | None) -> None:
+        raise _exception(number)
+
+    with _handled(obey):
+        yield
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Add to an interruption the folder in which the work can go on.
+
+    Raises
+    ------
+    InterruptedRunError
+        For every interruption, also one that was raised.
+    """
+    try:
+        yield
+    except InterruptedRunError as error:
+        error.folder = folder
+        raise
+    except KeyboardInterrupt as error:
+        interrupted = interruption_of(error)
+        interrupted.folder = folder
+        raise interrupted from error
+
+
+def interruption_of(error: KeyboardInterrupt) -> InterruptedRunError:
+    """Return what was raised at a signal with the number of the signal."""
+    return InterruptedRunError(signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT, "")
+
+
+def _exception(number: int) -> KeyboardInterrupt:
+    return TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
+@contextmanager
+def _handled(handler: object) -> Iterator[None]:
+    """Let a handler have both signals for a while."""
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}  # type: ignore[arg-type]
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

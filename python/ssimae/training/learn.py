@@ -88,7 +88,7 @@ def _learn_dictionary(
     def report(count: int) -> None:
         monitor.stepped(min(count, settings.patches_total), 0.0)
         if (signal := monitor.interrupted()) is not None:
-            raise InterruptedRunError(signal, count // settings.batch_size, crops.steps_per_epoch)
+            raise InterruptedRunError(signal, f"at step {count // settings.batch_size} of {crops.steps_per_epoch}")
 
     dictionary = fit_dictionary(
         batches,

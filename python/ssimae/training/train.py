@@ -133,6 +133,6 @@ def train(
             save_state(state, model, optimizer, TrainingPosition(step + 1, log.elapsed, log.loss))
             saved = time.monotonic()
         if signal is not None:
-            raise InterruptedRunError(signal, step + 1, steps)
+            raise InterruptedRunError(signal, f"at step {step + 1} of {steps}")
 
     return Training(model.eval(), log.loss or 0.0, plateau, precision, log.elapsed)

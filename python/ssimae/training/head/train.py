@@ -112,7 +112,7 @@ def train_head(
             raise DivergedError(step, value, PEAK_LR)
         monitor.stepped(sampler.patches_seen(step + 1), value)
         if (signal := monitor.interrupted()) is not None:
-            raise InterruptedRunError(signal, step + 1, steps)
+            raise InterruptedRunError(signal, f"at step {step + 1} of {steps} of the head")
     return head.eval()
 
 
