@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,10 @@ from pathlib import Path
 
 _PREFIX, _SUFFIX = ".", ".partial"
 """Of the names of files that are being written, with eight characters between."""
+
+
+_NEW, _EARLIER = ".ssimae-new", ".ssimae-earlier"
+"""Behind the names of folders that are being written, and of those that they take the place of."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -56,6 +62,51 @@ def naming(path: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` to write to; if all goes well, it takes the place of what is there.
+
+    What killed processes left of such folders beside it is removed, or put back in its place, first.
+
+    Raises
+    ------
+    OSError
+        If the folder above cannot be written, or another process is writing this one.
+    """
+    _sweep_folders(path.parent)
+    partial, earlier = path.with_name(f".{path.name}{_NEW}"), path.with_name(f".{path.name}{_EARLIER}")
+    partial.mkdir()
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield partial
+        if path.exists():
+            path.rename(earlier)
+        partial.rename(path)
+        shutil.rmtree(earlier, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _sweep_folders(path.parent)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _sweep_folders(parent: Path) -> None:
+    for earlier in parent.glob(f".*{_EARLIER}"):
+        path = parent / earlier.name[1 : -len(_EARLIER)]
+        shutil.rmtree(earlier) if path.exists() else earlier.rename(path)
+    for partial in parent.glob(f".*{_NEW}"):
+        handle = os.open(partial, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(partial)
+        except BlockingIOError:
+            pass  # its process lives
+        finally:
+            os.close(handle)
 
 
 def sweep(folder: Path) -> None:

@@ -19,6 +19,7 @@ from ssimae.config.keywords import SettingsKeywords
 from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
+from ssimae.errors import perhaps
 from ssimae.hardware import resolve_device
 from ssimae.images.read import read_image
 from ssimae.inspection.holdout import arrange_good
@@ -275,7 +276,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _take(self, settings: Mapping[str, Any]) -> None:
         for name, value in settings.items():
             if name not in setting_fields():
-                raise TypeError(f"Detector has no parameter `{name}`; its settings are the fields of ssimae.Settings")
+                raise TypeError(
+                    f"Detector has no parameter `{name}`{perhaps(name, setting_fields())}; its settings are the fields "
+                    "of ssimae.Settings"
+                )
             setattr(self, name, value)
 
     def _settings(self) -> Settings:

@@ -48,8 +48,7 @@ def reason_of(error: OSError | ValueError, path: Path) -> str:
     return text.removeprefix(f"{path}: ")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what was perhaps meant by a name that is unknown, in words; where nothing comes near, what is known."""
-    known = list(known)
+def perhaps(name: str, known: Iterable[str]) -> str:
+    """Return what was perhaps meant by an unknown name, for the end of a sentence; nothing where none comes near."""
     found = difflib.get_close_matches(name.casefold(), known, n=1)
-    return f"perhaps you meant {found[0]}" if found else f"known are {', '.join(known)}"
+    return f"; perhaps you meant {found[0]}" if found else ""

@@ -1,5 +1,6 @@
 """A file shows its old content or its new one, whatever interrupts the write."""
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -106,3 +107,29 @@ def test_a_read_only_folder_keeps_its_file(tmp_path: Path) -> None:
     finally:
         tmp_path.chmod(0o755)
     assert (tmp_path / "state.bin").read_bytes() == b"old"
+
+
+def test_a_folder_takes_the_place_of_an_earlier_one_or_leaves_it(tmp_path: Path) -> None:
+    path = tmp_path / "results"
+    for content in ("one", "two"):
+        with atomic.replacing_folder(path) as partial:
+            (partial / "file").write_text(content)
+        assert (path / "file").read_text() == content
+    with contextlib.suppress(KeyboardInterrupt), atomic.replacing_folder(path) as partial:
+        (partial / "file").write_text("three")
+        raise KeyboardInterrupt
+    assert (path / "file").read_text() == "two"
+    assert os.listdir(tmp_path) == ["results"]
+
+
+def test_what_a_kill_left_of_a_folder_is_put_back_or_removed(tmp_path: Path) -> None:
+    for name in (".lost.ssimae-earlier", ".kept.ssimae-earlier", ".lost.ssimae-new", "kept"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    with atomic.replacing_folder(tmp_path / "results") as partial:
+        with pytest.raises(FileExistsError), atomic.replacing_folder(tmp_path / "results"):
+            pass
+        assert partial.is_dir()
+    assert sorted(os.listdir(tmp_path)) == ["kept", "lost", "results"]
+    assert (tmp_path / "kept" / "file").read_text() == "kept"
+    assert (tmp_path / "lost" / "file").read_text() == ".lost.ssimae-earlier"

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ssimae.cli.exits import printing_by, visible
 from ssimae.progress import Task
 
 
@@ -32,7 +33,7 @@ class _Bars:
 
     def say(self, line: str) -> None:
         """Print a line above the bars, on standard error."""
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(visible(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 class _Bar:
@@ -58,4 +59,6 @@ def progress_bars() -> Iterator[_Bars]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60) as bars:
-        yield _Bars(bars)
+        shown = _Bars(bars)
+        with printing_by(shown.say):
+            yield shown

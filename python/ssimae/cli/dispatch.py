@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssimae.cli import verbs
-from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, complain
-from ssimae.errors import InterruptedRunError, SafeguardError, nearest
+from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, Log, complain
+from ssimae.errors import InterruptedRunError, SafeguardError, perhaps
 from ssimae.training.interrupt import interruption_of, raised_signals
 
 _RESUMING = "run", "train", "predict"
@@ -26,7 +26,7 @@ _RESUMING = "run", "train", "predict"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code (see :mod:`ssimae.cli.exits`)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.WARNING, format="ssimae: %(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[Log()])
     try:
         with raised_signals():
             code = _run(arguments)
@@ -44,7 +44,7 @@ def _run(arguments: list[str]) -> int:
         return OK if arguments else BAD_INPUT
     verb, *rest = arguments
     if verb not in _verbs():
-        return complain(f"unknown verb {verb!r}; {nearest(verb, _verbs())}")
+        return complain(f"unknown verb {verb!r}{perhaps(verb, _verbs())}; known are {', '.join(_verbs())}")
     try:
         _refuse_undecodable(rest)
         code: int = importlib.import_module(f"{verbs.__name__}.{verb}").main(rest)

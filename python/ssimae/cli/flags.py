@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
@@ -13,10 +14,15 @@ from typing import Any, TypeVar
 
 import tyro
 
+from ssimae.cli.typos import refuse_typos
+
 _Flags = TypeVar("_Flags")
 
 _FRAME = " -|\u2500\u2502\u251c\u2524\u256d\u256e\u256f\u2570"
 """What tyro draws round its messages, with and without a terminal."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""How a terminal is told a colour."""
 
 _SHARES = "--false-calls", "--false_calls"
 """Flags that understand 1/200 besides 0.005, as tyro spells them."""
@@ -31,6 +37,7 @@ def parse_flags(
     description: str | None = None,
 ) -> _Flags:
     """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
+    refuse_typos(kind, verb, arguments)
     options: dict[str, Any] = {} if default is None else {"default": default}
     arguments = _without_fractions(arguments)
     with _one_line(verb):
@@ -86,7 +93,7 @@ def _one_line(verb: str) -> Iterator[None]:
         if end.code in (None, 0):
             raise
         # What stands between the heading and the first rule; the help below it is a flag away.
-        _, *lines = drawn.getvalue().splitlines()
+        _, *lines = _COLOUR.sub("", drawn.getvalue()).splitlines()
         stripped = [line.strip(_FRAME) for line in lines]
         start = next((index for index, line in enumerate(stripped) if line), 0)
         rule = next((index for index in range(start, len(lines)) if not stripped[index]), len(lines))

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from ssimae.config.settings import Settings
+from ssimae.errors import perhaps
 
 Preset = Literal["auto", "default", "woven", "nanofibre", "texture", "best", "best-texture", "paper", "paper-texture"]
 
@@ -99,6 +100,6 @@ def preset(name: str, *, quick: bool = False) -> Settings:
         If `name` is not a preset.
     """
     if name not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}")
+        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}{perhaps(name, PRESETS)}")
     settings = Settings(**_PRESETS[name])
     return dataclasses.replace(settings, **_QUICK) if quick else settings

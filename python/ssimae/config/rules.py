@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
+from ssimae.errors import perhaps
 from ssimae.similarity.window import MAX_WINDOW_SIZE
 
 
@@ -37,7 +38,8 @@ class OneOf:
     def check(self, name: str, value: Any, settings: Any) -> None:
         """Refuse any other value."""
         if value not in self.allowed:
-            raise ValueError(f"`{name}` must be {self}, got {value!r}")
+            meant = perhaps(value, map(str, self.allowed)) if isinstance(value, str) else ""
+            raise ValueError(f"`{name}` must be {self}, got {value!r}{meant}")
 
     def __str__(self) -> str:
         return f"one of {', '.join(map(str, self.allowed))}"

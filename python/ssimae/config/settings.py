@@ -27,6 +27,7 @@ from ssimae.config.rules import (
     read_field,
 )
 from ssimae.config.systems import ROWS, Loss, Method, System, SystemRow, row_of
+from ssimae.errors import perhaps
 
 Form = Literal["border", "surface", "position", "both"]
 """What counts as a like place when a residual is calibrated (see :mod:`ssimae.calibration`)."""
@@ -268,7 +269,7 @@ def as_system(settings: Settings, system: str) -> Settings:
         If it is not the name of one.
     """
     if system not in ROWS:
-        raise ValueError(f"`system` must be one of {', '.join(ROWS)}, got {system!r}")
+        raise ValueError(f"`system` must be one of {', '.join(ROWS)}, got {system!r}{perhaps(system, ROWS)}")
     row = ROWS[system]
     change: dict[str, Any] = {"method": row.method} if row.loss is None else {"method": row.method, "loss": row.loss}
     return dataclasses.replace(settings, **change)

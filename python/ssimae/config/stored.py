@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from ssimae.config.settings import Settings
+from ssimae.errors import perhaps
 
 _EARLIER: dict[str, Any] = {"residual_scales": 1, "stains": 0}
 """What settings were before they had a name, where that is not their default: older files lack them."""
@@ -31,5 +32,7 @@ def settings_from_dict(fields: dict[str, Any], *, stored: bool) -> Settings:
     known = {field.name for field in dataclasses.fields(Settings)}
     unknown = sorted(fields.keys() - known)
     if unknown:
-        raise ValueError(f"unknown setting `{unknown[0]}`; known are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"unknown setting `{unknown[0]}`{perhaps(unknown[0], known)}; known are {', '.join(sorted(known))}"
+        )
     return Settings(**fields)

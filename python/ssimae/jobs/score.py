@@ -6,7 +6,6 @@ import functools
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.atomic import write_bytes, write_text
+from ssimae.atomic import replacing_folder, write_bytes, write_text
 from ssimae.data.dataset import Dataset, Sample, has_masks
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
@@ -198,13 +197,11 @@ def _write(
     comparison: Comparison | None,
 ) -> tuple[dict[str, Any], ...]:
     """Write everything beside `out` first, so that it appears whole, or earlier results stay; returns the metrics."""
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        metrics, curves = [], []
+    metrics, curves = [], []
+    with replacing_folder(out) as partial:
         for name, evaluation in zip(names, evaluations, strict=True):
             folder = partial / name if comparison else partial
-            folder.mkdir(parents=True)
+            folder.mkdir(exist_ok=True)
             metrics.append(write_scores(folder, evaluation, samples))
             curves.append(Curves(name, name, metrics[-1], evaluation.curves()))
         pictures = draw_curves(curves)
@@ -215,16 +212,7 @@ def _write(
         (partial / FIGURES).mkdir()
         for picture in pictures:
             write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
-        earlier = out.with_name(f".{out.name}.earlier")
-        if out.exists():
-            shutil.rmtree(earlier, ignore_errors=True)
-            out.rename(earlier)
-        partial.rename(out)
-        shutil.rmtree(earlier, ignore_errors=True)
-        return tuple(metrics)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    return tuple(metrics)
 
 
 def _comparison_content(comparison: Comparison, samples: Sequence[Sample]) -> dict[str, Any]:

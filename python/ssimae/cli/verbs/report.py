@@ -24,6 +24,9 @@ class _ReportFlags:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     flags = parse_flags(_ReportFlags, "report", arguments, description=__doc__)
-    RunFolder(flags.run).read_config()
-    print(f"{write_report(flags.run)}: written")
+    folder = RunFolder(flags.run)
+    folder.read_config()
+    with folder.locked():
+        page = write_report(flags.run)
+    print(f"{page}: written")
     return OK

@@ -13,6 +13,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags, parse_known_flags
+from ssimae.cli.typos import refuse_typos
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, setting_fields
 from ssimae.config.systems import TITLES, System
@@ -88,6 +89,7 @@ def main(arguments: list[str]) -> int:
 
 def run_or_train(verb: str, arguments: list[str], *, train_only: bool, description: str) -> int:
     """Run a job, or go on with one, and say what was written where; return the exit code."""
+    refuse_typos(_RunFlags, verb, arguments)
     given = parse_known_flags(_GivenFlags, verb, arguments)
     flags = parse_flags(_RunFlags, verb, arguments, default=_defaults(given), description=description)
     with progress_bars() as progress:
