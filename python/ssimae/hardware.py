@@ -106,7 +106,9 @@ def describe(device: torch.device) -> str:
     """Return one line that names a device, for records and reports."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} (CUDA {torch.version.cuda})"
-    return f"{_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads, {_instructions()}"
+    threads = torch.get_num_threads()
+    counted = f"{threads} thread{'' if threads == 1 else 's'}"
+    return f"{_capabilities().get('cpu_name', 'CPU')}, {counted}, {_instructions()}"
 
 
 def _capabilities() -> dict[str, Any]:

@@ -300,7 +300,7 @@ def test_flags_outside_their_range_are_refused(data, tmp_path, capsys, more, sai
 def test_a_data_set_must_be_named_and_have_masks(data, tmp_path, capsys) -> None:
     stored = store(tmp_path / "maps", maps_of(data, 1))
     assert main(["evaluate", str(stored)]) == 2
-    assert "ssimae evaluate MAPS DATA" in capsys.readouterr().err
+    assert f"ssimae evaluate {stored} DATA" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path / "none"), str(data)]) == 2
     assert "no such folder of maps" in capsys.readouterr().err
     chosen = tmp_path / "data"

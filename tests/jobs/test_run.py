@@ -214,8 +214,8 @@ def test_trained_networks_are_inspected_again_with_other_settings(data, tmp_path
     Image.fromarray(np.eye(70, 96, dtype=np.uint8)).save(ignore)
     assert "other images or masks" in refused(capsys, "run", "--weights", out, "--ignore", ignore)
     assert "exclude each other" in refused(capsys, "run", "--weights", out, "--resume", same)
-    (out / "l2" / "thresholds.json").unlink()
-    assert "no finished L2-AE" in refused(capsys, "run", "--weights", out)
+    (out / "l2" / "model.safetensors").unlink()
+    assert "no trained L2-AE" in refused(capsys, "run", "--weights", out)
 
 
 def test_the_report_of_a_prediction_names_what_could_not_be_read(data, tmp_path, capsys):

@@ -126,5 +126,5 @@ def test_a_prediction_is_read_with_what_was_skipped(old: Path) -> None:
     page = folder.report.read_text()
     assert "Not inspected: /data/bad.png (not a PNG" in page
     assert "3 unlabelled: 1 good, 2 defective." in page
-    with pytest.raises(ValueError, match=r"not a run that trained \(its config.toml has no `data`\)"):
+    with pytest.raises(ValueError, match=r"not a run that trained: `ssimae predict` wrote it"):
         folder.read_training()

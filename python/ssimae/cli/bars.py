@@ -20,6 +20,14 @@ from ssimae.cli.exits import printing_by, visible
 from ssimae.progress import Task
 
 
+class PipedConsole(Console):
+    """A console that leaves it to :func:`ssimae.cli.main` what happens when its reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what was caught."""
+        raise  # noqa: PLE0704 - rich calls this where it has caught the BrokenPipeError
+
+
 class _Bars:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -48,7 +56,7 @@ class _Bar:
 @contextmanager
 def progress_bars() -> Iterator[_Bars]:
     """Show bars on standard error as long as the block lasts; nothing where it is no terminal."""
-    console = Console(stderr=True)
+    console = PipedConsole(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

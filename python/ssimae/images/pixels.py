@@ -81,7 +81,10 @@ def select_page(pages: int, page: int | None, seek: Callable[[int], object]) -> 
         raise RefusedError("not a readable image (no page in it)")
     if page is None:
         if pages > 1:
-            raise RefusedError(f"{pages} pages: name one with `page` in 0..{pages - 1}")
+            raise RefusedError(
+                f"{pages} pages: name one with `page` in 0..{pages - 1} to `ssimae.read_image`, or save it as a file "
+                "of its own"
+            )
         return
     if not 0 <= page < pages:
         raise RefusedError(f"`page` must be in 0..{pages - 1}, got {page}")

@@ -85,7 +85,10 @@ def white_level(decoded: Decoded, path: Path, *, data_range: float | None) -> fl
     samples, white = decoded.samples, decoded.white
     if data_range is None:
         if white is None:
-            raise ValueError(f"{path}: {samples.dtype.name} samples have no range of their own: give `data_range`")
+            raise ValueError(
+                f"{path}: {samples.dtype.name} samples have no range of their own: give `data_range` "
+                "(--data-range of check, run and train, which the model keeps)"
+            )
         return white
     if not (data_range > 0 and math.isfinite(data_range)):
         raise ValueError(f"`data_range` must be positive and finite, got {data_range}")

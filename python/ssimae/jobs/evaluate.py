@@ -74,7 +74,11 @@ def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     evaluations: dict[str, Evaluation] = {}
     with folder.locked():
         for system, part in parts.items():
+            if not part.predictions.exists():
+                way = folder.way_to_verdicts(facts)
+                raise FileNotFoundError(f"{part.root}: no image has been inspected yet; go on with: {way}")
             evaluation = evaluate_stage(part, samples, progress)
-            if evaluation is not None:
-                evaluations[system] = evaluation
+            if evaluation is None:
+                raise ValueError(f"{facts.data}: no ground-truth mask marks a pixel that is inspected, so no metrics")
+            evaluations[system] = evaluation
     return evaluations

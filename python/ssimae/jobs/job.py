@@ -86,7 +86,7 @@ def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torc
     Raises
     ------
     OSError, ValueError
-        If it is no run, is not finished, or was trained on other images or with other settings.
+        If it is no run, holds no trained network yet, or was trained on other images or with other settings.
     """
     stored, facts = RunFolder(weights).read_training()
     if resolve_precision(facts.precision, device) != facts.precision:
@@ -100,8 +100,11 @@ def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torc
     if dataset is None or dataset_fingerprint(dataset) != facts.fingerprint:
         raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
     for system in (job.settings.system, job.compare):
-        if system is not None and not trained_part(weights, system).thresholds.exists():
-            raise FileNotFoundError(f"{weights}: holds no finished {ROWS[system].title}")
+        if system is not None and not trained_part(weights, system).model.exists():
+            raise FileNotFoundError(
+                f"{weights}: holds no trained {ROWS[system].title}; go on with: "
+                f"{RunFolder(weights).command('run', '--resume')}"
+            )
 
 
 def check_pretrained(job: Job) -> None:

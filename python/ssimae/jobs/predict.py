@@ -127,7 +127,8 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
 def _load(model: Path, device: torch.device) -> SavedModel:
     saved = load_model(model)
     if saved.thresholds is None:
-        raise ValueError(f"{model}: the model has no thresholds yet; finish its run first")
+        command = RunFolder(model.parent).command("run", "--resume")
+        raise ValueError(f"{model}: the model has no thresholds yet; its run sets them: {command}")
     if resolve_precision(saved.precision, device) != saved.precision:
         raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(device)} lacks")
     return saved

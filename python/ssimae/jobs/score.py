@@ -173,13 +173,13 @@ def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
             raise ValueError(f"{out}: is or holds what is read ({source}); choose another --out")
     if not out.exists() or not any(out.iterdir()):
         return
-    if not force:
-        raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
     foreign = [entry.name for entry in sorted(out.iterdir()) if not _is_result(entry)]
     if foreign:
         raise FileExistsError(
-            f"{out}: not only an earlier evaluation of maps ({foreign[0]}), so --force leaves it alone"
+            f"{out}: not empty, and not only an earlier evaluation of maps ({foreign[0]}); choose another --out"
         )
+    if not force:
+        raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
 
 
 def _is_result(entry: Path) -> bool:

@@ -55,14 +55,17 @@ def missing_metrics(results: ModelResults) -> str | None:
     """Return why there are no metrics, or None if there are."""
     if results.metrics is not None:
         return None
+    run = results.training
+    if run is None:
+        return "No metrics: these images came without ground truth."
     if not results.inspections:
-        return "No metrics: no image has been inspected."
+        return f"No metrics: no image has been inspected yet (`{results.folder.way_to_verdicts(run)}` does it)."
     defective = [inspection for inspection in results.inspections if inspection.defect != "good"]
     if not defective:
         return "No metrics: this data has no defective test images."
     if any(inspection.mask is None for inspection in defective):
         return "No metrics: this data has no ground-truth masks."
-    return "No metrics yet: the run has not been evaluated (`ssimae evaluate` does it)."
+    return f"No metrics yet: the run has not been evaluated (`{results.folder.command('evaluate')}` does it)."
 
 
 def metric_rows(

@@ -42,6 +42,8 @@ class _Table:
                 is_path = str(field.type).startswith("Path")
                 values[field.name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
             elif field.default is dataclasses.MISSING:
+                if "model" in table:
+                    raise ValueError("not a run that trained: `ssimae predict` wrote it, and goes on with --resume")
                 raise ValueError(f"not a run that trained (its config.toml has no `{field.name}`)")
         return cls(**values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,6 +55,14 @@ class RunFolder:
         self.choices = root / "choices.json"
         self.report = root / "report.html"
 
+    def command(self, *words: str) -> str:
+        """Return a command that names the folder behind some words, as one can type it."""
+        return shlex.join(["ssimae", *words, str(self.root)])
+
+    def way_to_verdicts(self, facts: Facts) -> str:
+        """Return the command that inspects the images of a run in which none has been inspected."""
+        return self.command("run", "--weights" if facts.train_only else "--resume")
+
     def comparison(self, system: str) -> RunFolder:
         """Return the run folder of the comparison with another system."""
         return RunFolder(self.root / system)
@@ -95,12 +104,21 @@ class RunFolder:
                 raise ValueError(f"{self.root}: is or holds what this run reads ({source}); choose another --out")
         if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
             if not force:
-                raise FileExistsError(
-                    f"{self.root}: not empty; choose another --out, go on with --resume, or overwrite with --force"
-                )
+                raise FileExistsError(f"{self.root}: not empty; choose another --out{self._other_ways()}")
             if not self.config.exists():
-                raise FileExistsError(f"{self.root}: not a run folder (no config.toml), so --force leaves it alone")
+                raise FileExistsError(
+                    f"{self.root}: not a run folder (no config.toml), so --force leaves it alone; choose another --out"
+                )
         self.root.mkdir(parents=True, exist_ok=True)
+
+    def _other_ways(self) -> str:
+        """Return what else can be done with what the folder holds, for the end of a message."""
+        try:
+            _, facts = self.read_config()
+        except (OSError, ValueError):
+            return ""
+        verb = "predict" if isinstance(facts, PredictFacts) else "run"
+        return f", go on with `{self.command(verb, '--resume')}`, or overwrite it with --force"
 
     def clear(self) -> None:
         """Remove an earlier run; only under the lock, so that no running one is cut off."""
@@ -164,7 +182,7 @@ class RunFolder:
         """
         _, facts = self.read_config()
         if not isinstance(facts, PredictFacts):
-            raise ValueError(f"{self.root}: a run, which goes on with `ssimae run --resume {self.root}`")
+            raise ValueError(f"{self.root}: a run, which goes on with `{self.command('run', '--resume')}`")
         if facts.fingerprint is None:
             raise ValueError(f"{self.root}: begun by an earlier version, which cannot go on; choose another --out")
         return facts

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ssimae.cli.bars import progress_bars
+from ssimae.cli.bars import PipedConsole, progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags
 from ssimae.config.systems import TITLES
@@ -77,7 +77,10 @@ def main(arguments: list[str]) -> int:
     data, ignore = flags.data, flags.ignore
     if data is None:
         if not config.exists():
-            raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: ssimae evaluate MAPS DATA")
+            if not flags.maps.exists():
+                raise FileNotFoundError(f"{flags.maps}: no such folder of maps, or run")
+            command = RunFolder(flags.maps).command("evaluate")
+            raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: {command} DATA")
         _, facts = RunFolder(flags.maps).read_training()
         data, ignore = facts.data, ignore or facts.ignore
     options = Options(
@@ -94,7 +97,9 @@ def main(arguments: list[str]) -> int:
             (flags.maps, *flags.compare), dataset, out, options, force=flags.force, progress=progress
         )
     _print_tables(scored)
-    print(f"{out}: {'comparison.json, ' if scored.comparison else ''}metrics.json, curves and figures written")
+    one = "metrics.json, curves.npz and region_scores.csv"
+    each = f"comparison.json, figures, and for each detector {one} written"
+    print(f"{out}: {each if scored.comparison else f'{one}, and figures written'}")
     return OK
 
 
@@ -108,10 +113,10 @@ def _evaluate_run(flags: _EvaluateFlags) -> int:
     folder = RunFolder(flags.maps)
     first = folder.read_settings().system
     parts = [folder if system == first else folder.comparison(system) for system in evaluations]
-    if parts:
-        names = [TITLES[system] for system in evaluations]
-        _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
-    print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written")
+    names = [TITLES[system] for system in evaluations]
+    _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
+    report = folder.command("report")
+    print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written; on the page with: {report}")
     return OK
 
 
@@ -125,8 +130,8 @@ def _print_tables(scored: Scored) -> None:
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+    console = PipedConsole()
+    return console if console.is_terminal else PipedConsole(width=_PLAIN_WIDTH)
 
 
 def _print_metrics(

@@ -1,0 +1,196 @@
+"""What a message advises is done as it says, and works."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from ssimae.cli import main
+from ssimae.cli.verbs import check, report
+from ssimae.jobs import evaluate, run
+from support.small_data import SETTINGS, write_small_dataset
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_dataset(tmp_path_factory.mktemp("it's") / "my data")
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run."""
+    out = tmp_path_factory.mktemp("a run") / "out"
+    assert main(["run", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
+    return out
+
+
+def advised(text: str) -> list[str]:
+    """Return the arguments of the one command in a message."""
+    (command,) = re.findall(r"(?:with|them|named): (ssimae .*)|`(ssimae .*?)`", text)
+    return shlex.split("".join(command))[1:]
+
+
+def test_an_occupied_folder_can_be_gone_on_with_or_overwritten(
+    data: Path, finished: Path, tmp_path: Path, capsys: Said
+) -> None:
+    for command in (
+        ["run", "--data", str(data), "--out", str(tmp_path / "run"), *SETTINGS],
+        ["predict", str(finished), str(data / "test"), "--out", str(tmp_path / "predict")],
+    ):
+        assert main(command) == 0
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert main(advised(said)) == 0
+        assert "overwrite it with --force" in said
+        assert main([*command, "--force"]) == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("dear")
+    for command in (["run", "--data", str(data)], ["predict", str(finished), str(data)]):
+        assert main([*command, "--out", str(other)]) == 2
+        said = capsys.readouterr().err
+        assert "choose another --out" in said
+        assert "--force" not in said
+        assert "--resume" not in said
+
+
+def test_a_training_alone_says_how_images_are_inspected(data: Path, tmp_path: Path, capsys: Said) -> None:
+    out = tmp_path / "out"
+    assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(out)]) == 2
+    command = advised(capsys.readouterr().err)
+    assert main(["report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert f"ssimae run --weights {out}" in page
+    assert command == ["run", "--weights", str(out)]
+    assert main([*command, "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "metrics.json").exists()
+
+
+def test_a_run_that_fails_after_its_training_goes_on_or_gives_its_network(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("too fine")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "threshold_stage", fail)
+        assert main(["run", "--data", str(data), "--out", str(out), *SETTINGS]) == 2
+    assert main(["run", "--weights", str(out), "--out", str(tmp_path / "other"), "--min-area", "5"]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(out), str(data / "test")]) == 2
+    assert main(advised(capsys.readouterr().err)) == 0
+    assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("verb", ["check", "evaluate", "report", "run"])
+def test_after_an_interruption_the_command_that_is_named_goes_on(
+    verb: str,
+    number: int,
+    data: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Said,
+) -> None:
+    where: dict[str, tuple[object, str, list[str]]] = {
+        "check": (check, "check_dataset", ["check", str(data), "--patch-size", "32"]),
+        "evaluate": (evaluate, "gather", ["evaluate", str(finished)]),
+        "report": (report, "write_report", ["report", str(finished)]),
+        "run": (run, "threshold_stage", ["run", "--data", str(data), "--out", str(tmp_path / "out"), *SETTINGS]),
+    }
+    module, name, command = where[verb]
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, lambda *_, **__: signal.raise_signal(number))
+        assert main(command) == 128 + number
+    assert signal.getsignal(number) is before
+    again = advised(capsys.readouterr().err)
+    assert again == (command if verb != "run" else ["run", "--resume", str(tmp_path / "out")])
+    assert main(again) == 0
+
+
+def test_an_interruption_before_the_work_leads_to_the_same_command(
+    data: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    # What stands in --out is the run of somebody else, until this one has taken its place.
+    command = ["run", "--data", str(data), "--out", str(finished), "--force", *SETTINGS]
+    monkeypatch.setattr(run, "check_images", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    assert main(command) == 143
+    assert advised(capsys.readouterr().err) == command
+
+
+def test_maps_and_runs_are_scored_as_the_messages_say(data: Path, finished: Path, tmp_path: Path, capsys: Said) -> None:
+    maps = finished / "residuals"
+    assert main(["evaluate", str(maps)]) == 2
+    command = [str(data) if word == "DATA" else word for word in advised(capsys.readouterr().err)]
+    assert main([*command, "--out", str(tmp_path / "one")]) == 0
+    said = capsys.readouterr().out
+    assert all(path.name in said for path in (tmp_path / "one").iterdir())
+    assert main(["evaluate", str(finished), "--image-top", "0.5"]) == 2
+    assert "`--image-top` needs --out" in capsys.readouterr().err
+    assert main(["evaluate", str(finished), "--image-top", "0.5", "--out", str(tmp_path / "two")]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(finished)]) == 0
+    assert main(advised(capsys.readouterr().out.splitlines()[-1])) == 0
+    assert main(["evaluate", str(tmp_path / "nowhere")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_a_file_of_several_pages_is_read_as_the_message_says(data: Path, tmp_path: Path, capsys: Said) -> None:
+    import ssimae
+
+    pages = [Image.open(path) for path in sorted((data / "train" / "good").iterdir())]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    pages[0].save(photos / "pages.tif", save_all=True, append_images=pages[1:])
+    assert main(["check", str(photos)]) == 2
+    assert "name one with `page` in 0..3 to `ssimae.read_image`" in capsys.readouterr().err
+    assert ssimae.read_image(photos / "pages.tif", page=3).shape == (70, 96)
+
+
+def test_a_reader_who_leaves_is_no_error(finished: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "ssimae", "evaluate", str(finished)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_named_with_the_file(
+    call: str, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    assert main(["evaluate", str(finished)]) == 2
+    assert capsys.readouterr().err == f"ssimae: {finished / 'metrics.json'}: No space left on device\n"
+
+
+def test_a_folder_that_another_command_writes_is_left_alone(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    write: Callable[[Path], Path] = report.write_report
+
+    def write_and_look(root: Path) -> Path:
+        assert main(["report", str(root)]) == 2
+        assert main(["evaluate", str(root)]) == 2
+        return write(root)
+
+    monkeypatch.setattr(report, "write_report", write_and_look)
+    assert main(["report", str(finished)]) == 0
+    assert capsys.readouterr().err.count("another command is writing here") == 2
