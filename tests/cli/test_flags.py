@@ -63,3 +63,25 @@ def test_what_is_no_share_gets_one_line(text, name, capsys):
 def test_decimals_that_are_no_share_are_refused(text, capsys):
     assert main(["run", "--data", "images", "--false-calls", text]) == 2
     assert "`false_calls` must lie between 0 and 1" in capsys.readouterr().err
+
+
+def shown_defaults(arguments, capsys):
+    """Return the help of `ssimae run` in one line."""
+    with pytest.raises(SystemExit):
+        main(["run", *arguments, "--help"])
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_help_shows_the_defaults_that_apply(capsys):
+    sides = "Side of a training patch in pixels: 32, 64, 128 or 256 (sec. 4.2: 128). "
+    false_calls = "By default as few as the held-out images can show: one in their number and one. "
+    for arguments in ([], ["--data", "x"], ["--data", "x", "--preset", "auto"]):
+        said = shown_defaults(arguments, capsys)
+        assert f"{sides}(default: chosen from the images)" in said
+        assert said.count("chosen from the images)") == 9
+        assert f"{false_calls}(default: 0.05)" in said
+        assert "do not say. (default: auto)" in said
+    assert "without it, they are --preset woven --compare l2" in shown_defaults([], capsys)
+    assert f"{sides}(default: 64)" in shown_defaults(["--data", "x", "--patch-size", "64"], capsys)
+    assert f"{sides}(default: 128)" in shown_defaults(["--preset", "paper"], capsys)
+    assert "chosen from" not in shown_defaults(["--preset", "best"], capsys)

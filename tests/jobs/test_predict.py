@@ -219,3 +219,32 @@ def test_names_that_look_alike_keep_their_own_results(run: Path, images: Path, t
         assert not any(cell.startswith(("=", "+", "-", "@", "\r", "\n")) for cell in cells)
         assert {row["name"].removeprefix("'") if row["name"][1:2] in "=-@'" else row["name"] for row in table} <= maps
     assert len(rows(out)) == len(maps)
+
+
+def test_its_report_says_what_is_true_of_it(run: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(images), "--out", str(out)]) == 0
+    assert main(["report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert (out / "thresholds.json").read_bytes() == (run / "thresholds.json").read_bytes()
+    assert "that the model was not trained on" in page
+    assert "No metrics: these images came without ground truth." in page
+    assert page.count("<figcaption>Segmentation") == 8
+    assert "not available" not in page
+    for untrue in ("the run has", "this run", "ssimae unknown", "evaluate", "No thresholds", "in the right place"):
+        assert untrue not in page
+
+
+def test_hidden_files_links_and_own_results_are_passed_over(run: Path, images: Path, tmp_path: Path) -> None:
+    first = images / "results"
+    assert main(["predict", str(run), str(images), "--out", str(first)]) == 0
+    (images / ".hidden.png").write_bytes(b"")
+    (images / ".thumbnails").mkdir()
+    shutil.copy(images / "0.png", images / ".thumbnails" / "0.png")
+    (images / "loop").symlink_to(images)
+    assert main(["predict", str(run), str(images), "--out", str(tmp_path / "out")]) == 0
+    assert [row["name"] for row in rows(tmp_path / "out")] == [str(number) for number in range(8)]
+    # A link that leads nowhere is an image that cannot be read, as it is for check and run.
+    (images / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert main(["predict", str(run), str(images), "--out", str(tmp_path / "other")]) == 2
+    assert main(["predict", str(run), str(images), "--out", str(tmp_path / "other"), "--skip-bad"]) == 3

@@ -8,7 +8,7 @@ import torch
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings
 from ssimae.tuning.look import Look, look_at
-from ssimae.tuning.recipe import candidates, choose
+from ssimae.tuning.recipe import CHOSEN, candidates, choose
 from ssimae.tuning.trial import Trial, best_of, with_patches
 
 AUTO = preset("auto")
@@ -53,8 +53,7 @@ def test_a_patch_fits_into_every_scaled_image(side: int, found: list[tuple[float
 def test_a_margin_is_narrower_than_the_image_and_the_rest_stays(side: int) -> None:
     for settings in tried(side):
         assert settings.margin < side * settings.scale
-        derived = ("scale", "patch_size", "latent_dim", "stride", "margin", "residual_scales")
-        same = {name: getattr(AUTO, name) for name in derived}
+        same = {name: getattr(AUTO, name) for name in CHOSEN}
         assert dataclasses.replace(settings, **same) == AUTO
 
 

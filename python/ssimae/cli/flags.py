@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import tyro
 
 from ssimae.cli.typos import refuse_typos
+from ssimae.config.settings import Settings
 
 _Flags = TypeVar("_Flags")
 
@@ -75,6 +77,18 @@ def _decimal(flag: str, text: str) -> str:
     if not 0 < share < 1:
         raise ValueError(f"`{flag}` must be a share between 0 and 1, such as 1/200 or 0.005, got {text}")
     return repr(float(share))
+
+
+def showing_chosen(settings: Settings, chosen: Iterable[str]) -> Settings:
+    """Return settings of which the help says that some are chosen from the images, and shows no default of these."""
+    hints = get_type_hints(Settings, include_extras=True)
+    hint = tyro.conf.arg(help_behavior_hint="(default: chosen from the images)")
+    fields: list[Any] = [
+        (name, Annotated[hints[name], hint], dataclasses.field(default=getattr(settings, name))) for name in chosen
+    ]
+    # Of a class of its own, since tyro reads annotations; their texts are those of the class that it extends.
+    shown = dataclasses.make_dataclass("Settings", fields, bases=(Settings,), frozen=True, kw_only=True)
+    return cast("Settings", shown(**dataclasses.asdict(settings)))
 
 
 def default_out(name: str) -> Path:

@@ -161,8 +161,8 @@ class Page:
 
     @property
     def version(self) -> str:
-        """Version of ssimae that wrote the run."""
-        return "unknown" if self.results.training is None else self.results.training.ssimae
+        """Version of ssimae that inspected the images."""
+        return self.results.facts.ssimae or "unknown"
 
 
 def write_report(root: Path) -> Path:

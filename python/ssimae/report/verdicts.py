@@ -81,7 +81,7 @@ def count_verdicts(assessments: Sequence[Assessment]) -> dict[str, Tally]:
 def verdict_sentence(assessments: Sequence[Assessment]) -> str:
     """Return how many good images passed and how many defective ones were flagged, as far as the truth is known."""
     if not assessments:
-        return "No image has been inspected: this run stopped after its thresholds, or before."
+        return "No image has been inspected."
     parts = []
     counted = count_verdicts(assessments)
     if good := counted.get(GOOD):

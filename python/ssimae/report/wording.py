@@ -34,21 +34,27 @@ def truth_notes(results: ModelResults) -> list[str]:
 def threshold_sentences(results: ModelResults) -> list[str]:
     """Return the thresholds and how they were set."""
     thresholds, run = results.thresholds, results.training
-    if thresholds is None or run is None:
-        return ["No thresholds: the run has not come that far."]
+    if thresholds is None:
+        return [
+            "No thresholds: the run has not come that far."
+            if run is not None
+            else "The thresholds are not known: an earlier version inspected these images. Their verdicts stand."
+        ]
     sentences = [
         f"A place is marked where the {results.map_name} exceeds {thresholds.review:.4g} (“review”) on at least "
         f"{plural(thresholds.min_area, 'connected pixel')}; its image is defective if it also exceeds "
         f"{thresholds.defective:.4g} there, and for review if not."
     ]
-    bands = results.settings.hold_out and run.train_images < FEWEST_IMAGES
-    if thresholds.held_out and bands:
+    bands = run is not None and results.settings.hold_out and run.train_images < FEWEST_IMAGES
+    if run is None and thresholds.held_out:
+        source = f"{plural(thresholds.images, 'good image')}, or bands of them, that the model was not trained on"
+    elif thresholds.held_out and bands:
         source = f"bands of {plural(thresholds.images, 'good image')} that were kept out of training"
     elif thresholds.held_out:
         source = f"{plural(thresholds.images, 'good image')} that were kept out of training"
     else:
         source = f"the same {plural(thresholds.images, 'good image')} the model was trained on (none was held out)"
-    note = outlier_note(thresholds, run.threshold_images)
+    note = None if run is None else outlier_note(thresholds, run.threshold_images)
     if thresholds.false_calls is not None:
         rule = f", by the level above which each of them shows no such place. {false_calls_text(thresholds, bands)}"
     elif thresholds.rule == "area":
@@ -110,7 +116,13 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     ignored = "nothing: whole images are inspected" if run.ignore is None else f"what {run.ignore} masks"
     seed = str(results.settings.seed)
     if isinstance(run, PredictFacts):
-        return [("Model", str(run.model)), ("Not inspected", ignored), ("Device", run.device), ("Seed", seed)]
+        return [
+            ("Model", str(run.model)),
+            *([("Images", _shown(run.images, 8))] if run.images else []),
+            ("Not inspected", ignored),
+            ("Device", run.device),
+            ("Seed", seed),
+        ]
     layout = LAYOUTS.get(run.layout)
     return [
         ("Trained on", _trained_on(run, results.settings)),
@@ -168,11 +180,16 @@ def _trained_on(run: Facts, settings: Settings) -> str:
     return f"{text} of {listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
 
 
+def _shown(names: Sequence[str], most: int) -> str:
+    """Return names as a list in a sentence, and how many there are beyond the first."""
+    return listed(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"])
+
+
 def _held_out(run: Facts) -> str:
     names = run.held_out_images
     if not names:
         return "nothing"
-    shown = listed(names if len(names) <= 8 else [*names[:7], f"{len(names) - 7} more"])
+    shown = _shown(names, 8)
     return (
         f"{plural(len(names), 'image')}: {shown}" if run.train_images >= FEWEST_IMAGES else f"a band of each of {shown}"
     )

@@ -32,6 +32,11 @@ _HEAD_COST = 1.6
 _SHORTEST_TRIAL, _LONGEST_TRIAL = 18.0, 60.0
 """Seconds of training in a trial; judging it takes about as long again."""
 
+CHOSEN = (
+    "scale", "patch_size", "latent_dim", "stride", "margin", "residual_scales", "channels", "patches", "head_patches",
+)  # fmt: skip
+"""Settings that are chosen from the images, and by the time there is, where they are not given."""
+
 
 def candidates(
     look: Look, settings: Settings, given: Collection[str], minutes: float, *, abandoned: Collection[str] = ()

@@ -12,7 +12,7 @@ import tyro
 
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
-from ssimae.cli.flags import default_out, parse_flags, parse_known_flags
+from ssimae.cli.flags import default_out, parse_flags, parse_known_flags, showing_chosen
 from ssimae.cli.typos import refuse_typos
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, setting_fields
@@ -23,6 +23,7 @@ from ssimae.jobs.job import Job
 from ssimae.report.verdicts import told_by_verdicts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder, read_settings
+from ssimae.tuning.recipe import CHOSEN
 
 MINUTES, QUICK_MINUTES = 20.0, 5.0
 
@@ -91,7 +92,10 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
     """Run a job, or go on with one, and say what was written where; return the exit code."""
     refuse_typos(_RunFlags, verb, arguments)
     given = parse_known_flags(_GivenFlags, verb, arguments)
-    flags = parse_flags(_RunFlags, verb, arguments, default=_defaults(given), description=description)
+    defaults = _defaults(given)
+    if {"-h", "--help"} & set(arguments):
+        defaults, description = _for_help(given, arguments, description)
+    flags = parse_flags(_RunFlags, verb, arguments, default=defaults, description=description)
     with progress_bars() as progress:
         if flags.resume is not None:
             _refuse_changes(flags, given)
@@ -186,6 +190,20 @@ def _defaults(given: _GivenFlags) -> _RunFlags:
     return _RunFlags(
         settings=base, preset=name, compare="l2" if given.data is None and given.resume is None else "none"
     )
+
+
+def _for_help(given: _GivenFlags, arguments: list[str], description: str) -> tuple[_RunFlags, str]:
+    """Return the defaults as the help shows them, for images of one's own, and what it says of them."""
+    sources = given.resume or given.run_with_weights or given.config
+    if given.data is None and sources is None:
+        description += " Defaults are those with --data; without it, they are --preset woven --compare l2."
+        given = dataclasses.replace(given, data=Path())
+    defaults = _defaults(given)
+    if sources is None and (given.preset or defaults.preset) == "auto":
+        named = _named_settings(arguments)
+        settings = showing_chosen(defaults.settings, [name for name in CHOSEN if name not in named])
+        return dataclasses.replace(defaults, settings=settings), description
+    return defaults, description
 
 
 def _refuse_changes(flags: _RunFlags, given: _GivenFlags) -> None:
