@@ -22,6 +22,7 @@ from ssimae.config.settings import Settings, setting_fields
 from ssimae.errors import perhaps
 from ssimae.hardware import resolve_device
 from ssimae.images.read import read_image
+from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.verdict import Region, Verdict, judge
 from ssimae.models.build import place
@@ -31,7 +32,7 @@ from ssimae.training.head.train import train_head
 from ssimae.training.learn import learn
 from ssimae.tuning.look import LOOKED_AT, look_at, shows_colour
 from ssimae.tuning.recipe import choose
-from ssimae.tuning.settle import settle
+from ssimae.tuning.settle import refuse_unsettled, settle
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +162,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)
             settings = replace(settings, channels=3 if given_so or shows_colour(some) else 1)
         images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
+        refuse_infeasible([(image.shape[0], image.shape[1]) for image in images], [], settings)
         masks = _one_each(ignore, len(images))
         ignored = [
             _as_ignored(mask, image, f"ignore {index}")
@@ -170,6 +172,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             look = look_at(some, [(image.shape[0], image.shape[1]) for image in images])
             settings, _ = choose(images, ignored, look, settings, given=given, minutes=self.minutes, device=device)
         good = arrange_good(images, ignored, settings)
+        refuse_unsettled(good, settings)
         parts, part_masks = good.training_parts(settings)
         training = learn(
             parts,

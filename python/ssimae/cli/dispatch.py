@@ -62,6 +62,13 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in rest:
             traceback.print_exc()
         return complain(_message(error))
+    except RuntimeError as error:
+        # As torch says it, of whichever device.
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        return complain(
+            f"not enough memory ({str(error).splitlines()[0]}); it takes less with a smaller --batch-size or --scale"
+        )
 
 
 def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:

@@ -86,7 +86,7 @@ class Between:
             raise ValueError(f"`{name}` must lie {self}, got {value}")
 
     def __str__(self) -> str:
-        return f"in [{self.least:g}, {self.most:g}]"
+        return f"in [{self.least:.10g}, {self.most:.10g}]"
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class Settings:
     """SSIM window of the training loss."""
     window_size: Annotated[int, LOSS, WindowSide()] = 11
     """Side K of the loss window in pixels (sec. 4.2: 11)."""
-    sigma: Annotated[float, LOSS, Positive()] = 1.5
+    sigma: Annotated[float, LOSS, Positive(), Between(0.1, 100)] = 1.5
     """Standard deviation of Gaussian windows in pixels."""
     constants: Annotated[Literal["standard", "literal"], LOSS] = "standard"
     """`standard`: C1 = 0.01^2, C2 = 0.03^2 (Wang et al. 2004); `literal`: 0.01 and 0.03 as the paper's text reads."""
@@ -174,7 +174,7 @@ class Settings:
     head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.5
     """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""
-    false_calls: Annotated[float | None, THRESHOLDS, Share()] = None
+    false_calls: Annotated[float | None, THRESHOLDS, Share(), Between(1e-4, 1)] = None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""
     threshold_fpr: Annotated[float, THRESHOLDS, Share()] = 0.001
@@ -182,7 +182,7 @@ class Settings:
     review_fpr: Annotated[float, THRESHOLDS, Share(), NotBelow("threshold_fpr")] = 0.01
     """Share of good pixels above the threshold `review`."""
 
-    seed: Annotated[int, TRAINING, AtLeast(0)] = 0
+    seed: Annotated[int, TRAINING, AtLeast(0), Between(0, 2**32 - 1)] = 0
     """Seed of initialisation, crops and order."""
 
     def __post_init__(self) -> None:

@@ -147,13 +147,7 @@ def set_thresholds(
     else:
         levels, extrapolated = (), False
         pooled = np.sort(np.concatenate(inspected))
-        finest = settings.residual_window_size**2 / pixels
-        for name in ("threshold_fpr", "review_fpr"):
-            if getattr(settings, name) < finest:
-                raise ValueError(
-                    f"`{name}` {getattr(settings, name)} is finer than {pixels} good pixels carry "
-                    f"(at least {finest:.2g})"
-                )
+        refuse_fine_shares(pixels, settings)
         review = float(pooled[pixels - 1 - int(settings.review_fpr * pixels)])
         defective = float(pooled[pixels - 1 - int(settings.threshold_fpr * pixels)])
     return Thresholds(
@@ -172,6 +166,16 @@ def set_thresholds(
         false_calls=settings.false_calls if settings.threshold_rule == "area" else None,
         extrapolated=extrapolated,
     )
+
+
+def refuse_fine_shares(pixels: int, settings: Settings) -> None:
+    """Refuse the shares of the rule ``fpr`` with a ValueError, where so many good pixels do not carry them."""
+    finest = settings.residual_window_size**2 / pixels
+    for name in ("threshold_fpr", "review_fpr"):
+        if getattr(settings, name) < finest:
+            raise ValueError(
+                f"`{name}` {getattr(settings, name)} is finer than {pixels} good pixels carry (at least {finest:.2g})"
+            )
 
 
 def false_call_level(levels: Sequence[float], false_calls: float, *, scale: float | None = None) -> tuple[float, bool]:

@@ -13,6 +13,7 @@ from ssimae.config.settings import Settings
 from ssimae.data.dataset import Dataset, good_samples
 from ssimae.errors import PlateauError
 from ssimae.images.read import image_size, read_image
+from ssimae.inspection.holdout import arrange_good
 from ssimae.jobs.stages import InterruptibleMonitor, read_images, write_choices
 from ssimae.progress import Progress
 from ssimae.storage.facts import Facts
@@ -21,6 +22,7 @@ from ssimae.training.interrupt import noted_signals
 from ssimae.training.train import PATIENCE
 from ssimae.tuning.look import LOOKED_AT, Look, look_at
 from ssimae.tuning.recipe import candidates, choose
+from ssimae.tuning.settle import refuse_unsettled
 from ssimae.tuning.trial import Trial, best_of, name_of
 
 
@@ -52,6 +54,7 @@ def choose_stage(
     progress.say(f"Found {look.in_words()}.")
     progress.say(_plan(tried, minutes))
     images, ignored = read_images(dataset, settings, progress)
+    refuse_unsettled(arrange_good(images, ignored, settings), settings)
     with noted_signals() as interruption, progress.task("trying settings", len(tried)) as task:
         task.update(len(done))
 

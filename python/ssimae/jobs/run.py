@@ -9,13 +9,15 @@ from pathlib import Path
 
 import torch
 
-from ssimae.config.settings import PATCH_SIZES, as_system
+from ssimae.config.settings import PATCH_SIZES, Settings, as_system
 from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.errors import PlateauError
 from ssimae.evaluation.result import Evaluation
 from ssimae.hardware import resolve_device
+from ssimae.images.read import image_size
+from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import GoodImages
 from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
@@ -33,6 +35,7 @@ from ssimae.report.page import write_report
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import resumable
+from ssimae.tuning.settle import refuse_unsettled
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
     if job.data is not None:
         dataset = open_dataset(job.data, ignore=job.ignore)
         check_images(dataset, job.settings, progress, smallest=_smallest(job))
+        _refuse_infeasible(dataset, job.settings)
     if job.weights is not None:
         check_weights(job.weights, job, dataset, device)
     folder = RunFolder(out)
@@ -87,6 +91,11 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         with resumable(out):
             folder.write_config(job.settings, facts)
             return _continue(folder, job, dataset, facts, device, progress=progress)
+
+
+def _refuse_infeasible(dataset: Dataset, settings: Settings) -> None:
+    good, others = dataset.train, [sample.path for sample in dataset.test]
+    refuse_infeasible([image_size(path) for path in good], [image_size(path) for path in others], settings)
 
 
 def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
@@ -139,6 +148,7 @@ def _continue(
         settings, facts = choose_stage(folder, dataset, job.settings, facts, device=device, progress=progress)
         job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
+    refuse_unsettled(good, job.settings)
     names = threshold_names(dataset, good)
     held_out = good.split.kind != "none"
     facts = dataclasses.replace(

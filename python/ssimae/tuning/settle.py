@@ -18,7 +18,7 @@ from ssimae.config.settings import Form, Settings
 from ssimae.hardware import describe
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_level
-from ssimae.inspection.threshold import Thresholds, set_thresholds
+from ssimae.inspection.threshold import Thresholds, refuse_fine_shares, set_thresholds
 from ssimae.inspection.verdict import segment
 from ssimae.models.build import Network
 from ssimae.models.head import Head
@@ -155,6 +155,19 @@ def settle(
     channels = fit_channels(parts, [form], seed=settings.seed)[form]
     found = _found(planted, calibrated_maps(planted, folds[form], settings), thresholds) if choices else None
     return Settled(settings, Reference(channels, fit_limits(images, levels)), thresholds, found, tuple(choices))
+
+
+def refuse_unsettled(good: GoodImages, settings: Settings) -> None:
+    """Refuse before a training, with a ValueError, what :func:`settle` would refuse after it."""
+    if settings.threshold_rule != "fpr":
+        return
+    kept = good if settings.calibration == "none" else fewer_parts(good, GOOD_PIXELS)
+    pixels = 0
+    for index, region in held_out_regions(kept, settings.scale):
+        height, width = kept.images[index][region].shape[:2]
+        ignored = kept.ignored[index]
+        pixels += height * width - (0 if ignored is None else int(np.count_nonzero(ignored[region])))
+    refuse_fine_shares(pixels, settings)
 
 
 def n_parts(good: GoodImages, settings: Settings) -> int:
