@@ -73,9 +73,16 @@ def test_fewer_than_three_images_give_no_limits(count: int) -> None:
 
 
 def test_limits_leave_half_the_range_on_either_side() -> None:
-    limits = fit_limits([(0.2, -1.0, 3.0), (0.6, -1.0, 2.0), (0.4, -1.0, 3.0)], [0.0, 1.0])
-    assert limits.low == pytest.approx((0.0, -1.0, 1.5, -math.inf))
-    assert limits.high == pytest.approx((0.8, -1.0, 3.5, math.inf))
+    limits = fit_limits([(0.2, -1.0, 3.0), (0.6, -1.4, 2.0), (0.4, -1.2, 3.0)], [0.0, 1.0])
+    assert limits.low == pytest.approx((0.0, -1.6, 1.5, -math.inf))
+    assert limits.high == pytest.approx((0.8, -0.8, 3.5, math.inf))
+
+
+def test_good_images_that_measure_alike_leave_room_for_what_nobody_sees() -> None:
+    limits = fit_limits([(0.4, -1.0, -2.0)] * 3, [0.0, 0.001, 0.002])
+    assert limits.unlike((0.415, -1.09, -1.91, 0.2)) == []
+    assert limits.unlike((0.425, -1.0, -2.0, 0.0)) == ["brighter"]
+    assert limits.unlike((0.4, -1.0, -2.0, 0.3)) == ["of another surface"]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

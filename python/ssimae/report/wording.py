@@ -70,8 +70,8 @@ def threshold_sentences(results: ModelResults) -> list[str]:
     sentences.append(f"Set on {source} ({thresholds.pixels:,} pixels){rule}.")
     if results.calibrated:
         sentences.append(
-            "A whole image that leaves the range of the good ones in gray level, contrast, sharpness or surface by "
-            "more than half of that range is flagged too; how often that happens to a good one was not estimated."
+            "A whole image that clearly leaves the range of the good ones in gray level, contrast, sharpness or "
+            "surface is flagged too; how often that happens to a good one was not estimated."
         )
     if note is not None:
         sentences.append(f"{note[:1].upper()}{note[1:]}.")
