@@ -86,12 +86,17 @@ def _time(group: Sequence[dict[str, Any]]) -> str:
     """Return how long the trainings of a row took, seeds averaged, and on what."""
     seconds = mean(result["training"]["elapsed_s"] for result in group)
     taken = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"{taken}, {devices(group)}"
+
+
+def devices(group: Sequence[dict[str, Any]]) -> str:
+    """Return what the trainings of a row ran on, as far as it decides their time."""
     # Of "AMD EPYC, 2 threads, AVX512" and "NVIDIA H200 (CUDA 13.0)" what decides the time.
-    devices = dict.fromkeys(
+    names = dict.fromkeys(
         ", ".join(result["facts"]["device"].split(" (")[0].split(", ")[:2]).replace("1 threads", "1 thread")
         for result in group
     )
-    return f"{taken}, {' and '.join(devices)}"
+    return " and ".join(names)
 
 
 def _changes(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from ssimae.config.presets import Preset, preset
 from ssimae.reproduce.cells import SURFACES, Cell
 from ssimae.reproduce.plan import Plan
+from ssimae.reproduce.summary import devices
 from ssimae.reproduce.targets import spread
 
 
@@ -69,7 +70,7 @@ def surface_table(results: Sequence[dict[str, Any]]) -> str:
     """Return a row for each data set and command with stored results, seeds together, as Markdown."""
     lines = [
         "| data | `ssimae run --data DIR` | pixel AUROC | AP | AU-PRO .3 | AU-PRO .05 | image AUROC | defective images "
-        "flagged | in the right place | good images flagged | minutes |",
+        "flagged | in the right place | good images flagged | the whole took |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -96,7 +97,7 @@ def _columns(group: Sequence[dict[str, Any]]) -> list[str]:
         _share([(counts["defective"]["flagged"], counts["defective"]["images"]) for counts in verdicts]),
         _share([(counts["defective"]["placed"], counts["defective"]["images"]) for counts in verdicts]),
         _share([(counts["good"]["flagged"], counts["good"]["images"]) for counts in verdicts if "good" in counts]),
-        f"{mean(result['seconds'] for result in group) / 60:.0f}",
+        f"{mean(result['seconds'] for result in group) / 60:.0f} min, {devices(group)}",
     ]
 
 
