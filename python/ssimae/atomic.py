@@ -77,7 +77,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     _sweep_folders(path.parent)
     partial, earlier = path.with_name(f".{path.name}{_NEW}"), path.with_name(f".{path.name}{_EARLIER}")
-    partial.mkdir()
+    try:
+        partial.mkdir()
+    except FileExistsError as error:
+        raise BlockingIOError(f"{path}: another command is writing here") from error
     handle = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,5 +1,6 @@
 """What cannot work with these images, or on this machine, is refused before any training."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,20 @@ def test_the_memory_of_this_machine_is_known() -> None:
     if available is None:
         pytest.skip("needs /proc/meminfo")
     assert 2**20 < available < 2**50
+
+
+@pytest.mark.parametrize("name", ["/".join(["y" * 250] * 17), "caf\udce9"])
+def test_names_after_which_no_result_can_be_called_are_refused(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "train_stage", trained)
+    photos = tmp_path / "photos"
+    (photos / "train").mkdir(parents=True)
+    shutil.copytree(data / "train" / "good", photos / "train" / "good")
+    monkeypatch.chdir(photos)
+    Path("test").mkdir()
+    folder = Path("test") / name.split("/", maxsplit=1)[0]
+    shutil.copytree(data / "test" / "good", folder)
+    out = tmp_path.joinpath(*name.split("/")[1:-1]) / "out"
+    assert main(["run", "--data", str(photos), "--out", str(out), *SETTINGS]) == 2
+    assert "rename" in capsys.readouterr().err

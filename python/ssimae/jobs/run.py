@@ -23,6 +23,7 @@ from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.jobs.inspect import predict_stage
 from ssimae.jobs.job import Job, check_images, check_pretrained, check_weights, facts_of, trained_part
+from ssimae.jobs.listing import unwritable_names
 from ssimae.jobs.stages import (
     adopt_stage,
     read_good_images,
@@ -77,6 +78,7 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         dataset = open_dataset(job.data, ignore=job.ignore)
         check_images(dataset, job.settings, progress, smallest=_smallest(job))
         _refuse_infeasible(dataset, job.settings)
+        _refuse_names(RunFolder(out), dataset, job)
     if job.weights is not None:
         check_weights(job.weights, job, dataset, device)
     folder = RunFolder(out)
@@ -91,6 +93,14 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         with resumable(out):
             folder.write_config(job.settings, facts)
             return _continue(folder, job, dataset, facts, device, progress=progress)
+
+
+def _refuse_names(folder: RunFolder, dataset: Dataset, job: Job) -> None:
+    """Refuse images after which no result can be called; the paths of a comparison are the longer ones."""
+    longest = folder if job.compare is None else folder.comparison(job.compare)
+    faults = unwritable_names(longest, inspected_samples(dataset))
+    if faults:
+        raise ValueError("\n".join(f"{path}: {fault}" for path, fault in faults.items()))
 
 
 def _refuse_infeasible(dataset: Dataset, settings: Settings) -> None:
