@@ -141,7 +141,11 @@ impl<K: Key> RunFile<K> {
 }
 
 fn file_error(error: &std::io::Error) -> Error {
-    Error::File(format!("the temporary file of sorted scores failed: {error}"))
+    let folder = std::env::temp_dir();
+    Error::File(format!(
+        "the temporary file of sorted scores in {} failed (`TMPDIR` names another folder): {error}",
+        folder.display()
+    ))
 }
 
 /// Returns how many first elements meet a condition that none behind them meets, looking ever further ahead.
