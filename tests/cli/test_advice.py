@@ -1,5 +1,6 @@
 """What a message advises is done as it says, and works."""
 
+import importlib
 import os
 import re
 import shlex
@@ -194,3 +195,18 @@ def test_a_folder_that_another_command_writes_is_left_alone(
     monkeypatch.setattr(report, "write_report", write_and_look)
     assert main(["report", str(finished)]) == 0
     assert capsys.readouterr().err.count("another command is writing here") == 2
+
+
+def test_a_signal_that_comes_while_modules_load_is_obeyed_behind_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    loaded = []
+
+    def load(name: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        loaded.append(name)
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    assert main(["check", "a b"]) == 143
+    assert loaded == ["ssimae.cli.verbs.check"]
+    assert advised(capsys.readouterr().err) == ["check", "a b"]

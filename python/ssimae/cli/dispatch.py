@@ -17,7 +17,7 @@ from pathlib import Path
 from ssimae.cli import verbs
 from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, Log, complain
 from ssimae.errors import InterruptedRunError, SafeguardError, perhaps
-from ssimae.training.interrupt import interruption_of, raised_signals
+from ssimae.training.interrupt import interruption_of, noted_signals, raised_signals
 
 _RESUMING = "run", "train", "predict"
 """Verbs that go on with --resume; the others begin again, or go on, with the command as it was."""
@@ -47,7 +47,9 @@ def _run(arguments: list[str]) -> int:
         return complain(f"unknown verb {verb!r}{perhaps(verb, _verbs())}; known are {', '.join(_verbs())}")
     try:
         _refuse_undecodable(rest)
-        code: int = importlib.import_module(f"{verbs.__name__}.{verb}").main(rest)
+        with noted_signals():  # torch, for one, takes what is raised while it loads for a fault of another package
+            module = importlib.import_module(f"{verbs.__name__}.{verb}")
+        code: int = module.main(rest)
         return code
     except InterruptedRunError as error:
         return _interrupted(error, arguments)
