@@ -19,9 +19,12 @@ from ssimae.config.keywords import SettingsKeywords
 from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
+from ssimae.data.check import gray_note
 from ssimae.errors import perhaps
 from ssimae.hardware import resolve_device
-from ssimae.images.read import read_image
+from ssimae.images.arrays import image_of_array
+from ssimae.images.decoding import decode
+from ssimae.images.read import MAX_PIXELS, as_image, has_colour, white_level
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.verdict import Region, Verdict, judge
@@ -96,7 +99,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Images are arrays of shape (h, w) or (h, w, 3) (uint8 and uint16 are scaled by their type's range, float32 and
-    float64 are taken as they are, in [0, 1]) or paths of image files.
+    float64 have to lie in [0, 1], or in 0..`data_range`) or paths of image files.
 
     Examples
     --------
@@ -156,13 +159,18 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 < self.minutes < math.inf:
             raise ValueError(f"`minutes` must be positive and finite, got {self.minutes}")
         chooses, given = self.preset == "auto", _changed(settings, named_settings("auto"))
-        some = [_as_image(image, _of_channels(image, settings), "image") for image in X[:LOOKED_AT]] if chooses else []
+        some = (
+            [_as_image(image, _of_channels(image, settings), "image")[0] for image in X[:LOOKED_AT]] if chooses else []
+        )
         if chooses and "channels" not in given:
             # Files are read in as many as carry something; an array is taken as it is.
             given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)
             settings = replace(settings, channels=3 if given_so or shows_colour(some) else 1)
-        images = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
+        taken = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
+        images = [image for image, _ in taken]
         refuse_infeasible([(image.shape[0], image.shape[1]) for image in images], [], settings)
+        if (note := gray_note(sum(made_gray for _, made_gray in taken), len(images))) is not None:
+            logger.warning("%s", note)
         masks = _one_each(ignore, len(images))
         ignored = [
             _as_ignored(mask, image, f"ignore {index}")
@@ -205,7 +213,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         if self.thresholds_.masked and ignore is None:
             logger.warning("the detector was fitted with ignore masks; without `ignore` the whole image is inspected")
-        array = _as_image(image, self.settings_, "image")
+        array, made_gray = _as_image(image, self.settings_, "image")
+        if made_gray:
+            logger.warning("%s: in colour, and inspected in gray", image)
         maps = self._saved().on(resolve_device(self.device)).inspect(array, _as_ignored(ignore, array, "ignore"))
         judgement = judge(maps, self.thresholds_)
         return Prediction(
@@ -334,20 +344,13 @@ def _as_ignored(mask: NDArray[np.bool_] | None, image: NDArray[np.float32], what
     return ignored if ignored.any() else None
 
 
-def _as_image(image: ImageLike, settings: Settings, what: str) -> NDArray[np.float32]:
-    """Return an image as float32 in [0, 1] of the model's channels; paths are read."""
-    if isinstance(image, str | Path):
-        return read_image(Path(image), channels=settings.channels, data_range=settings.data_range)
-    array = np.asarray(image)
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels != settings.channels:
-        wanted = "(h, w)" if settings.channels == 1 else "(h, w, 3)"
-        raise ValueError(f"{what} must have shape {wanted}, got {array.shape}")
-    if array.dtype in (np.uint8, np.uint16):
-        return (array / np.float32(settings.data_range or np.iinfo(array.dtype).max)).astype(np.float32)
-    if array.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{what} must be uint8, uint16, float32 or float64, got {array.dtype}")
-    if not np.isfinite(array).all():
-        position = tuple(int(place) for place in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{what} has a NaN or infinite value at {position}")
-    return (array / (settings.data_range or 1.0)).astype(np.float32)
+def _as_image(image: ImageLike, settings: Settings, what: str) -> tuple[NDArray[np.float32], bool]:
+    """Return an image as float32 in [0, 1] of the model's channels, and whether it was in colour and made gray."""
+    if not isinstance(image, str | Path):
+        array = image_of_array(np.asarray(image), what, channels=settings.channels, data_range=settings.data_range)
+        return array, False
+    path = Path(image)
+    decoded = decode(path, page=None, max_pixels=MAX_PIXELS)
+    white = white_level(decoded, path, data_range=settings.data_range)
+    made_gray = settings.channels == 1 and has_colour(decoded.samples, white)
+    return as_image(decoded.samples, white, channels=settings.channels), made_gray

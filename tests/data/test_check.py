@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from ssimae.data.check import Problem, check_dataset
+from ssimae.data import check
+from ssimae.data.check import Problem
 from ssimae.data.dataset import Dataset, Sample
 from ssimae.data.layouts import open_dataset
 
@@ -29,6 +31,10 @@ def whole(root: Path) -> Path:
     for name in ("1", "2"):
         write(root / "ground_truth" / "hole" / f"{name}_mask.png", MARK)
     return root
+
+
+def check_dataset(*arguments: Any, **options: Any) -> list[Problem]:
+    return check.check_dataset(*arguments, **options).problems
 
 
 def listed(root: Path, problems: list[Problem]) -> dict[str, str]:
@@ -82,7 +88,7 @@ def test_images_are_measured_after_scaling(tmp_path: Path) -> None:
 
 def test_missing_mask_beside_others_is_an_error(tmp_path: Path) -> None:
     dataset = open_dataset(whole(tmp_path))
-    samples = [Sample(sample.path, sample.name, sample.defect, None) for sample in dataset.test]
+    samples = [Sample(sample.path, sample.name, sample.defect) for sample in dataset.test]
     bare = Dataset(dataset.name, dataset.layout, dataset.root, dataset.train, tuple(samples))
     assert check_dataset(bare, patch_size=16) == []
     mixed = Dataset(dataset.name, dataset.layout, dataset.root, dataset.train, (*dataset.test[:2], samples[2]))
@@ -107,16 +113,18 @@ def test_12_bit_data_in_16_bit_files_is_a_warning(tmp_path: Path) -> None:
     assert "all 3 16-bit images stay below 4096" in problem.message
     assert check_dataset(dataset, patch_size=16, data_range=4095) == []
     write(tmp_path / "bright.png", rng.integers(0, 65536, (16, 16), dtype=np.uint16))
-    assert check_dataset(open_dataset(tmp_path), patch_size=16) == []
+    (problem,) = check_dataset(open_dataset(tmp_path), patch_size=16)
+    assert "3 of 4 16-bit images stay below 4096" in problem.message
     errors = check_dataset(open_dataset(tmp_path), patch_size=16, data_range=4095)
     assert [(problem.path.name, problem.severity) for problem in errors] == [("bright.png", "error")]
 
 
 def test_black_and_constant_images_are_fine(tmp_path: Path) -> None:
-    write(tmp_path / "black 8.png", GRAY * 0)
-    write(tmp_path / "black 16.png", np.zeros((16, 20), np.uint16))
-    write(tmp_path / "gray.png", GRAY)
-    assert check_dataset(open_dataset(tmp_path), patch_size=16) == []
+    write(tmp_path / "8" / "black.png", GRAY * 0)
+    write(tmp_path / "8" / "gray.png", GRAY)
+    write(tmp_path / "16" / "black.png", np.zeros((16, 20), np.uint16))
+    for depth in ("8", "16"):
+        assert check_dataset(open_dataset(tmp_path / depth), patch_size=16) == []
 
 
 def test_parameters_that_break_their_rule_are_refused(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_data_set_opens_as_mvtec_with_a_mask_for_each_defective_image(dataset_ro
     assert (dataset.layout, len(dataset.train)) == ("mvtec", TRAIN_IMAGES)
     kinds = [sample.defect for sample in dataset.test]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(["good", *DEFECTS], TEST_IMAGES)
-    assert all((sample.mask is None) == (sample.defect == "good") for sample in dataset.test)
+    assert all((not sample.masks) == (sample.defect == "good") for sample in dataset.test)
 
 
 def test_files_are_8_bit_gray_and_masks_are_black_and_white(dataset_root: Path) -> None:

@@ -50,13 +50,13 @@ def write_run(
         name = ODD_NAME if number == 1 else f"image{number}"
         image = np.full((HEIGHT, WIDTH), 100 + 10 * number, np.uint8)
         Image.fromarray(image).save(data / f"{name}.png")
-        mask = None
+        mask_paths: tuple[Path, ...] = ()
         if masks and kind not in ("good", "unlabelled", "training"):
-            mask = data / f"{name}_mask.png"
+            mask_paths = (data / f"{name}_mask.png",)
             truth = np.zeros((HEIGHT, WIDTH), np.uint8)
             truth[DEFECT] = 255
-            Image.fromarray(truth).save(mask)
-        samples.append(Sample(data / f"{name}.png", name, kind, mask))
+            Image.fromarray(truth).save(mask_paths[0])
+        samples.append(Sample(data / f"{name}.png", name, kind, mask_paths))
         levels[name] = 0.2 if number == 2 else 0.9
     for loss in ("ssim", "l2") if compare else ("ssim",):
         folder = RunFolder(root if loss == "ssim" else root / loss)
@@ -90,7 +90,7 @@ def _write_model(
         mask, regions, verdict = segment(residual, thresholds)
         inspections.append(
             StoredInspection(
-                sample.name, sample.defect, sample.path, sample.mask, None, HEIGHT, WIDTH, float(residual.max()),
+                sample.name, sample.defect, sample.path, sample.masks, None, HEIGHT, WIDTH, float(residual.max()),
                 verdict, len(regions), int(mask.sum()),
             )
         )  # fmt: skip

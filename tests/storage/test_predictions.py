@@ -15,11 +15,15 @@ from ssimae.storage.predictions import (
 )
 
 INSPECTIONS = (
-    StoredInspection("a", "good", Path("/d/a.png"), None, None, 40, 72, 0.125, "good", 0, 0),
+    StoredInspection("a", "good", Path("/d/a.png"), (), None, 40, 72, 0.125, "good", 0, 0),
     StoredInspection(
-        'b "1", ü', "cut", Path("/d/b.png"), Path("/d/b_mask.png"), Path("/d/edge.png"), 7, 5, 0.1 + 0.2, "review", 2, 9
+        'b "1", ü', "cut", Path("/d/b.png"), (Path("/d/b_mask.png"),), Path("/d/edge.png"), 7, 5, 0.1 + 0.2, "review",
+        2, 9,
     ),
-)
+    StoredInspection(
+        "c", "cut", Path("/d/c.png"), (Path("/d/[1].png"), Path('/d/2",.png')), None, 7, 5, 0.5, "defective", 1, 4
+    ),
+)  # fmt: skip
 SKIPPED = (SkippedImage(Path("/d/c.png"), "not a picture, it seems"),)
 
 
@@ -42,7 +46,7 @@ def test_columns_keep_their_names_and_order(tmp_path: Path) -> None:
     names = "name defect image mask ignore height width score verdict regions defect_px reason"
     assert " ".join(rows[0]) == names
     assert rows[1] == ["a", "good", "/d/a.png", "", "", "40", "72", "0.125", "good", "0", "0", ""]
-    assert rows[3] == ["c", "", "/d/c.png", "", "", "", "", "", "skipped", "", "", "not a picture, it seems"]
+    assert rows[4] == ["c", "", "/d/c.png", "", "", "", "", "", "skipped", "", "", "not a picture, it seems"]
     with (tmp_path / "regions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert " ".join(rows[0]) == "name defect region area top left bottom right row column max_score mean_score"
@@ -59,8 +63,8 @@ def test_damaged_predictions_are_refused_by_name(tmp_path: Path, old: str, new: 
 
 
 def test_an_image_is_the_sample_it_was_and_knows_its_truth() -> None:
-    good, cut = INSPECTIONS
-    assert cut.sample.mask == Path("/d/b_mask.png")
+    good, cut, _ = INSPECTIONS
+    assert cut.sample.masks == (Path("/d/b_mask.png"),)
     assert (cut.sample.path, cut.sample.name, cut.sample.defect) == (Path("/d/b.png"), 'b "1", ü', "cut")
     assert (good.is_defective, good.has_truth, good.flagged) == (False, True, False)
     assert (cut.is_defective, cut.has_truth, cut.flagged) == (True, True, True)

@@ -275,6 +275,11 @@ def as_system(settings: Settings, system: str) -> Settings:
     return dataclasses.replace(settings, **change)
 
 
+def least_side(settings: Settings, *, patch_chosen: bool) -> int:
+    """Return the least side in pixels of scaled images: any patch will do where its size is still to be chosen."""
+    return PATCH_SIZES[0] if patch_chosen else settings.smallest_side
+
+
 @cache
 def setting_fields() -> dict[str, Field]:
     """Return what the annotation of each setting says, by its name."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.data.dataset import GOOD, Dataset, Sample, good_samples
+from ssimae.data.files import shortened
 from ssimae.data.ignore import inspected_frame
-from ssimae.data.masks import load_mask, read_ignored
+from ssimae.data.masks import MaskKind, ignored_note, load_marks, mask_notes, read_ignored
 from ssimae.errors import reason_of
 from ssimae.images.decoding import decode
-from ssimae.images.read import MAX_PIXELS, white_level
+from ssimae.images.pixels import Decoded
+from ssimae.images.read import MAX_PIXELS, has_colour, white_level
 from ssimae.images.resize import scaled_shape
 
 _TWELVE_BITS = 4096
 _WHITE_16_BIT = 65535
+
+_NAMED = 2
+"""Images named as examples."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,41 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What reading all files of a data set found."""
+
+    problems: list[Problem]
+    """Those of all images, and what is said of all of them together."""
+    of_images: list[tuple[Problem, ...]]
+    """Those of each image, with its masks."""
+    masks: Mapping[MaskKind, int]
+    """How many masks hold what."""
+    coloured: int
+    """Number of images in colour, of whatever the detector sees."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Problems with which no run can start."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """Problems that are suspicious but workable."""
+        return [problem for problem in self.problems if problem.severity == "warning"]
+
+
+@dataclass(frozen=True)
 class _Finding:
+    path: Path
     problems: tuple[Problem, ...]
-    largest_16_bit: int | None
+    depth: str | None = None
+    """Depth of the image in words; None where it cannot be read."""
+    largest_16_bit: int | None = None
     """Largest value of a 16-bit image whose range is its type's; None for all other images."""
+    at_high_end: bool = False
+    """Whether all its values are multiples of 16."""
+    coloured: bool = False
+    masks: tuple[MaskKind, ...] = ()
 
 
 def check_dataset(
@@ -47,10 +84,10 @@ def check_dataset(
     *,
     patch_size: int = 128,
     scale: float = 1.0,
-    channels: int = 1,
+    channels: int | None = 1,
     data_range: float | None = None,
     progress: Callable[[int], object] | None = None,
-) -> list[Problem]:
+) -> Checked:
     """Return everything that is wrong with the files of a data set, after reading all of them.
 
     Parameters
@@ -60,8 +97,8 @@ def check_dataset(
         Images that are smaller once scaled are errors.
     scale : float
         Factor images are resized by.
-    channels : int
-        1 for gray, 3 for colour.
+    channels : int or None
+        1 for gray, 3 for colour, None where it is still to be chosen.
     data_range : float, optional
         Value that counts as white, as for :func:`ssimae.read_image`.
     progress : callable, optional
@@ -69,26 +106,26 @@ def check_dataset(
 
     Returns
     -------
-    list of Problem
-        In the order of the data set: unreadable images and masks, images smaller than a patch, masks of another size,
-        missing masks where other defective images have one; as warnings, masks that mark nothing, and 16-bit data that
-        looks like 12 bits.
+    Checked
+        Its problems in the order of the data set: unreadable images and masks, images smaller than a patch, masks of
+        another size, missing masks where other defective images have one; as warnings, masks that mark nothing or most
+        of an image, or may be turned against it, colour that is made gray, images of different depth, and 16-bit data
+        that looks like 12 bits.
 
     Raises
     ------
     ValueError
         If a parameter breaks its rule.
     """
-    samples = [*good_samples(dataset, defect=GOOD), *dataset.test]
-    findings = _examine_all(
-        samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
+    return check_samples(
+        [*good_samples(dataset, defect=GOOD), *dataset.test],
+        patch_size=patch_size,
+        scale=scale,
+        channels=channels,
+        data_range=data_range,
+        progress=progress,
+        root=dataset.root,
     )
-    problems = [problem for finding in findings for problem in finding.problems]
-    largest = [finding.largest_16_bit for finding in findings if finding.largest_16_bit is not None]
-    if largest and 0 < max(largest) < _TWELVE_BITS:
-        message = f"all {len(largest)} 16-bit images stay below 4096 (largest {max(largest)}), as 12-bit data does: "
-        problems.append(Problem(dataset.root, message + "`data_range` 4095 would use the whole range", "warning"))
-    return problems
 
 
 def check_samples(
@@ -96,18 +133,82 @@ def check_samples(
     *,
     patch_size: int = 128,
     scale: float = 1.0,
-    channels: int = 1,
+    channels: int | None = 1,
     data_range: float | None = None,
     progress: Callable[[int], object] | None = None,
-) -> list[tuple[Problem, ...]]:
-    """Return everything that is wrong with the files of each image, as :func:`check_dataset` does for a data set.
+    root: Path | None = None,
+) -> Checked:
+    """Return everything that is wrong with the files of single images, as :func:`check_dataset` does for a data set.
 
-    Only what a data set says as a whole is missing: whether its 16-bit data looks like 12 bits.
+    What is said of all of them together is said of `root`, by default the folder that holds them all.
     """
+    if not samples:
+        return Checked([], [], {}, 0)
+    root = root or Path(os.path.commonpath([sample.path.parent for sample in samples]))
     findings = _examine_all(
         samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
     )
-    return [finding.problems for finding in findings]
+    # One ignore mask for many images is suspicious once.
+    problems = list(dict.fromkeys(problem for finding in findings for problem in finding.problems))
+    coloured = sum(finding.coloured for finding in findings)
+    notes = [_twelve_bits_note(findings)]
+    if data_range is None:
+        notes.append(_depth_note(findings))
+    if channels == 1:
+        notes.append(gray_note(coloured, len(findings)))
+    problems += [Problem(root, note, "warning") for note in notes if note is not None]
+    return Checked(
+        problems,
+        [finding.problems for finding in findings],
+        Counter(kind for finding in findings for kind in finding.masks),
+        coloured,
+    )
+
+
+def gray_note(coloured: int, images: int) -> str | None:
+    """Return a sentence that colour is made gray, or None where there is none."""
+    if not coloured:
+        return None
+    return (
+        f"{coloured} of {images} images are in colour and are inspected in gray: a defect of colour alone may not "
+        "show; `channels` 3 would see it"
+    )
+
+
+def _depth_note(findings: Sequence[_Finding]) -> str | None:
+    depths: dict[str, list[Path]] = {}
+    for finding in findings:
+        if finding.depth is not None:
+            depths.setdefault(finding.depth, []).append(finding.path)
+    if len(depths) < 2:
+        return None
+    shown = "; ".join(f"{len(paths)} of {depth} ({_examples(paths)})" for depth, paths in depths.items())
+    return f"images of different depth, each scaled by its own range: {shown}"
+
+
+def _twelve_bits_note(findings: Sequence[_Finding]) -> str | None:
+    """Return a sentence about 16-bit images that hold 12 bits, all of them or some; or None."""
+    deep = [(finding, finding.largest_16_bit) for finding in findings if finding.largest_16_bit]
+    low = [finding for finding, largest in deep if largest < _TWELVE_BITS]
+    if not low:
+        return None
+    others = [finding for finding, largest in deep if largest >= _TWELVE_BITS]
+    if not others:
+        return (
+            f"all {len(deep)} 16-bit images stay below 4096 (largest {max(largest for _, largest in deep)}), as 12-bit "
+            "data does: `data_range` 4095 would use the whole range"
+        )
+    high = all(finding.at_high_end for finding in others)
+    beyond = " in multiples of 16, as 12 bits at the high end do" if high else ""
+    return (
+        f"{len(low)} of {len(deep)} 16-bit images stay below 4096, as 12 bits at the low end do "
+        f"({_examples([finding.path for finding in low])}), and the others go beyond{beyond} "
+        f"({_examples([finding.path for finding in others])}): the ones may be 16 times too dark beside the others"
+    )
+
+
+def _examples(paths: Sequence[Path]) -> str:
+    return shortened([path.name for path in paths], ", ", shown=_NAMED)
 
 
 def _examine_all(
@@ -115,17 +216,17 @@ def _examine_all(
     *,
     patch_size: int,
     scale: float,
-    channels: int,
+    channels: int | None,
     data_range: float | None,
     progress: Callable[[int], object] | None,
 ) -> list[_Finding]:
-    if channels not in (1, 3):
+    if channels not in (1, 3, None):
         raise ValueError(f"`channels` must be 1 or 3, got {channels}")
     if patch_size < 1:
         raise ValueError(f"`patch_size` must be at least 1, got {patch_size}")
     if not scale > 0:
         raise ValueError(f"`scale` must be positive, got {scale}")
-    masks_expected = any(sample.mask is not None for sample in samples)
+    masks_expected = any(sample.masks for sample in samples)
     examine = partial(
         _examine, patch_size=patch_size, scale=scale, data_range=data_range, masks_expected=masks_expected
     )
@@ -144,48 +245,63 @@ def _examine_all(
 def _examine(
     sample: Sample, *, patch_size: int, scale: float, data_range: float | None, masks_expected: bool
 ) -> _Finding:
-    problems: list[Problem] = []
-    shape = largest = ignored = None
     try:
         decoded = decode(sample.path, page=None, max_pixels=MAX_PIXELS)
-        shape = (decoded.samples.shape[0], decoded.samples.shape[1])
-        white_level(decoded, sample.path, data_range=data_range)
+        white = white_level(decoded, sample.path, data_range=data_range)
     except (OSError, ValueError) as error:
-        problems.append(_problem(sample.path, error))
-    else:
-        if data_range is None and decoded.white == _WHITE_16_BIT:
-            largest = int(decoded.samples.max())
-        try:
-            ignored = read_ignored(sample, shape)
-        except (OSError, ValueError) as error:
-            problems.append(_problem(sample.ignore or sample.path, error))
-        inspected = decoded.samples[inspected_frame(ignored)]
-        height, width = scaled_shape(inspected, scale)
-        if min(height, width) < patch_size:
-            size = f"{inspected.shape[0]} x {inspected.shape[1]} pixels"
-            kept = f" left of {shape[0]} x {shape[1]} by the ignore mask" if inspected.shape[:2] != shape else ""
-            scaled = f" ({height} x {width} at scale {scale:g})" if scale != 1 else ""
-            message = f"{size}{kept}{scaled}, smaller than a patch of {patch_size} x {patch_size}"
-            problems.append(Problem(sample.path, message, "error"))
-    if sample.mask is not None:
-        problems += _examine_mask(sample, sample.mask, shape, ignored)
-    elif masks_expected and sample.defect != GOOD:
-        problems.append(Problem(sample.path, "no ground-truth mask, while other images have one", "error"))
-    return _Finding(tuple(problems), largest)
-
-
-def _examine_mask(
-    sample: Sample, mask: Path, shape: tuple[int, int] | None, ignored: NDArray[np.bool_] | None
-) -> list[Problem]:
+        of_masks, kinds = _examine_masks(sample, None, None)
+        return _Finding(sample.path, (_problem(sample.path, error), *of_masks), masks=kinds)
+    problems: list[Problem] = []
+    shape = (decoded.samples.shape[0], decoded.samples.shape[1])
+    ignored = None
     try:
-        truth = load_mask(sample, shape)
+        ignored = read_ignored(sample, shape)
     except (OSError, ValueError) as error:
-        return [_problem(mask, error)]
-    inspected = truth if ignored is None else truth & ~ignored
-    if inspected.any() or sample.defect == GOOD:
-        return []
-    what = "marks only pixels that are ignored" if truth.any() else "marks no pixel"
-    return [Problem(mask, f"{what} of {sample.path}", "warning")]
+        problems.append(_problem(sample.ignore or sample.path, error))
+    if sample.ignore is not None and ignored is not None and (note := ignored_note(ignored)) is not None:
+        problems.append(Problem(sample.ignore, note, "warning"))
+    inspected = decoded.samples[inspected_frame(ignored)]
+    height, width = scaled_shape(inspected, scale)
+    if min(height, width) < patch_size:
+        size = f"{inspected.shape[0]} x {inspected.shape[1]} pixels"
+        kept = f" left of {shape[0]} x {shape[1]} by the ignore mask" if inspected.shape[:2] != shape else ""
+        scaled = f" ({height} x {width} at scale {scale:g})" if scale != 1 else ""
+        message = f"{size}{kept}{scaled}, smaller than a patch of {patch_size} x {patch_size}"
+        problems.append(Problem(sample.path, message, "error"))
+    of_masks, kinds = _examine_masks(sample, shape, ignored)
+    problems += of_masks
+    if masks_expected and not sample.masks and sample.defect != GOOD:
+        problems.append(Problem(sample.path, "no ground-truth mask, while other images have one", "error"))
+    whole_type = data_range is None and decoded.white == _WHITE_16_BIT
+    return _Finding(
+        sample.path,
+        tuple(problems),
+        depth=_depth(decoded),
+        largest_16_bit=int(decoded.samples.max()) if whole_type else None,
+        at_high_end=whole_type and not any((row % 16).any() for row in decoded.samples),
+        coloured=has_colour(decoded.samples, white),
+        masks=kinds,
+    )
+
+
+def _examine_masks(
+    sample: Sample, shape: tuple[int, int] | None, ignored: NDArray[np.bool_] | None
+) -> tuple[list[Problem], tuple[MaskKind, ...]]:
+    if not sample.masks:
+        return [], ()
+    try:
+        marks = load_marks(sample, shape)
+        notes = [] if shape is None else mask_notes(sample, marks.marked, ignored)
+    except (OSError, ValueError) as error:
+        return [_problem(sample.masks[0], error)], ()
+    return [Problem(sample.masks[0], note, "warning") for note in notes], marks.kinds
+
+
+def _depth(decoded: Decoded) -> str:
+    if decoded.white is None:
+        return decoded.samples.dtype.name
+    bits = int(decoded.white).bit_length()
+    return "1 bit" if bits == 1 else f"{bits} bits"
 
 
 def _problem(path: Path, error: OSError | ValueError) -> Problem:

@@ -22,8 +22,8 @@ class Sample:
     """File name without suffix; unique within its defect."""
     defect: str
     """`good`, the name of the folder, or `unlabelled` where nothing says."""
-    mask: Path | None
-    """Ground truth, or None where there is none."""
+    masks: tuple[Path, ...] = ()
+    """Ground truth, all of it united; none where there is none."""
     ignore: Path | None = None
     """Mask of the pixels that are not inspected, or None."""
 
@@ -42,6 +42,10 @@ class Dataset:
     test: tuple[Sample, ...]
     ignore: Mapping[Path, Path] = field(default_factory=dict)
     """Mask of the pixels that are not inspected, by image; images without one are inspected whole."""
+    empty_masks: tuple[Path, ...] = ()
+    """Masks of good images, known to mark nothing."""
+    aside: Mapping[Path, str] = field(default_factory=dict)
+    """Files and folders that the layout knows and leaves out, with the reason."""
 
 
 def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample, ...]:
@@ -52,7 +56,7 @@ def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample,
     """
     names = [path.relative_to(dataset.root).with_suffix("").as_posix() for path in dataset.train]
     return tuple(
-        Sample(path, name, defect, None, dataset.ignore.get(path))
+        Sample(path, name, defect, ignore=dataset.ignore.get(path))
         for path, name in zip(dataset.train, names, strict=True)
     )
 
@@ -64,7 +68,7 @@ def inspected_samples(dataset: Dataset) -> tuple[Sample, ...]:
 
 def has_masks(samples: Sequence[Sample]) -> bool:
     """Return whether every defective sample has a ground-truth mask, and there is one."""
-    masked = [sample.mask is not None for sample in samples if sample.defect != GOOD]
+    masked = [bool(sample.masks) for sample in samples if sample.defect != GOOD]
     return bool(masked) and all(masked)
 
 
@@ -78,8 +82,8 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     OSError
         If a file cannot be read.
     """
-    masks = [sample.mask for sample in dataset.test if sample.mask is not None]
-    files = {*dataset.train, *(sample.path for sample in dataset.test), *masks}
+    masks = [mask for sample in dataset.test for mask in sample.masks]
+    files = {*dataset.train, *(sample.path for sample in dataset.test), *masks, *dataset.empty_masks}
     digest = hashlib.sha256()
     named = [(path.relative_to(dataset.root).as_posix(), path) for path in files]
     # Ignore masks lie anywhere; what counts is which image each belongs to.

@@ -1,21 +1,33 @@
-"""List image files and folders in natural order, and pair images with their masks."""
+"""List image files and folders in natural order."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssimae.data.dataset import GOOD
 from ssimae.images.decoding import IMAGE_SUFFIXES
 
-_MASK_ENDINGS = ("_mask", "_gt", "")
 _LONGEST_NAME_BYTES = 255 - len(".tiff")
 _SHOWN = 12
 
 
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files directly in a folder, in natural order; links that lead nowhere are among them."""
+    with os.scandir(folder) as entries:
+        images = [
+            Path(entry.path)
+            for entry in entries
+            if not entry.name.startswith(".")
+            and entry.name.lower().endswith(IMAGE_SUFFIXES)
+            and (leads_to_file(entry) or (entry.is_symlink() and not os.path.exists(entry.path)))
+        ]
+    return sorted(images, key=natural_key)
+
+
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, in natural order; links that lead nowhere are among them.
+    """Return :func:`image_files`, each of which can be told by its stem.
 
     Raises
     ------
@@ -32,13 +44,9 @@ def list_images(folder: Path) -> list[Path]:
     return images
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return what :func:`list_images` does, whatever the names are."""
-    return [
-        path
-        for path in _visible(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or (path.is_symlink() and not path.is_dir()))
-    ]
+def list_images_below(folder: Path) -> list[Path]:
+    """Return the image files in a folder and in all folders below it, as :func:`list_images` does for one."""
+    return [path for inner in walk_folders(folder) for path in list_images(inner)]
 
 
 def _refuse_unwritable(path: Path) -> None:
@@ -50,13 +58,45 @@ def _refuse_unwritable(path: Path) -> None:
         raise ValueError(f"{path}: the name without suffix may have {_LONGEST_NAME_BYTES} bytes, got {size}")
 
 
+def leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one; False for a link that leads nowhere or to itself."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
+def leads_to_file(entry: os.DirEntry[str]) -> bool:
+    """Return the same of a file."""
+    return os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()
+
+
 def list_folders(folder: Path) -> list[Path]:
     """Return the folders directly in a folder, in natural order; nothing hidden."""
-    return [path for path in _visible(folder) if path.is_dir()]
+    with os.scandir(folder) as entries:
+        folders = [Path(entry.path) for entry in entries if not entry.name.startswith(".") and leads_to_folder(entry)]
+    return sorted(folders, key=natural_key)
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=natural_key)
+def named_folder(folder: Path, name: str) -> Path | None:
+    """Return the folder of a name, in any case, directly in a folder that may be missing; or None.
+
+    Raises
+    ------
+    ValueError
+        If two names differ in case alone.
+    """
+    if not folder.is_dir():
+        return None
+    found = [inner for inner in list_folders(folder) if inner.name.casefold() == name.casefold()]
+    if len(found) > 1:
+        raise ValueError(f"{found[1]}: doubly named, as {found[0].name} is but for case; rename one")
+    return found[0] if found else None
+
+
+def folder_at(root: Path, *names: str) -> Path | None:
+    """Return the folder that names lead to from a folder, each in any case; or None."""
+    folder: Path | None = root
+    for name in names:
+        folder = None if folder is None else named_folder(folder, name)
+    return folder
 
 
 def natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
@@ -69,9 +109,10 @@ def natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
 def walk_folders(root: Path) -> Iterator[Path]:
     """Yield a folder and all below it, in natural order; each real folder once, so that links in a loop end.
 
-    Results of earlier runs are passed over: their reconstructions are no photographs.
+    Links to a folder above are not followed either: what lies there is not below. Results of earlier runs are passed
+    over: their reconstructions are no photographs.
     """
-    seen = set()
+    seen = {(status.st_dev, status.st_ino) for status in map(Path.stat, root.absolute().parents)}
     stack = [root]
     while stack:
         folder = stack.pop()
@@ -80,43 +121,35 @@ def walk_folders(root: Path) -> Iterator[Path]:
             continue
         seen.add((status.st_dev, status.st_ino))
         yield folder
-        stack += reversed([inner for inner in list_folders(folder) if not _holds_results(inner)])
+        stack += reversed([inner for inner in list_folders(folder) if not holds_results(inner)])
 
 
-def _holds_results(folder: Path) -> bool:
-    return (folder / "config.toml").is_file() and (folder / "residuals").is_dir()
+def holds_results(folder: Path) -> bool:
+    """Return whether a folder holds what a command of ours wrote."""
+    pairs = (("config.toml", "residuals"), ("config.toml", "model.safetensors"), ("metrics.json", "curves.npz"))
+    return any((folder / one).exists() and (folder / other).exists() for one, other in pairs)
 
 
-def pair_masks(images: list[Path], folder: Path, defect: str, faults: list[str]) -> list[Path | None]:
-    """Return the mask of each image; what does not pair up is added to `faults`. Good images need none."""
-    by_stem = {mask.stem: mask for mask in (list_images(folder) if folder.is_dir() else [])}
-    masks: list[Path | None] = []
-    used = set()
-    for image in images:
-        stems = [stem for ending in _MASK_ENDINGS if (stem := image.stem + ending) in by_stem]
-        used.update(stems)
-        if len(stems) > 1:
-            faults.append(f"image {image}: two masks, {by_stem[stems[0]]} and {by_stem[stems[1]]}")
-        elif not stems and defect != GOOD:
-            faults.append(f"image {image}: no mask in {folder}")
-        masks.append(by_stem[stems[0]] if stems else None)
-    faults += [f"mask {mask}: no image of that name" for stem, mask in by_stem.items() if stem not in used]
-    return masks
+def refuse_results(folder: Path) -> None:
+    """Refuse a folder that holds what a command of ours wrote: its pictures are no photographs.
 
-
-def refuse_faults(root: Path, faults: list[str]) -> None:
-    """Refuse a data set whose images and masks do not pair up, every fault in one message."""
-    if faults:
-        raise ValueError(f"{root}: images and masks do not pair up\n  " + shortened(faults, "\n  "))
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if holds_results(folder):
+        raise ValueError(f"{folder}: results of an earlier command, not images to work on")
 
 
 def describe_contents(folder: Path) -> str:
     """Return what lies in a folder, in words."""
-    names = [path.name + "/" if path.is_dir() else path.name for path in _visible(folder)]
+    visible = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=natural_key)
+    names = [path.name + "/" if path.is_dir() else path.name for path in visible]
     return shortened(names, ", ") or "nothing"
 
 
-def shortened(items: list[str], separator: str) -> str:
+def shortened(items: list[str], separator: str, *, shown: int = _SHOWN) -> str:
     """Return the first items joined, and how many more there are."""
-    rest = len(items) - _SHOWN
-    return separator.join([*items[:_SHOWN], f"and {rest} more"] if rest > 0 else items)
+    rest = len(items) - shown
+    return separator.join([*items[:shown], f"and {rest} more"] if rest > 0 else items)

@@ -1,24 +1,30 @@
-"""Open data folders in the layouts understood: MVTec AD, NanoTWICE, and plain folders of good images."""
+"""Open data folders in the layouts understood: those of public data sets, sorted folders, and plain ones."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ssimae.config.presets import Preset
-from ssimae.data.dataset import GOOD, UNLABELLED, Dataset, Sample
+from ssimae.data.dataset import Dataset
 from ssimae.data.files import (
     describe_contents,
+    folder_at,
     list_folders,
-    list_images,
-    pair_masks,
-    refuse_faults,
+    list_images_below,
+    named_folder,
+    refuse_results,
     shortened,
     walk_folders,
 )
 from ssimae.data.ignore import is_ignore_mask, pair_ignore_masks
+from ssimae.data.opening.beside import has_masks_beside, open_dagm, open_kolektor, open_kolektor2
+from ssimae.data.opening.contents import Contents, LayoutError, refuse_names_against_good
+from ssimae.data.opening.parts import open_nanotwice, open_parts
+from ssimae.data.opening.sides import good_folders, open_good_and_bad, open_visa, visa_base
 
 
 @dataclass(frozen=True)
@@ -31,14 +37,12 @@ class Layout:
     """As the report has it."""
     pattern: str
     """Where its files lie, as error messages show it."""
-    reserved: tuple[str, ...]
-    """Its folders: a data set that has some of them and matches no layout is incomplete, not a plain folder."""
     matches: Callable[[Path], bool]
     """Return whether a folder is laid out so, told by the folders in it; the first row that matches is taken."""
-    open: Callable[[Path], tuple[list[Path], list[Sample]]]
-    """Return the defect-free images and the test images of a folder, which is an absolute path.
+    open: Callable[[Path, Path | None], Contents]
+    """Return the images and masks of a folder, which is an absolute path, where ignore masks may lie beside them.
 
-    Raises ValueError if there is no defect-free image, or images and masks do not pair up.
+    Raises ValueError if there is no defect-free image, names contradict the layout, or images and masks do not pair up.
     """
     paper_preset: Preset
     """Preset with the paper's settings for such images."""
@@ -50,7 +54,9 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     """Return the images of a data folder by its layout, from their names alone.
 
     Hidden files and files that are not images by their suffix are left out; images come in natural order (`2` before
-    `10`). :func:`ssimae.data.check.check_dataset` reads them.
+    `10`). :func:`ssimae.data.accounting.passed_over` says what was left out, and
+    :func:`ssimae.data.check.check_dataset` reads what was not. Masks are looked at here only in the layouts of
+    KolektorSDD, which say in no other way whether an image is good.
 
     Parameters
     ----------
@@ -64,17 +70,29 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     OSError
         If the folder is missing or cannot be listed.
     ValueError
-        If the layout is unknown, there is no defect-free image, or images and masks do not pair up; the message names
-        every such pair.
+        If the layout is unknown, there is no defect-free image, a name says that an image taken as good is not, or
+        images and masks do not pair up; the message names every such pair.
     """
     root = Path(os.path.abspath(root))
     if not root.exists():
         raise FileNotFoundError(f"{root}: no such data folder\n{UNDERSTOOD}")
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: not a folder\n{UNDERSTOOD}")
+    refuse_results(root)
     layout = next(layout for layout in LAYOUTS.values() if layout.matches(root))
-    good, samples = layout.open(root)
-    dataset = Dataset(root.name, layout.name, root, tuple(good), tuple(samples))
+    try:
+        contents = layout.open(root, ignore)
+    except LayoutError as error:
+        raise ValueError(f"{error}\n{UNDERSTOOD}") from error
+    dataset = Dataset(
+        root.name,
+        layout.name,
+        root,
+        tuple(contents.good),
+        tuple(contents.test),
+        empty_masks=contents.empty_masks,
+        aside=contents.aside,
+    )
     if ignore is None:
         return dataset
     # Masks kept beside the images are not images.
@@ -87,103 +105,142 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     return replace(dataset, train=train, test=test, ignore=pairs)
 
 
-def _open_mvtec(root: Path) -> tuple[list[Path], list[Sample]]:
-    train = list_images(root / "train" / GOOD) if (root / "train" / GOOD).is_dir() else []
-    if not train:
-        raise ValueError(f"{root}: no defect-free image in train/{GOOD}; found {describe_contents(root)}\n{UNDERSTOOD}")
-    _refuse_images_outside(root / "train", allowed=(GOOD,))
-    truth = root / "ground_truth"
-    samples: list[Sample] = []
-    faults: list[str] = []
-    if (root / "test").is_dir():
-        samples = [Sample(path, path.stem, UNLABELLED, None) for path in list_images(root / "test")]
-        for folder in list_folders(root / "test"):
-            _refuse_images_outside(folder, allowed=())
-            images = list_images(folder)
-            masks = (
-                pair_masks(images, truth / folder.name, folder.name, faults) if truth.is_dir() else [None] * len(images)
-            )
-            samples += [Sample(path, path.stem, folder.name, mask) for path, mask in zip(images, masks, strict=True)]
-    if truth.is_dir():
-        tested = {folder.name for folder in list_folders(root / "test")} if (root / "test").is_dir() else set()
-        for folder in list_folders(truth):
-            if folder.name not in tested:
-                faults += [f"mask {mask}: there is no folder test/{folder.name}" for mask in list_images(folder)]
-    refuse_faults(root, faults)
-    return train, samples
-
-
-def _open_nanotwice(root: Path) -> tuple[list[Path], list[Sample]]:
-    train = list_images(root / "Normal")
-    if not train:
-        raise ValueError(f"{root}: no defect-free image in Normal; found {describe_contents(root)}\n{UNDERSTOOD}")
-    folder, truth = root / "Anomalous" / "images", root / "Anomalous" / "gt"
-    if not folder.is_dir():
-        raise ValueError(
-            f"{root}: no folder Anomalous/images; found {describe_contents(root / 'Anomalous')} there\n{UNDERSTOOD}"
-        )
-    images = list_images(folder)
-    faults: list[str] = []
-    masks = pair_masks(images, truth, "Anomalous", faults) if truth.is_dir() else [None] * len(images)
-    refuse_faults(root, faults)
-    return train, [Sample(path, path.stem, "Anomalous", mask) for path, mask in zip(images, masks, strict=True)]
-
-
-def _open_folder(root: Path) -> tuple[list[Path], list[Sample]]:
-    folders = list(walk_folders(root))
-    reserved = [name for layout in LAYOUTS.values() for name in layout.reserved]
-    inner = [folder for folder in folders if any((folder / name).is_dir() for name in reserved)]
-    if root in inner:
-        raise ValueError(f"{root}: the layout is incomplete; found {describe_contents(root)}\n{UNDERSTOOD}")
+def _open_folder(root: Path, ignore: Path | None) -> Contents:
+    inner: list[Path] = []
+    for folder in walk_folders(root):
+        in_another = any(folder.is_relative_to(other) for other in inner)
+        if folder != root and not in_another and any(row.matches(folder) for row in _ROWS if row.name != "folder"):
+            inner.append(folder)
     if inner:
         shown = shortened([str(folder.relative_to(root)) for folder in inner], ", ")
-        raise ValueError(f"{root}: a folder of data sets; name one of them: {shown}\n{UNDERSTOOD}")
-    train = [path for folder in folders for path in list_images(folder)]
-    if not train:
-        raise ValueError(f"{root}: no image; found {describe_contents(root)}\n{UNDERSTOOD}")
-    return train, []
+        raise ValueError(f"{root}: a folder of data sets; name one of them: {shown}")
+    images = list_images_below(root)
+    if not images:
+        raise LayoutError(f"{root}: no image; found {describe_contents(root)}")
+    refuse_names_against_good(root, [image for image in images if not is_ignore_mask(image, ignore)])
+    return Contents(images, [])
 
 
-def _refuse_images_outside(folder: Path, *, allowed: tuple[str, ...]) -> None:
-    """Refuse images in folders that the layout has no place for."""
-    for inner in list_folders(folder):
-        if inner.name in allowed:
-            continue
-        for deep in walk_folders(inner):
-            if list_images(deep):
-                raise ValueError(f"{deep}: images where the layout has no place for them\n{UNDERSTOOD}")
+def _whole(opener: Callable[[Path], Contents]) -> Callable[[Path, Path | None], Contents]:
+    """Return how a layout is opened that has no room for ignore masks among its own files."""
+    return lambda root, ignore: opener(root)
 
 
-def _is_nanotwice(root: Path) -> bool:
-    return (root / "Normal").is_dir() and (root / "Anomalous").is_dir()
+def _has(*names: str) -> Callable[[Path], bool]:
+    """Return whether a folder holds folders of these names, in any case; `/` leads into one."""
+    return lambda root: all(folder_at(root, *name.split("/")) is not None for name in names)
+
+
+def _is_dagm(root: Path) -> bool:
+    return any(_has(f"{part}/Label")(root) for part in ("Train", "Test")) and _has("Train")(root)
+
+
+def _is_kolektor2(root: Path) -> bool:
+    train = named_folder(root, "train")
+    return train is not None and has_masks_beside(train)
+
+
+def _is_btad(root: Path) -> bool:
+    return folder_at(root, "train", "ok") is not None and folder_at(root, "train", "good") is None
+
+
+def _is_kolektor(root: Path) -> bool:
+    return any(has_masks_beside(folder) for folder in (root, *list_folders(root)))
 
 
 _ROWS = (
     Layout(
-        "mvtec",
-        "MVTec AD",
-        "MVTec AD:   train/good/*.png, test/<defect>/*.png, ground_truth/<defect>/<name>_mask.png "
-        "(or <name>.png; optional)",
-        reserved=("train", "test", "ground_truth"),
-        matches=lambda root: (root / "train").is_dir() and not _is_nanotwice(root),
-        open=_open_mvtec,
-        paper_preset="paper-texture",
-    ),
-    Layout(
         "nanotwice",
         "NanoTWICE",
-        "NanoTWICE:  Normal/*.tif, Anomalous/images/*.tif, Anomalous/gt/<name>_gt.png (optional)",
-        reserved=("Normal", "Anomalous"),
-        matches=_is_nanotwice,
-        open=_open_nanotwice,
+        "NanoTWICE:    Normal/*.tif, Anomalous/images/*.tif, Anomalous/gt/<name>_gt.png (optional)",
+        matches=_has("Normal", "Anomalous/images"),
+        open=_whole(open_nanotwice),
         paper_preset="paper",
         has_paper_values=True,
     ),
     Layout(
+        "visa",
+        "VisA",
+        "VisA:         Data/Images/{Normal,Anomaly}/*.JPG, Data/Masks/Anomaly/<name>.png (optional)",
+        matches=lambda root: visa_base(root) is not None,
+        open=_whole(open_visa),
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "mvtec-ad-2",
+        "MVTec AD 2",
+        "MVTec AD 2:   train/good, validation/good, test_public/{good,bad}, test_public/ground_truth/bad",
+        matches=_has("train", "test_public"),
+        open=partial(
+            open_parts,
+            good=("train", "validation"),
+            test="test_public",
+            truth=("test_public", "ground_truth"),
+            aside=dict.fromkeys(("test_private", "test_private_mixed"), "without published ground truth"),
+        ),
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "dagm",
+        "DAGM",
+        "DAGM:         Train/*.PNG, Test/*.PNG, and {Train,Test}/Label/<name>_label.PNG of the defective ones",
+        matches=_is_dagm,
+        open=_whole(open_dagm),
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "kolektor2",
+        "KolektorSDD2",
+        "KolektorSDD2: train/<name>.png and test/<name>.png, each with <name>_GT.png beside it",
+        matches=_is_kolektor2,
+        open=_whole(open_kolektor2),
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "mvtec-loco",
+        "MVTec LOCO AD",
+        "MVTec LOCO:   train/good, validation/good, test/<defect>, ground_truth/<defect>/<name>/*.png",
+        matches=_has("train", "validation"),
+        open=partial(open_parts, good=("train", "validation")),
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "btad",
+        "BTAD",
+        "BTAD:         train/ok, test/{ok,ko}, ground_truth/ko",
+        matches=_is_btad,
+        open=open_parts,
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "mvtec",
+        "MVTec AD",
+        "MVTec AD:     train/good/*.png, test/<defect>/*.png, ground_truth/<defect>/<name>_mask.png "
+        "(or <name>.png, or <name>_mask_1.png and so on; optional)",
+        matches=_has("train"),
+        open=open_parts,
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "good-bad",
+        "folders of good and bad images",
+        "good and bad: good/ (or OK/), bad/ (or NG/; bad/<defect>/), ground_truth/<name>_mask.png (optional)",
+        matches=lambda root: bool(good_folders(root)),
+        open=open_good_and_bad,
+        paper_preset="paper-texture",
+    ),
+    Layout(
+        "kolektor",
+        "KolektorSDD",
+        "KolektorSDD:  <folder>/<name>.jpg, each with <name>_label.bmp beside it, black where the image is good",
+        matches=_is_kolektor,
+        open=_whole(open_kolektor),
+        paper_preset="paper-texture",
+    ),
+    Layout(
         "folder",
         "plain folder of good images",
-        "folder:     *.png, in folders or not, all of them good",
-        reserved=(),
+        "folder:       *.png, in folders or not, all of them good",
         matches=lambda _: True,
         open=_open_folder,
         paper_preset="paper-texture",

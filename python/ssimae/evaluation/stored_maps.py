@@ -93,8 +93,8 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
                 f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in SCORE_TYPES)}"
             )
         double |= dtype == np.float64
-        for mask in (sample.mask, sample.ignore):
-            if mask is not None and (mask_size := image_size(mask)) != size:
+        for mask in (*sample.masks, *([] if sample.ignore is None else [sample.ignore])):
+            if (mask_size := image_size(mask)) != size:
                 faults.append(
                     f"mask {mask}: {mask_size[0]} x {mask_size[1]}, its image {sample.path} is {size[0]} x {size[1]}"
                 )

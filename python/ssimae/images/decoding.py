@@ -35,7 +35,7 @@ from ssimae.images.tiff import TIFF_SIGNATURES, open_tiff
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes of image files, in lower case."""
 
 # What Pillow, tifffile and the codecs below them raise for damaged files.
@@ -80,10 +80,10 @@ def decode(path: Path, *, page: int | None, max_pixels: int) -> Decoded:
     return decoded
 
 
-def measure(path: Path, *, page: int | None) -> tuple[int, int]:
-    """Return height and width from the head of a file; raises as :func:`decode` does."""
+def read_head(path: Path, *, page: int | None) -> Stored:
+    """Return what the head of a file says, not to be decoded any more; raises as :func:`decode` does."""
     with _opened(path, page) as stored:
-        return stored.shape
+        return stored
 
 
 @contextmanager
@@ -128,13 +128,15 @@ def _open_pillow(file: IO[bytes], signature: bytes, page: int | None) -> Stored:
         select_page(getattr(image, "n_frames", 1), page, image.seek)
         orientation = _exif_orientation(image, file.name)
     width, height = image.size
+    # Only a WebP that says so in its head keeps values as they were.
+    lossy = kind is JpegImageFile or (kind is WebPImageFile and signature[12:16] != b"VP8L")
 
     def decode_image() -> Decoded:
         image.load()
         if kind is PngImageFile:
             _refuse_wrong_sums(file)
         decoded = from_pillow(image)
-        return Decoded(upright(decoded.samples, orientation), decoded.white)
+        return Decoded(upright(decoded.samples, orientation), decoded.white, lossy)
 
     return Stored(height, width, orientation, decode_image)
 

@@ -42,6 +42,8 @@ class Decoded:
     """(h, w) gray or (h, w, 3) colour: bool, integers or floats."""
     white: float | None
     """Value of white; None where the type does not say (floats and signed integers)."""
+    lossy: bool = False
+    """Whether the file changes values a little, as JPEG does."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.images.decoding import decode, measure
+from ssimae.images.decoding import decode, read_head
 from ssimae.images.pixels import Decoded
 
 MAX_PIXELS = 10**9
@@ -19,6 +19,10 @@ _GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 """Luma of ITU-R BT.601."""
 
 _BAND_ROWS = 256
+
+_COLOURED, _SHARE_COLOURED = 0.1, 1e-4
+"""Share of white by which the channels of a pixel differ where it has a colour, and share of such pixels from which on
+an image has."""
 
 
 def read_image(
@@ -64,8 +68,11 @@ def read_image(
         raise ValueError(f"`max_pixels` must be at least 1, got {max_pixels}")
     path = Path(path)
     decoded = decode(path, page=page, max_pixels=max_pixels)
-    white = white_level(decoded, path, data_range=data_range)
-    samples = decoded.samples
+    return as_image(decoded.samples, white_level(decoded, path, data_range=data_range), channels=channels)
+
+
+def as_image(samples: NDArray[Any], white: float, *, channels: int) -> NDArray[np.float32]:
+    """Return samples of 0..`white` as :func:`read_image` does, of shape (h, w) or (h, w, 3), float32 in [0, 1]."""
     if channels == 1 and samples.ndim == 3:
         return _gray(samples, white)
     image = np.empty(samples.shape, dtype=np.float32)
@@ -73,8 +80,10 @@ def read_image(
     return np.repeat(image[:, :, None], 3, axis=2) if channels == 3 and image.ndim == 2 else image
 
 
-def white_level(decoded: Decoded, path: Path, *, data_range: float | None) -> float:
+def white_level(decoded: Decoded, path: Path | str, *, data_range: float | None) -> float:
     """Return the stored value that becomes 1, once every sample is known to be finite and in 0..that value.
+
+    `path` is the file, or what an array is called in messages.
 
     Raises
     ------
@@ -100,6 +109,14 @@ def white_level(decoded: Decoded, path: Path, *, data_range: float | None) -> fl
     return data_range
 
 
+def has_colour(samples: NDArray[Any], white: float) -> bool:
+    """Return whether samples, (h, w) or (h, w, 3) of 0..`white`, show any colour but the noise of compression."""
+    if samples.ndim == 2:
+        return False
+    coloured = sum(np.count_nonzero(np.ptp(samples[band], axis=2) > _COLOURED * white) for band in _bands(len(samples)))
+    return bool(coloured > _SHARE_COLOURED * samples[..., 0].size)
+
+
 def image_size(path: Path | str, *, page: int | None = None) -> tuple[int, int]:
     """Return height and width of an image file in pixels, upright, without decoding it.
 
@@ -108,19 +125,33 @@ def image_size(path: Path | str, *, page: int | None = None) -> tuple[int, int]:
     OSError, ValueError
         If the file is no image or has several pages and none is named.
     """
-    return measure(Path(path), page=page)
+    return read_head(Path(path), page=page).shape
+
+
+def image_orientation(path: Path | str) -> int:
+    """Return EXIF's orientation of an image file, 1..8, by which it is turned when it is read; 1 for upright.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file is no image or has several pages.
+    """
+    return read_head(Path(path), page=None).orientation
 
 
 def _gray(samples: NDArray[Any], white: float) -> NDArray[np.float32]:
     """Return colour as gray; float64 in bands, so that depth is kept and memory bounded."""
     image = np.empty(samples.shape[:2], dtype=np.float32)
-    for top in range(0, len(image), _BAND_ROWS):
-        band = slice(top, top + _BAND_ROWS)
+    for band in _bands(len(image)):
         image[band] = samples[band].astype(np.float64) @ _GRAY_WEIGHTS / white
     return image
 
 
-def refuse_not_finite(samples: NDArray[Any], path: Path) -> None:
+def _bands(rows: int) -> list[slice]:
+    return [slice(top, top + _BAND_ROWS) for top in range(0, rows, _BAND_ROWS)]
+
+
+def refuse_not_finite(samples: NDArray[Any], path: Path | str) -> None:
     """Refuse pixels that are not finite; the message names the file and the position of the first."""
     for row, line in enumerate(samples):
         bad = ~np.isfinite(line)
@@ -129,7 +160,7 @@ def refuse_not_finite(samples: NDArray[Any], path: Path) -> None:
             raise ValueError(f"{path}: pixels must be finite, got {line[column]} at row {row}, column {column}")
 
 
-def _refuse_outside(samples: NDArray[Any], path: Path, white: float) -> None:
+def _refuse_outside(samples: NDArray[Any], path: Path | str, white: float) -> None:
     if samples.min() >= 0 and samples.max() <= white:
         return
     outside = (samples < 0) | (samples > white)

@@ -25,6 +25,8 @@ TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _UNSIGNED, _FLOAT = 1, 3
 _ALPHA = ((1,), (2,))
+_JPEG = (6, 7)
+"""Compressions that change values."""
 
 
 def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Stored:
@@ -37,11 +39,14 @@ def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Sto
     tag = head.tags.get(ORIENTATION)
     orientation = int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
 
+    lossy = head.compression in _JPEG
+
     def decode_page() -> Decoded:
         if _pillow_reads_in_full(head, tiff.byteorder):
-            return _decode_with_pillow(file, index, head.bitspersample)
+            decoded = _decode_with_pillow(file, index, head.bitspersample)
+            return Decoded(decoded.samples, decoded.white, lossy)
         decoded = _decode_with_tifffile(tiff, head)
-        return Decoded(upright(decoded.samples, orientation), decoded.white)
+        return Decoded(upright(decoded.samples, orientation), decoded.white, lossy)
 
     return Stored(head.imagelength, head.imagewidth, orientation, decode_page)
 

@@ -12,6 +12,7 @@ from ssimae.evaluation.output import write_scores
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
+from ssimae.jobs.accounts import account_for
 from ssimae.progress import Progress
 from ssimae.storage.predictions import read_predictions
 from ssimae.storage.run_folder import RunFolder
@@ -65,7 +66,9 @@ def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     """
     folder = RunFolder(out)
     settings, facts = folder.read_training()
-    samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
+    dataset = open_dataset(facts.data, ignore=facts.ignore)
+    account_for(dataset, progress, ignore=facts.ignore)
+    samples = inspected_samples(dataset)
     if not has_masks(samples):
         raise ValueError(f"{facts.data}: no ground-truth masks, so there are no metrics")
     parts: dict[str, RunFolder] = {settings.system: folder}

@@ -93,7 +93,7 @@ def _inspect(
         name=sample.name,
         defect=sample.defect,
         image=sample.path,
-        mask=sample.mask,
+        masks=sample.masks,
         ignore=sample.ignore,
         height=maps.judged.shape[0],
         width=maps.judged.shape[1],

@@ -16,7 +16,7 @@ import torch
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.config.systems import ROWS, System
-from ssimae.data.check import check_dataset
+from ssimae.data.check import Checked, check_dataset
 from ssimae.data.dataset import Dataset, dataset_fingerprint, has_masks, inspected_samples
 from ssimae.hardware import describe, resolve_precision
 from ssimae.models.features import check_torchvision, pretrained_state
@@ -53,10 +53,12 @@ class Job:
     """Settings that are not chosen."""
 
 
-def check_images(dataset: Dataset, settings: Settings, progress: Progress, *, smallest: int | None = None) -> None:
+def check_images(
+    dataset: Dataset, settings: Settings, progress: Progress, *, smallest: int, channels: int | None
+) -> Checked:
     """Read every file of a data set; log warnings, and refuse all errors in one message.
 
-    `smallest` is the side that images must have at least where the patch size is still to be chosen.
+    `smallest` is the side that images must have at least; `channels` is None where these are still to be chosen.
 
     Raises
     ------
@@ -64,20 +66,24 @@ def check_images(dataset: Dataset, settings: Settings, progress: Progress, *, sm
         If a file cannot be worked with.
     """
     with progress.task("checking images", len(dataset.train) + len(dataset.test)) as task:
-        problems = check_dataset(
+        checked = check_dataset(
             dataset,
-            patch_size=settings.smallest_side if smallest is None else smallest,
+            patch_size=smallest,
             scale=settings.scale,
-            channels=settings.channels,
+            channels=channels,
             data_range=settings.data_range,
             progress=task.update,
         )
-    for problem in problems:
-        if problem.severity == "warning":
-            logger.warning("%s: %s", problem.path, problem.message)
-    errors = [f"{problem.path}: {problem.message}" for problem in problems if problem.severity == "error"]
-    if errors:
-        raise ValueError("\n".join(errors))
+    refuse_problems(checked)
+    return checked
+
+
+def refuse_problems(checked: Checked) -> None:
+    """Log the warnings of a check, and refuse all errors in one message."""
+    for problem in checked.warnings:
+        logger.warning("%s: %s", problem.path, problem.message)
+    if checked.errors:
+        raise ValueError("\n".join(f"{problem.path}: {problem.message}" for problem in checked.errors))
 
 
 def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torch.device) -> None:

@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ssimae.data.accounting import in_one_line
 from ssimae.data.dataset import UNLABELLED, Sample
-from ssimae.data.files import image_files, walk_folders
-from ssimae.data.ignore import is_ignore_mask
+from ssimae.data.opening.lots import images_to_inspect
+from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
 
 
-def list_samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, ...]:
-    """Return image files, and those in folders and below, without ignore masks; their folders make names unique.
+def list_samples(images: Sequence[Path], ignore: Path | None, progress: Progress) -> tuple[Sample, ...]:
+    """Return image files, and those in folders and below, without masks; their folders make names unique.
 
-    In folders, as in those that a run trains on, hidden files and results of earlier runs are passed over.
+    What is passed over in folders, such as hidden files and results of earlier runs, is said with the reason.
 
     Raises
     ------
@@ -27,12 +28,9 @@ def list_samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, .
     paths: dict[Path, None] = {}
     for path in images:
         if path.is_dir():
-            files = [
-                file
-                for folder in walk_folders(path.absolute())
-                for file in image_files(folder)
-                if not is_ignore_mask(file, ignore)
-            ]
+            files, left = images_to_inspect(path.absolute(), ignore=ignore)
+            if line := in_one_line(left, path.absolute()):
+                progress.say(line)
             if not files:
                 raise ValueError(f"{path}: no image in this folder")
             paths.update(dict.fromkeys(files))
@@ -52,7 +50,7 @@ def list_samples(images: Sequence[Path], ignore: Path | None) -> tuple[Sample, .
             number += 1
             name = f"{path.parent.name}-{path.name}-{number}"
         taken.add(name)
-        samples.append(Sample(path, name, UNLABELLED, None))
+        samples.append(Sample(path, name, UNLABELLED))
     return tuple(samples)
 
 

@@ -79,7 +79,7 @@ def predict(
     """
     torch_device = resolve_device(device)
     saved = _load(model, torch_device)
-    samples = _samples(images, ignore, saved)
+    samples = _samples(images, ignore, saved, progress)
     folder = RunFolder(out)
     bad = _check(folder, samples, saved, skip_bad=skip_bad, progress=progress)
     folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
@@ -113,7 +113,7 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
     torch_device = resolve_device(device)
     with folder.locked(), resumable(out):
         saved = _load(facts.model, torch_device)
-        samples = _samples([Path(path) for path in facts.images], facts.ignore, saved)
+        samples = _samples([Path(path) for path in facts.images], facts.ignore, saved, progress)
         if facts.fingerprint != _fingerprint(facts.model, samples):
             raise ValueError(
                 f"{out}: the images, masks or model have changed since it was begun; inspect them into another --out"
@@ -134,9 +134,9 @@ def _load(model: Path, device: torch.device) -> SavedModel:
     return saved
 
 
-def _samples(images: Sequence[Path], ignore: Path | None, saved: SavedModel) -> tuple[Sample, ...]:
+def _samples(images: Sequence[Path], ignore: Path | None, saved: SavedModel, progress: Progress) -> tuple[Sample, ...]:
     """Return the images with their ignore masks."""
-    samples = list_samples(images, ignore)
+    samples = list_samples(images, ignore, progress)
     if ignore is not None:
         pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
         samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
@@ -158,7 +158,7 @@ def _check(
     bad = unwritable_names(folder, samples)
     readable = [sample for sample in samples if sample.path not in bad]
     with progress.task("checking images", len(readable)) as task:
-        found = check_samples(
+        checked = check_samples(
             readable,
             patch_size=settings.smallest_side,
             scale=settings.scale,
@@ -166,7 +166,9 @@ def _check(
             data_range=settings.data_range,
             progress=task.update,
         )
-    for sample, problems in zip(readable, found, strict=True):
+    for problem in checked.warnings:
+        logger.warning("%s: %s", problem.path, problem.message)
+    for sample, problems in zip(readable, checked.of_images, strict=True):
         errors = [
             problem.message if problem.path == sample.path else f"{problem.path}: {problem.message}"
             for problem in problems

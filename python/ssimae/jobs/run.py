@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from ssimae.config.settings import PATCH_SIZES, Settings, as_system
+from ssimae.config.settings import Settings, as_system, least_side
+from ssimae.data.check import gray_note
 from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
@@ -19,6 +20,7 @@ from ssimae.hardware import resolve_device
 from ssimae.images.read import image_size
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import GoodImages
+from ssimae.jobs.accounts import account_for
 from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.jobs.inspect import predict_stage
@@ -73,10 +75,13 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
     check_pretrained(job)
     if job.data is None and job.ignore is not None:
         raise ValueError("`--ignore` is for your own images: name them with --data")
-    dataset = None
+    dataset, coloured = None, 0
     if job.data is not None:
         dataset = open_dataset(job.data, ignore=job.ignore)
-        check_images(dataset, job.settings, progress, smallest=_smallest(job))
+        account_for(dataset, progress, ignore=job.ignore)
+        coloured = check_images(
+            dataset, job.settings, progress, smallest=_smallest(job), channels=_channels(job)
+        ).coloured
         _refuse_infeasible(dataset, job.settings)
         _refuse_names(RunFolder(out), dataset, job)
     if job.weights is not None:
@@ -92,7 +97,7 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         facts = facts_of(job, dataset, device)
         with resumable(out):
             folder.write_config(job.settings, facts)
-            return _continue(folder, job, dataset, facts, device, progress=progress)
+            return _continue(folder, job, dataset, facts, device, coloured=coloured, progress=progress)
 
 
 def _refuse_names(folder: RunFolder, dataset: Dataset, job: Job) -> None:
@@ -134,15 +139,23 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
             given=facts.given,
         )
         dataset = open_dataset(facts.data, ignore=facts.ignore)
-        check_images(dataset, settings, progress, smallest=_smallest(job))
+        account_for(dataset, progress, ignore=facts.ignore)
+        checked = check_images(dataset, settings, progress, smallest=_smallest(job), channels=_channels(job))
         if dataset_fingerprint(dataset) != facts.fingerprint:
             raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
-        return _continue(folder, job, dataset, facts, resolve_device(device), progress=progress)
+        return _continue(
+            folder, job, dataset, facts, resolve_device(device), coloured=checked.coloured, progress=progress
+        )
 
 
-def _smallest(job: Job) -> int | None:
-    """Return the least side of images where the patch size is to be chosen."""
-    return None if job.minutes is None or "patch_size" in job.given else PATCH_SIZES[0]
+def _smallest(job: Job) -> int:
+    """Return the least side that images may have."""
+    return least_side(job.settings, patch_chosen=job.minutes is not None and "patch_size" not in job.given)
+
+
+def _channels(job: Job) -> int | None:
+    """Return the channels that images are read with; None where they are to be chosen."""
+    return None if job.minutes is not None and "channels" not in job.given else job.settings.channels
 
 
 def _continue(
@@ -152,10 +165,14 @@ def _continue(
     facts: Facts,
     device: torch.device,
     *,
+    coloured: int,
     progress: Progress,
 ) -> Outcome:
     if job.minutes is not None:
         settings, facts = choose_stage(folder, dataset, job.settings, facts, device=device, progress=progress)
+        note = gray_note(coloured, len(dataset.train) + len(dataset.test))
+        if _channels(job) is None and settings.channels == 1 and note is not None:
+            logger.warning("%s: %s", dataset.root, note)
         job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
     refuse_unsettled(good, job.settings)
@@ -188,7 +205,7 @@ def _continue(
             folder.comparison(job.compare).config.unlink()
         settings, facts = begin_again(folder, job.settings, facts, error, progress)
         job = dataclasses.replace(job, settings=settings, minutes=facts.minutes)
-        return _continue(folder, job, dataset, facts, device, progress=progress)
+        return _continue(folder, job, dataset, facts, device, coloured=coloured, progress=progress)
     if not job.train_only:
         write_report(folder.root)
     return Outcome(folder, evaluations, has_report=not job.train_only)

@@ -149,7 +149,7 @@ def _levels(
     levels = []
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
         map_ = read(path)
-        mask, ignored = load_mask(sample, (map_.shape[0], map_.shape[1])), read_ignored(sample, map_.shape)
+        mask, ignored = load_mask(sample, map_.shape), read_ignored(sample, map_.shape)
         levels.append(measure_levels(map_, mask, thresholds, ignore=ignored))
         task.update(count)
     return levels

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.data.masks import read_ignored, read_mask
+from ssimae.data.masks import load_mask, read_ignored
 from ssimae.images.maps import read_float_map
 from ssimae.inspection.verdict import segment
 from ssimae.storage.predictions import StoredInspection
@@ -96,7 +96,7 @@ def read_maps(results: ModelResults, inspection: StoredInspection) -> Maps:
         problems.append(f"No ignore mask: {_reason(error)}.")
     if inspection.has_truth:
         try:
-            truth = read_mask(sample, shape)
+            truth = load_mask(sample, shape)
         except (OSError, ValueError) as error:
             problems.append(f"No ground truth: {_reason(error)}.")
     if truth is not None and ignored is not None:

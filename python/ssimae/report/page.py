@@ -112,7 +112,7 @@ class Page:
     @property
     def has_masks(self) -> bool:
         """Whether some image has a ground-truth mask."""
-        return any(inspection.mask is not None for inspection in self.results.inspections)
+        return any(inspection.masks for inspection in self.results.inspections)
 
     @property
     def has_reasons(self) -> bool:

@@ -63,7 +63,7 @@ def missing_metrics(results: ModelResults) -> str | None:
     defective = [inspection for inspection in results.inspections if inspection.defect != "good"]
     if not defective:
         return "No metrics: this data has no defective test images."
-    if any(inspection.mask is None for inspection in defective):
+    if any(not inspection.masks for inspection in defective):
         return "No metrics: this data has no ground-truth masks."
     return f"No metrics yet: the run has not been evaluated (`{results.folder.command('evaluate')}` does it)."
 

@@ -172,7 +172,7 @@ def _graded_warnings(results: ModelResults) -> list[tuple[str, bool]]:
 def _trained_on(run: Facts, settings: Settings) -> str:
     text = plural(run.train_images, "good image")
     try:
-        sizes = Counter(image_size(path) for path in open_dataset(run.data).train)
+        sizes = Counter(image_size(path) for path in open_dataset(run.data, ignore=run.ignore).train)
     except (OSError, ValueError):
         return f"{text} (their folder is not there any more, so sizes are not known)"
     shown = [f"{width} × {height}" for (height, width), _ in sizes.most_common(3)]

@@ -114,7 +114,7 @@ def find_materials(data: Sequence[Path], out: Path, *, ignore: Path | None = Non
     materials: dict[str, Material] = {}
     for path in data:
         dataset = open_dataset(path, ignore=ignore)
-        if not any(sample.mask is not None for sample in dataset.test):
+        if not any(sample.masks for sample in dataset.test):
             raise ValueError(f"{path}: no test images with masks, so nothing can be measured on it")
         if dataset.name in materials:
             raise ValueError(f"{path}: two data sets are called {dataset.name!r}")

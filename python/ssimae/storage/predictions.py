@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -36,7 +37,8 @@ class StoredInspection:
     defect: str
     image: Path
     """Original file; it may have been moved away since."""
-    mask: Path | None
+    masks: tuple[Path, ...]
+    """Ground truth, all of it united."""
     ignore: Path | None
     """Mask of the pixels that were not inspected."""
     height: int
@@ -53,12 +55,12 @@ class StoredInspection:
     @property
     def sample(self) -> Sample:
         """The image as a data set names it."""
-        return Sample(self.image, self.name, self.defect, self.mask, self.ignore)
+        return Sample(self.image, self.name, self.defect, self.masks, self.ignore)
 
     @property
     def has_truth(self) -> bool:
         """Whether it is known which pixels are defective."""
-        return self.defect == GOOD or self.mask is not None
+        return self.defect == GOOD or bool(self.masks)
 
     @property
     def is_defective(self) -> bool | None:
@@ -73,7 +75,7 @@ class StoredInspection:
     def to_row(self) -> tuple[object, ...]:
         """Return the cells below :data:`COLUMNS`."""
         return (
-            self.name, self.defect, self.image, self.mask or "", self.ignore or "", self.height, self.width,
+            self.name, self.defect, self.image, _masks_cell(self.masks), self.ignore or "", self.height, self.width,
             self.score, self.verdict, self.regions, self.defect_px, self.reason,
         )  # fmt: skip
 
@@ -92,7 +94,7 @@ class StoredInspection:
             name=row["name"],
             defect=row["defect"],
             image=Path(row["image"]),
-            mask=Path(row["mask"]) if row["mask"] else None,
+            masks=_masks_of(row["mask"]),
             ignore=Path(row["ignore"]) if row["ignore"] else None,
             height=int(row["height"]),
             width=int(row["width"]),
@@ -102,6 +104,16 @@ class StoredInspection:
             defect_px=int(row["defect_px"]),
             reason=row["reason"],
         )
+
+
+def _masks_cell(masks: tuple[Path, ...]) -> str:
+    """Return masks as one cell: the path of one, which is absolute, or several as a JSON array."""
+    return json.dumps([str(mask) for mask in masks]) if len(masks) > 1 else "".join(map(str, masks))
+
+
+def _masks_of(cell: str) -> tuple[Path, ...]:
+    paths = json.loads(cell) if cell.startswith("[") else [cell] if cell else []
+    return tuple(map(Path, paths))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.resampling import Interval
+from ssimae.jobs.accounts import account_for
 from ssimae.jobs.evaluate import evaluate_run
 from ssimae.jobs.score import Options, Scored, score_folders
 from ssimae.report.tables import metric_rows, part_cells, part_columns
@@ -45,7 +46,7 @@ class _EvaluateFlags:
     maps: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAPS")]
     """Folder of maps, or run folder."""
     data: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATA")] = None
-    """Data set with masks: MVTec AD or NanoTWICE layout. Default: that of the run in MAPS."""
+    """Data set with test images and masks, in a layout of docs/data.md. Default: that of the run in MAPS."""
     compare: tuple[Path, ...] = ()
     """Folders of other detectors' maps, or their runs, to compare with those in MAPS."""
     ignore: Path | None = None
@@ -93,6 +94,7 @@ def main(arguments: list[str]) -> int:
     out = flags.out or default_out("evaluate")
     dataset = open_dataset(data, ignore=ignore)
     with progress_bars() as progress:
+        account_for(dataset, progress, ignore=ignore)
         scored = score_folders(
             (flags.maps, *flags.compare), dataset, out, options, force=flags.force, progress=progress
         )

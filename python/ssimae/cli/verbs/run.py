@@ -32,7 +32,7 @@ MINUTES, QUICK_MINUTES = 20.0, 5.0
 class _RunFlags:
     settings: tyro.conf.OmitArgPrefixes[Settings]
     data: Path | None = None
-    """Folder of images: MVTec AD layout, NanoTWICE layout, or simply good images. Default: embedded woven textures."""
+    """Folder of images: good ones alone, or a layout of docs/data.md. Default: embedded woven textures."""
     ignore: Path | None = None
     """Mask of what is not inspected (white), such as selvedge or clamp: one image for all, or a folder of one each."""
     preset: Preset = "auto"

@@ -11,7 +11,7 @@ import numpy as np
 from ssimae.config.systems import TITLES
 from ssimae.data.dataset import GOOD, Sample
 from ssimae.data.layouts import open_dataset
-from ssimae.data.masks import read_mask
+from ssimae.data.masks import load_marks, load_mask
 from ssimae.images.maps import read_float_map
 from ssimae.images.read import read_image
 from ssimae.reproduce.cells import Cell
@@ -79,7 +79,7 @@ def _examples(plan: Plan, material: Material, out: Path, results: Results) -> li
         image = read_image(sample.path, channels=1)
         systems = {title: _segmented(cell, sample, out, results[cell.name]) for title, cell in cells.items()}
         found.append(
-            Example(f"{sample.defect.replace('_', ' ')}\n{sample.name}", image, read_mask(sample, image.shape), systems)
+            Example(f"{sample.defect.replace('_', ' ')}\n{sample.name}", image, load_mask(sample, image.shape), systems)
         )
     return found
 
@@ -88,8 +88,8 @@ def _typical(samples: Sequence[Sample]) -> list[Sample]:
     """Return one defective image of each kind, that of median area; of a single kind, some spread over all areas."""
     kinds: dict[str, list[tuple[int, Sample]]] = {}
     for sample in samples:
-        if sample.mask is not None and sample.defect != GOOD:
-            area = int(np.count_nonzero(read_image(sample.mask, channels=1)))
+        if sample.masks and sample.defect != GOOD:
+            area = int(np.count_nonzero(load_marks(sample, None).marked))
             kinds.setdefault(sample.defect, []).append((area, sample))
     chosen = []
     for group in kinds.values():

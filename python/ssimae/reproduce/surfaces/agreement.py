@@ -122,7 +122,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
 
 
 def _real_defects(inspector: Inspector, samples: Sequence[Sample], progress: Progress) -> Iterator[_RealDefects]:
-    masked = [sample for sample in samples if sample.mask is not None]
+    masked = [sample for sample in samples if sample.masks]
     settings = inspector.settings
     with progress.task("inspecting test images", len(masked)) as task:
         for count, sample in enumerate(masked, 1):

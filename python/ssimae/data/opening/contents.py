@@ -1,0 +1,129 @@
+"""Define what opening a data folder gives, and refuse names that speak against what a folder is taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssimae.data.dataset import GOOD, Sample
+from ssimae.data.files import list_folders, list_images_below, shortened, walk_folders
+from ssimae.data.names import Meaning, is_defective_folder, is_mask_folder, meaning_of, split_mask_name
+
+
+class LayoutError(ValueError):
+    """A folder that is not laid out as any layout says; the layouts are to be shown below the message."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a data folder that a layout knows."""
+
+    good: list[Path]
+    """Defect-free images to learn from."""
+    test: list[Sample]
+    empty_masks: tuple[Path, ...] = ()
+    """Masks of good images, known to mark nothing."""
+    aside: Mapping[Path, str] = field(default_factory=dict)
+    """Files and folders that the layout knows and leaves out, with the reason."""
+
+
+def defect_of(folder: Path) -> str:
+    """Return the defect that the name of a folder of test images says; `good` for any word that means it."""
+    return GOOD if meaning_of(folder.name) == "good" else folder.name
+
+
+def name_below(image: Path, folder: Path) -> str:
+    """Return the name of an image in a folder of lots: its path below the folder, without suffix."""
+    return image.relative_to(folder).with_suffix("").as_posix()
+
+
+def images_of_lots(folder: Path) -> list[Path]:
+    """Return the images of a folder whose name says that they are good, and of the folders of lots below it.
+
+    Raises
+    ------
+    ValueError
+        If the name of a folder below, or of an image, speaks against that, or a mask lies beside its image.
+    """
+    for inner in walk_folders(folder):
+        name = inner.name if inner != folder else ""
+        if (meaning_of(name) in ("defective", "test") or is_mask_folder(name)) and list_images_below(inner):
+            raise ValueError(f"{inner}: the name says that its images are not good ones, but it lies in {folder.name}")
+    images = list_images_below(folder)
+    for image in images:
+        if meaning_of(image.stem) == "defective":
+            raise ValueError(f"{image}: the name says that the image is defective, but it lies in {folder.name}")
+    refuse_masks_beside(images)
+    return images
+
+
+def refuse_masks_beside(images: list[Path]) -> None:
+    """Refuse a mask that lies beside its image and would be taken for one.
+
+    Raises
+    ------
+    ValueError
+        If there are an image ``07`` and another ``07_mask``, ``07_gt`` or ``07_label`` in its folder.
+    """
+    places = {path.with_suffix("") for path in images}
+    for path in images:
+        of, ending, _ = split_mask_name(path.stem)
+        if ending and path.with_name(of) in places:
+            raise ValueError(
+                f"{path}: a mask beside its image {of}, among images without; masks lie in a folder of their own, such "
+                "as ground_truth/<defect>"
+            )
+
+
+def refuse_names_against_good(root: Path, images: list[Path]) -> None:
+    """Refuse a plain folder of good images where a name says that some are not, its own name included.
+
+    Raises
+    ------
+    ValueError
+        If a word such as `bad`, `NG`, `defect`, `test` or `mask` is in the name of an image or of a folder; the message
+        says which layout was probably meant.
+    """
+    if is_defective_folder(root.name):
+        raise ValueError(f"{root}: by its name its images may be defective; a detector learns from good ones")
+    found: dict[Meaning, Path] = {}
+    for image in images:
+        for part in image.relative_to(root).with_suffix("").parts:
+            meaning = meaning_of(part)
+            if meaning in ("defective", "test", "mask"):
+                found.setdefault(meaning, image)
+    if not found:
+        return
+    says = {"defective": "may be defective", "mask": "is a mask or label", "test": "is for a test"}
+    against = [f"{path.relative_to(root)} {says[meaning]}" for meaning, path in sorted(found.items())]
+    raise ValueError(
+        f"{root}: taken as a plain folder every image is good, but by its name {'; '.join(against)}\n"
+        f"probably meant: {_meant(found)}"
+    )
+
+
+def _meant(found: Mapping[Meaning, Path]) -> str:
+    kind = "<defect>" if "test" in found else "bad"
+    masks = f", ground_truth/{kind}/<name>_mask.png for the masks" if "mask" in found else ""
+    if "test" in found:
+        parts = "train/good/ for the good images to learn from, test/good/ and test/<defect>/ for the others"
+    else:
+        parts = "good/ for the good images, bad/ for the defective ones"
+    return f"{parts}{masks}; where all images are good, put all into good/"
+
+
+def refuse_images_outside(folder: Path, *, allowed: tuple[Path, ...]) -> None:
+    """Refuse images in folders that the layout has no place for."""
+    for inner in list_folders(folder):
+        if inner in allowed:
+            continue
+        for deep in walk_folders(inner):
+            if list_images_below(deep):
+                raise LayoutError(f"{deep}: images where the layout has no place for them")
+
+
+def refuse_faults(root: Path, faults: list[str]) -> None:
+    """Refuse a data set whose images and masks do not pair up, every fault in one message."""
+    if faults:
+        raise ValueError(f"{root}: images and masks do not pair up\n  " + shortened(faults, "\n  "))

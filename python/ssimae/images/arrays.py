@@ -1,0 +1,56 @@
+"""Take arrays of callers for images, by the rules of image files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.images.pixels import Decoded
+from ssimae.images.read import white_level
+
+_WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
+"""Value of white by the type of an array, where none is given."""
+
+
+def image_of_array(
+    array: NDArray[Any], name: str, *, channels: int, data_range: float | None = None
+) -> NDArray[np.float32]:
+    """Return an array as an image.
+
+    Parameters
+    ----------
+    array : ndarray of shape (h, w), or (h, w, 3) for three channels, uint8, uint16, float32 or float64
+    name : str
+        What it is called in messages.
+    channels : int
+        1 or 3.
+    data_range : float, optional
+        Value that becomes 1. By default the largest of integers, and 1 of floats.
+
+    Returns
+    -------
+    ndarray of the same shape, float32 in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        If shape or type is another, or a value is not finite or outside 0..`data_range`; nothing is guessed from the
+        values, as it is not for files.
+    """
+    found = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or found != channels:
+        wanted = "(h, w)" if channels == 1 else "(h, w, 3)"
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have pixels, got shape {array.shape}")
+    if array.dtype.name not in _WHITE:
+        raise ValueError(f"{name} must be uint8, uint16, float32 or float64, got {array.dtype}")
+    white = _WHITE[array.dtype.name]
+    if array.dtype.kind == "f":
+        # Floats can hold more than white; integers are checked where a range is given.
+        white = white_level(Decoded(array, None), name, data_range=white if data_range is None else data_range)
+        return (array / white).astype(np.float32)
+    white = white_level(Decoded(array, white), name, data_range=data_range)
+    return (array / np.float32(white)).astype(np.float32)
