@@ -185,6 +185,21 @@ def test_a_folder_whose_own_name_says_defective_is_refused(tmp_path: Path, capsy
     assert main(["check", str(write(tmp_path / "test", "a.png"))]) == 0
 
 
+@pytest.mark.parametrize("part", ["test", "test/hole", "ground_truth", "ground_truth/hole"])
+def test_a_part_of_a_data_set_is_no_folder_of_good_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    root = write(tmp_path / "parts", "train/good/a.png test/good/b.png test/hole/c.png ground_truth/hole/c_mask.png")
+    assert main(["check", str(root / part)]) == 2
+    assert str(root / part) in capsys.readouterr().err
+    for good in ("train", "train/good", "test/good"):
+        assert main(["check", str(root / good)]) == 0
+    # Loose images of a test have no folder that says what they are.
+    loose = write(tmp_path / "loose", "train/good/a.png test/b.png")
+    assert main(["check", str(loose / "test")]) == 2
+    assert "name the folder above" in capsys.readouterr().err
+
+
 def test_a_product_whose_name_is_a_word_for_masks_lies_in_good(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,21 @@ def test_smooth_edges_are_cut_at_half(tmp_path_factory: pytest.TempPathFactory, 
     np.testing.assert_array_equal(got, pixels > 127)
 
 
+def test_many_instances_are_told_from_the_noise_of_a_jpeg_that_was_stored_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    instances = rng.permutation(np.arange(1, 256))[:56].reshape(7, 8).astype(np.uint8)
+    instances[::2] = 0
+    pixels = instances.repeat(10, axis=0).repeat(12, axis=1)
+    got, kind = marked(tmp_path, pixels)
+    assert kind == "numbers"
+    np.testing.assert_array_equal(got, pixels > 0)
+    Image.fromarray(np.where(REGIONS > 0, 255, 0).astype(np.uint8)).save(tmp_path / "noisy.jpg", quality=75)
+    noisy = np.asarray(Image.open(tmp_path / "noisy.jpg"))
+    got, kind = marked(tmp_path, noisy)
+    assert kind == "shades"
+    np.testing.assert_array_equal(got, noisy > 127)
+
+
 def test_a_jpeg_changes_values_and_is_cut_at_half(tmp_path: Path) -> None:
     got, kind = marked(tmp_path, np.where(REGIONS > 0, 255, 0).astype(np.uint8), "mask.jpg")
     stored = np.asarray(Image.open(tmp_path / "mask.jpg"))

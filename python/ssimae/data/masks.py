@@ -27,8 +27,8 @@ RULES: dict[MaskKind, str] = {
 }
 """How each kind of mask is read."""
 
-_MOST_NUMBERS = 32
-"""Values between black and white beyond which a mask that reaches white is of shades."""
+_MOST_NUMBERS = 12
+"""Values between black and white up to which a mask that reaches white may be of numbers that are nowhere flat."""
 
 _BAND_ROWS = 256
 """Rows looked at together, so that memory is bounded."""
@@ -72,9 +72,9 @@ def read_mask(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     -----
     What a mask marks depends on what it holds (:data:`RULES`). Where its values lie between black and white, they are
     taken for numbers of classes or instances if most of them are no step from a darker to a brighter neighbour, as
-    those of a smooth edge are; so 1 is marked in a mask of 0 and 1, and so are 1, 2 and 255 in one of 0, 1, 2 and 255.
-    JPEG changes values, so its masks are always taken as shades. Of coloured masks the brightest channel counts.
-    Several masks of one image are united.
+    those of a smooth edge are, and, where there are many up to white, most lie among equal ones; so 1 is marked in a
+    mask of 0 and 1, and so are 1, 2 and 255 in one of 0, 1, 2 and 255. JPEG changes values, so its masks are always
+    taken as shades. Of coloured masks the brightest channel counts. Several masks of one image are united.
     """
     mask = load_mask(sample, shape)
     for note in mask_notes(sample, mask):
@@ -185,7 +185,7 @@ def _read_marks(path: Path) -> tuple[NDArray[np.bool_], MaskKind]:
 
 def _kind_of(levels: NDArray[Any], white: float, *, lossy: bool) -> MaskKind:
     found: set[int] = set()
-    in_between = steps = 0
+    in_between = steps = flat = 0
     for top in range(0, len(levels), _BAND_ROWS):
         rows = slice(top, min(top + _BAND_ROWS, len(levels)))
         band = levels[rows]
@@ -195,11 +195,14 @@ def _kind_of(levels: NDArray[Any], white: float, *, lossy: bool) -> MaskKind:
         found |= set(np.unique(band[between]).tolist())
         lowest, highest = _extremes_around(levels, rows)
         in_between += int(np.count_nonzero(between))
+        flat += int(np.count_nonzero(between & (lowest == highest)))
         steps += int(np.count_nonzero(between & (lowest < band) & (band < highest)))
     if not in_between:
         return "two values"
+    # Few numbers may mark thin lines. Many are of regions, where noise and soft edges are not flat.
     many = levels.max() >= 7 / 8 * white and len(found) > _MOST_NUMBERS
-    return "shades" if lossy or many or 2 * steps >= in_between else "numbers"
+    uneven = 2 * steps >= in_between or (many and 2 * flat < in_between)
+    return "shades" if lossy or uneven else "numbers"
 
 
 def _extremes_around(levels: NDArray[Any], rows: slice) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -80,6 +80,12 @@ def is_mask_folder(name: str) -> bool:
     return bool(words) and _MASK.issuperset(words)
 
 
+def is_truth_folder(name: str) -> bool:
+    """Return whether a folder's name means masks and no product could be called so, as it could `labels`."""
+    words = set(re.findall(r"[a-z]+", name.casefold()))
+    return bool(words) and words <= {"ground", "truth", "groundtruth", "gt"}
+
+
 def split_mask_name(stem: str) -> tuple[str, str, bool]:
     """Return the stem of the image that a mask belongs to, the ending behind it, and whether a number follows.
 

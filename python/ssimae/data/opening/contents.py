@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssimae.data.dataset import GOOD, Sample
-from ssimae.data.files import list_folders, list_images_below, shortened, walk_folders
-from ssimae.data.names import Meaning, is_defective_folder, is_mask_folder, meaning_of, split_mask_name
+from ssimae.data.files import list_folders, list_images_below, named_folder, shortened, walk_folders
+from ssimae.data.names import Meaning, is_defective_folder, is_mask_folder, is_truth_folder, meaning_of, split_mask_name
 
 
 class LayoutError(ValueError):
@@ -87,6 +87,7 @@ def refuse_names_against_good(root: Path, images: list[Path]) -> None:
     """
     if is_defective_folder(root.name):
         raise ValueError(f"{root}: by its name its images may be defective; a detector learns from good ones")
+    _refuse_part(root)
     found: dict[Meaning, Path] = {}
     for image in images:
         for part in image.relative_to(root).with_suffix("").parts:
@@ -101,6 +102,19 @@ def refuse_names_against_good(root: Path, images: list[Path]) -> None:
         f"{root}: taken as a plain folder every image is good, but by its name {'; '.join(against)}\n"
         f"probably meant: {_meant(found)}"
     )
+
+
+def _refuse_part(root: Path) -> None:
+    """Refuse a folder that is a part of a data set, and not the one of good images."""
+    if is_truth_folder(root.name):
+        raise ValueError(f"{root}: by its name its images are masks; name the folder above")
+    if meaning_of(root.name) == "test" and named_folder(root.parent, "train") is not None:
+        raise ValueError(f"{root}: by its name its images are for a test, beside train; name the folder above")
+    if meaning_of(root.parent.name) != "test":
+        return
+    good = [folder for folder in list_folders(root.parent) if defect_of(folder) == GOOD]
+    if good and root not in good:
+        raise ValueError(f"{root}: a kind of defect, beside {good[0].name}; name the folder above {root.parent.name}")
 
 
 def _meant(found: Mapping[Meaning, Path]) -> str:
