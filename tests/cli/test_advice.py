@@ -210,3 +210,18 @@ def test_a_signal_that_comes_while_modules_load_is_obeyed_behind_them(
     assert main(["check", "a b"]) == 143
     assert loaded == ["ssimae.cli.verbs.check"]
     assert advised(capsys.readouterr().err) == ["check", "a b"]
+
+
+def test_an_interruption_while_textures_are_woven_leaves_the_folder_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    def weave(folder: Path, **_: object) -> None:
+        folder.mkdir()
+        (folder / "half.png").write_bytes(b"")
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(run, "write_woven_dataset", weave)
+    command = ["run", "--out", str(tmp_path / "out")]
+    for _ in range(2):
+        assert main(command) == 143
+        assert advised(capsys.readouterr().err) == command

@@ -95,7 +95,6 @@ def predict(
                 fingerprint=_fingerprint(model, samples),
                 ssimae=version("ssimae"),
             )
-            write_thresholds(folder, saved)
             folder.write_config(saved.settings, facts)
             return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=skip_bad, progress=progress)
 
@@ -192,6 +191,7 @@ def _inspect(
     progress: Progress,
 ) -> PredictOutcome:
     assert saved.thresholds is not None
+    write_thresholds(folder, saved)
     verdicts, skipped = predict_stage(
         folder,
         [sample for sample in samples if sample.path not in bad],

@@ -92,7 +92,11 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         folder.clear()
         if dataset is None:
             data = folder.root / "data"
-            write_woven_dataset(data, seed=job.settings.seed)
+            try:
+                write_woven_dataset(data, seed=job.settings.seed)
+            except BaseException:
+                folder.clear()  # so that the same command finds the folder empty
+                raise
             dataset = open_dataset(data)
         facts = facts_of(job, dataset, device)
         with resumable(out):

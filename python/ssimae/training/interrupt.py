@@ -69,12 +69,10 @@ def resumable(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except InterruptedRunError as error:
-        error.folder = folder
-        raise
-    except KeyboardInterrupt as error:
-        interrupted = interruption_of(error)
-        interrupted.folder = folder
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        interrupted = error if isinstance(error, InterruptedRunError) else interruption_of(error)
+        # Without this file there is nothing yet to go on with.
+        interrupted.folder = folder if (folder / "config.toml").exists() else None
         raise interrupted from error
 
 
