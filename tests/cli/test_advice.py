@@ -94,7 +94,7 @@ def test_a_run_that_fails_after_its_training_goes_on_or_gives_its_network(
     assert (out / "report.html").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive), signal.SIGTERM])
 @pytest.mark.parametrize("verb", ["check", "evaluate", "report", "run"])
 def test_after_an_interruption_the_command_that_is_named_goes_on(
     verb: str,

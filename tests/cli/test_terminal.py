@@ -13,12 +13,10 @@ from support.small_data import SETTINGS, write_small_dataset
 
 
 def screen(*arguments: str) -> str:
-    """Return what stands in a terminal of 80 columns, all lines it ever had, after a command."""
+    """Return what stands in a terminal of 80 columns, all lines it ever had, after Python has run."""
     terminal, inner = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssimae", *arguments], stdin=inner, stdout=inner, stderr=inner, env=environment
-    )
+    process = subprocess.Popen([sys.executable, *arguments], stdin=inner, stdout=inner, stderr=inner, env=environment)
     os.close(inner)
     output = b""
     while True:
@@ -52,9 +50,30 @@ def drawn(output: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def test_a_warning_stands_above_the_bars(tmp_path: Path) -> None:
+_BARS = """
+import logging
+from ssimae.cli.bars import progress_bars
+from ssimae.cli.exits import Log
+logging.basicConfig(handlers=[Log()])
+with progress_bars() as bars, bars.task("training", 9) as task:
+    for done in range(10):
+        task.update(done)
+        if done == 5:
+            logging.warning("something is wrong, %s and it is told", "at length, " * 12)
+"""
+
+
+def test_a_warning_stands_above_the_bars() -> None:
+    lines = screen("-c", _BARS).splitlines()
+    assert lines[0] == f"ssimae: WARNING: something is wrong, {'at length, ' * 12} and it is told"
+    assert lines[1].startswith("training ")
+    assert "9/9" in lines[1]
+
+
+@pytest.mark.exhaustive
+def test_the_warning_of_a_training_stands_above_its_bars(tmp_path: Path) -> None:
     data = write_small_dataset(tmp_path / "data")
-    said = screen("train", "--data", str(data), "--out", str(tmp_path / "out"), *SETTINGS)
+    said = screen("-m", "ssimae", "train", "--data", str(data), "--out", str(tmp_path / "out"), *SETTINGS)
     (warning,) = (line for line in said.splitlines() if "WARNING" in line)
     assert warning.startswith("ssimae: WARNING: training collapsed: loss ")
     assert warning.endswith(".")
@@ -94,10 +113,8 @@ def test_a_slip_gets_one_line_with_what_was_meant(
 
 
 def test_a_slip_gets_one_line_in_a_terminal_too() -> None:
-    (line,) = screen("run", "--epochs", "many").split("\n")[:-1]
-    assert (
-        line == "ssimae: Error parsing --epochs: invalid literal for int() with base 10: 'many' (see ssimae run --help)"
-    )
+    (line,) = screen("-m", "ssimae", "check", "x", "--patch-size", "one").split("\n")[:-1]
+    assert line.startswith("ssimae: Error parsing --patch-size: invalid literal for int() with base 10: 'one' (see ")
 
 
 def test_negative_numbers_and_values_like_flags_are_no_typos(capsys: pytest.CaptureFixture[str]) -> None:
