@@ -19,12 +19,10 @@ from ssimae.config.keywords import SettingsKeywords
 from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
-from ssimae.data.check import gray_note
+from ssimae.data.check import depth_note, gray_note
 from ssimae.errors import perhaps
 from ssimae.hardware import resolve_device
-from ssimae.images.arrays import image_of_array
-from ssimae.images.decoding import decode
-from ssimae.images.read import MAX_PIXELS, as_image, has_colour, white_level
+from ssimae.images.given import Given, take_image
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.verdict import Region, Verdict, judge
@@ -159,18 +157,22 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 < self.minutes < math.inf:
             raise ValueError(f"`minutes` must be positive and finite, got {self.minutes}")
         chooses, given = self.preset == "auto", _changed(settings, named_settings("auto"))
-        some = (
-            [_as_image(image, _of_channels(image, settings), "image")[0] for image in X[:LOOKED_AT]] if chooses else []
-        )
+        looked_at = X[:LOOKED_AT] if chooses else []
+        some = [_as_image(image, _of_channels(image, settings), "image").pixels for image in looked_at]
         if chooses and "channels" not in given:
             # Files are read in as many as carry something; an array is taken as it is.
             given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)
             settings = replace(settings, channels=3 if given_so or shows_colour(some) else 1)
         taken = [_as_image(image, settings, f"image {index}") for index, image in enumerate(X)]
-        images = [image for image, _ in taken]
+        images = [image.pixels for image in taken]
         refuse_infeasible([(image.shape[0], image.shape[1]) for image in images], [], settings)
-        if (note := gray_note(sum(made_gray for _, made_gray in taken), len(images))) is not None:
-            logger.warning("%s", note)
+        files = [(str(name), image.depth) for name, image in zip(X, taken, strict=True) if image.depth is not None]
+        notes = [gray_note(sum(image.made_gray for image in taken), len(images))]
+        if settings.data_range is None:
+            notes.append(depth_note(files))
+        for note in notes:
+            if note is not None:
+                logger.warning("%s", note)
         masks = _one_each(ignore, len(images))
         ignored = [
             _as_ignored(mask, image, f"ignore {index}")
@@ -213,8 +215,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         if self.thresholds_.masked and ignore is None:
             logger.warning("the detector was fitted with ignore masks; without `ignore` the whole image is inspected")
-        array, made_gray = _as_image(image, self.settings_, "image")
-        if made_gray:
+        taken = _as_image(image, self.settings_, "image")
+        array = taken.pixels
+        if taken.made_gray:
             logger.warning("%s: in colour, and inspected in gray", image)
         maps = self._saved().on(resolve_device(self.device)).inspect(array, _as_ignored(ignore, array, "ignore"))
         judgement = judge(maps, self.thresholds_)
@@ -344,13 +347,5 @@ def _as_ignored(mask: NDArray[np.bool_] | None, image: NDArray[np.float32], what
     return ignored if ignored.any() else None
 
 
-def _as_image(image: ImageLike, settings: Settings, what: str) -> tuple[NDArray[np.float32], bool]:
-    """Return an image as float32 in [0, 1] of the model's channels, and whether it was in colour and made gray."""
-    if not isinstance(image, str | Path):
-        array = image_of_array(np.asarray(image), what, channels=settings.channels, data_range=settings.data_range)
-        return array, False
-    path = Path(image)
-    decoded = decode(path, page=None, max_pixels=MAX_PIXELS)
-    white = white_level(decoded, path, data_range=settings.data_range)
-    made_gray = settings.channels == 1 and has_colour(decoded.samples, white)
-    return as_image(decoded.samples, white, channels=settings.channels), made_gray
+def _as_image(image: ImageLike, settings: Settings, what: str) -> Given:
+    return take_image(image, what, channels=settings.channels, data_range=settings.data_range)

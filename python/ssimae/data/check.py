@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,6 @@ from ssimae.data.ignore import inspected_frame
 from ssimae.data.masks import MaskKind, ignored_note, load_marks, mask_notes, read_ignored
 from ssimae.errors import reason_of
 from ssimae.images.decoding import decode
-from ssimae.images.pixels import Decoded
 from ssimae.images.read import MAX_PIXELS, has_colour, white_level
 from ssimae.images.resize import scaled_shape
 
@@ -153,7 +152,7 @@ def check_samples(
     coloured = sum(finding.coloured for finding in findings)
     notes = [_twelve_bits_note(findings)]
     if data_range is None:
-        notes.append(_depth_note(findings))
+        notes.append(depth_note((f.path.name, f.depth) for f in findings if f.depth is not None))
     if channels == 1:
         notes.append(gray_note(coloured, len(findings)))
     problems += [Problem(root, note, "warning") for note in notes if note is not None]
@@ -175,14 +174,14 @@ def gray_note(coloured: int, images: int) -> str | None:
     )
 
 
-def _depth_note(findings: Sequence[_Finding]) -> str | None:
-    depths: dict[str, list[Path]] = {}
-    for finding in findings:
-        if finding.depth is not None:
-            depths.setdefault(finding.depth, []).append(finding.path)
+def depth_note(images: Iterable[tuple[str, str]]) -> str | None:
+    """Return a sentence that images, by name and depth, differ in depth; or None where they do not."""
+    depths: dict[str, list[str]] = {}
+    for name, depth in images:
+        depths.setdefault(depth, []).append(name)
     if len(depths) < 2:
         return None
-    shown = "; ".join(f"{len(paths)} of {depth} ({_examples(paths)})" for depth, paths in depths.items())
+    shown = "; ".join(f"{len(names)} of {depth} ({_examples(names)})" for depth, names in depths.items())
     return f"images of different depth, each scaled by its own range: {shown}"
 
 
@@ -202,13 +201,13 @@ def _twelve_bits_note(findings: Sequence[_Finding]) -> str | None:
     beyond = " in multiples of 16, as 12 bits at the high end do" if high else ""
     return (
         f"{len(low)} of {len(deep)} 16-bit images stay below 4096, as 12 bits at the low end do "
-        f"({_examples([finding.path for finding in low])}), and the others go beyond{beyond} "
-        f"({_examples([finding.path for finding in others])}): the ones may be 16 times too dark beside the others"
+        f"({_examples([finding.path.name for finding in low])}), and the others go beyond{beyond} "
+        f"({_examples([finding.path.name for finding in others])}): the ones may be 16 times too dark beside the others"
     )
 
 
-def _examples(paths: Sequence[Path]) -> str:
-    return shortened([path.name for path in paths], ", ", shown=_NAMED)
+def _examples(names: list[str]) -> str:
+    return shortened(names, ", ", shown=_NAMED)
 
 
 def _examine_all(
@@ -276,7 +275,7 @@ def _examine(
     return _Finding(
         sample.path,
         tuple(problems),
-        depth=_depth(decoded),
+        depth=decoded.depth,
         largest_16_bit=int(decoded.samples.max()) if whole_type else None,
         at_high_end=whole_type and not any((row % 16).any() for row in decoded.samples),
         coloured=has_colour(decoded.samples, white),
@@ -295,13 +294,6 @@ def _examine_masks(
     except (OSError, ValueError) as error:
         return [_problem(sample.masks[0], error)], ()
     return [Problem(sample.masks[0], note, "warning") for note in notes], marks.kinds
-
-
-def _depth(decoded: Decoded) -> str:
-    if decoded.white is None:
-        return decoded.samples.dtype.name
-    bits = int(decoded.white).bit_length()
-    return "1 bit" if bits == 1 else f"{bits} bits"
 
 
 def _problem(path: Path, error: OSError | ValueError) -> Problem:

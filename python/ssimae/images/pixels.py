@@ -45,6 +45,14 @@ class Decoded:
     lossy: bool = False
     """Whether the file changes values a little, as JPEG does."""
 
+    @property
+    def depth(self) -> str:
+        """Depth in words: how many bits white has, or the type of values without one."""
+        if self.white is None:
+            return self.samples.dtype.name
+        bits = int(self.white).bit_length()
+        return "1 bit" if bits == 1 else f"{bits} bits"
+
 
 @dataclass(frozen=True)
 class Stored:

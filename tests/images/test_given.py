@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from ssimae import Detector, read_image
-from ssimae.images.arrays import image_of_array
+from ssimae.images.given import image_of_array
 from ssimae.images.maps import write_float_tiff
 
 TINY = {"patch_size": 32, "latent_dim": 8, "stride": 16, "margin": 8, "patches": 48, "epochs": 1, "batch_size": 16}
@@ -63,6 +63,7 @@ def test_a_fitted_detector_refuses_them_and_says_colour_made_gray(
     with caplog.at_level(logging.WARNING):
         detector = Detector(**TINY, device="cpu").fit([tmp_path / "colour.png", tmp_path / "gray.png"])
     assert "1 of 2 images are in colour and are inspected in gray" in caplog.text
+    assert "different depth" not in caplog.text
     with pytest.raises(ValueError, match="image: pixels must lie in"):
         detector.inspect(GRAY.astype(np.float32))
     caplog.clear()
@@ -74,3 +75,10 @@ def test_a_fitted_detector_refuses_them_and_says_colour_made_gray(
     assert "colour.png: in colour, and inspected in gray" in caplog.text
     with pytest.raises(ValueError, match=r"must have shape \(h, w\), got \(40, 50, 3\)"):
         detector.inspect(colour)
+
+
+def test_a_fit_says_that_files_differ_in_depth(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.fromarray(GRAY).save(tmp_path / "8.png")
+    Image.fromarray(GRAY.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Detector(**TINY, device="cpu").fit([tmp_path / "8.png", str(tmp_path / "16.png"), GRAY])
+    assert "images of different depth, each scaled by its own range: 1 of 8 bits" in caplog.text

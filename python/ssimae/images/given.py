@@ -1,17 +1,44 @@
-"""Take arrays of callers for images, by the rules of image files."""
+"""Take images of callers: paths, and arrays by the rules of image files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.images.decoding import decode
 from ssimae.images.pixels import Decoded
-from ssimae.images.read import white_level
+from ssimae.images.read import MAX_PIXELS, as_image, has_colour, white_level
 
 _WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
 """Value of white by the type of an array, where none is given."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """An image of a caller."""
+
+    pixels: NDArray[np.float32]
+    """(h, w) or (h, w, 3), in [0, 1]."""
+    made_gray: bool
+    """Whether the file was in colour."""
+    depth: str | None
+    """Depth of the file in words; None for an array."""
+
+
+def take_image(image: NDArray[Any] | str | Path, name: str, *, channels: int, data_range: float | None = None) -> Given:
+    """Return a file as :func:`ssimae.read_image` does, or an array as :func:`image_of_array`; raises as these."""
+    if not isinstance(image, str | Path):
+        pixels = image_of_array(np.asarray(image), name, channels=channels, data_range=data_range)
+        return Given(pixels, made_gray=False, depth=None)
+    path = Path(image)
+    decoded = decode(path, page=None, max_pixels=MAX_PIXELS)
+    white = white_level(decoded, path, data_range=data_range)
+    made_gray = channels == 1 and has_colour(decoded.samples, white)
+    return Given(as_image(decoded.samples, white, channels=channels), made_gray, decoded.depth)
 
 
 def image_of_array(
