@@ -161,10 +161,13 @@ def test_a_file_of_several_pages_is_read_as_the_message_says(data: Path, tmp_pat
     assert ssimae.read_image(photos / "pages.tif", page=3).shape == (70, 96)
 
 
-def test_a_reader_who_leaves_is_no_error(finished: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["check", "--help"], pytest.param(["evaluate", "{run}"], marks=pytest.mark.exhaustive)]
+)
+def test_a_reader_who_leaves_is_no_error(arguments: list[str], finished: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "ssimae", "evaluate", str(finished)]
+    command = [sys.executable, "-m", "ssimae", *(word.format(run=finished) for word in arguments)]
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")

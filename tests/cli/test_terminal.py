@@ -1,5 +1,6 @@
 """In a terminal, what is said can be read: no bar over a warning, no box round a mistyped flag."""
 
+import io
 import os
 import pty
 import re
@@ -126,3 +127,15 @@ def test_negative_numbers_and_values_like_flags_are_no_typos(capsys: pytest.Capt
 def test_control_characters_of_names_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "no\x1b[2J\rhere"]) == 2
     assert "no\\x1b[2J\\rhere" in capsys.readouterr().err
+
+
+def test_a_terminal_without_the_letters_of_a_name_is_told_them_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_small_dataset(tmp_path / "größe")
+    output = io.BytesIO()
+    stream = io.TextIOWrapper(output, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["check", str(data), "--patch-size", "32"]) == 0
+    assert b"gr\\xf6\\xdfe" in output.getvalue()
+    assert stream.errors == "strict"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import logging
 import os
 import pkgutil
@@ -11,7 +12,8 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ssimae.cli import verbs
@@ -28,14 +30,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, handlers=[Log()])
     try:
-        with raised_signals():
-            code = _run(arguments)
-            sys.stdout.flush()
-            return code
+        with raised_signals(), _any_text():
+            try:
+                return _run(arguments)
+            finally:
+                sys.stdout.flush()  # also after --help, which exits
     except BrokenPipeError:
         # Whoever read the output has gone, as `head` does; Python shall not try to write the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+@contextmanager
+def _any_text() -> Iterator[None]:
+    """Let standard output escape, for a while, what its encoding cannot say, such as a letter in the name of a file."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    before = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=before)
 
 
 def _run(arguments: list[str]) -> int:
