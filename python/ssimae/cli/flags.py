@@ -26,6 +26,9 @@ _FRAME = " -|\u2500\u2502\u251c\u2524\u256d\u256e\u256f\u2570"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """How a terminal is told a colour."""
 
+_NO_TYPE = re.compile(r"no type matching \{None\}\|(\w+) could be instantiated from \[(.*?)\]\.?")
+"""How tyro says that a value which may be left out is not of its type."""
+
 _SHARES = "--false-calls", "--false_calls"
 """Flags that understand 1/200 besides 0.005, as tyro spells them."""
 
@@ -111,5 +114,5 @@ def _one_line(verb: str) -> Iterator[None]:
         stripped = [line.strip(_FRAME) for line in lines]
         start = next((index for index, line in enumerate(stripped) if line), 0)
         rule = next((index for index in range(start, len(lines)) if not stripped[index]), len(lines))
-        message = " ".join(stripped[start:rule])
+        message = _NO_TYPE.sub(r"must be \1, got \2", " ".join(stripped[start:rule]))
         raise ValueError(f"{message.removeprefix('Error parsing settings: ')} (see ssimae {verb} --help)") from end
