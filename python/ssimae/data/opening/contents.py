@@ -54,26 +54,28 @@ def images_of_lots(folder: Path) -> list[Path]:
     for image in images:
         if meaning_of(image.stem) == "defective":
             raise ValueError(f"{image}: the name says that the image is defective, but it lies in {folder.name}")
-    refuse_masks_beside(images)
+    refuse_masks_among(images)
     return images
 
 
-def refuse_masks_beside(images: list[Path]) -> None:
-    """Refuse a mask that lies beside its image and would be taken for one.
+def refuse_masks_among(images: list[Path]) -> None:
+    """Refuse a mask that lies among images and would be taken for one.
 
     Raises
     ------
     ValueError
-        If there are an image ``07`` and another ``07_mask``, ``07_gt`` or ``07_label`` in its folder.
+        If some names end in `_mask`, `_gt`, `_label` or `_seg` and others do not, or an image lies beside its mask.
+        Where all end so, the product is called so.
     """
+    called_masks = [path for path in images if split_mask_name(path.stem)[1]]
     places = {path.with_suffix("") for path in images}
-    for path in images:
-        of, ending, _ = split_mask_name(path.stem)
-        if ending and path.with_name(of) in places:
-            raise ValueError(
-                f"{path}: a mask beside its image {of}, among images without; masks lie in a folder of their own, such "
-                "as ground_truth/<defect>"
-            )
+    beside = (path for path in called_masks if path.with_name(split_mask_name(path.stem)[0]) in places)
+    among = called_masks if len(called_masks) < len(images) else []
+    for path in (*beside, *among):
+        raise ValueError(
+            f"{path}: a mask by its name, among images; masks lie in a folder of their own, such as "
+            "ground_truth/<defect>"
+        )
 
 
 def refuse_names_against_good(root: Path, images: list[Path]) -> None:

@@ -16,7 +16,7 @@ from ssimae.data.opening.contents import (
     name_below,
     refuse_faults,
     refuse_images_outside,
-    refuse_masks_beside,
+    refuse_masks_among,
 )
 from ssimae.data.opening.pairs import MaskFolder
 
@@ -96,7 +96,7 @@ def open_test(folder: Path, masks: MaskFolder) -> list[Sample]:
         If two folders are of one kind, or masks lie where images belong.
     """
     loose = list_images(folder)
-    refuse_masks_beside(loose)
+    refuse_masks_among(loose)
     samples = [Sample(path, path.stem, UNLABELLED) for path in loose]
     kinds: dict[str, Path] = {}
     for inner in list_folders(folder):
@@ -132,7 +132,7 @@ def images_of_kind(folder: Path) -> list[Path]:
         for inner in image.relative_to(folder).parent.parts:
             if meaning_of(inner) == "good" or is_mask_folder(inner):
                 raise ValueError(f"{image}: lies in a folder {inner}, but below {folder.name}")
-    refuse_masks_beside(images)
+    refuse_masks_among(images)
     return images
 
 

@@ -15,7 +15,7 @@ from ssimae.data.opening.contents import (
     images_of_lots,
     name_below,
     refuse_faults,
-    refuse_masks_beside,
+    refuse_masks_among,
 )
 from ssimae.data.opening.pairs import MaskFolder
 from ssimae.data.opening.parts import images_of_kind
@@ -79,7 +79,7 @@ def _open_sides(root: Path, good: Sequence[Path], bad: Sequence[Path], truth: Pa
     for folder, paths in _by_kind(bad):
         if (other := kinds.setdefault(folder.name, folder)) != folder:
             raise ValueError(f"{folder}: a second folder of {folder.name} images, beside {other}")
-        refuse_masks_beside(paths)
+        refuse_masks_among(paths)
         # As deep as the images, or less so: masks/bad/scratch/, masks/scratch/, masks/bad/ or masks/.
         ways = (folder.relative_to(root).parts[start:] for start in range(len(folder.relative_to(root).parts) + 1))
         beside = None if truth is None else next(found for way in ways if (found := folder_at(truth, *way)) is not None)
