@@ -162,6 +162,7 @@ def test_layouts_of_public_and_sorted_data_sets_are_understood(
         ("train/good/a.png train/good/a_mask.png", "a_mask.png: a mask by its name, among images"),
         ("train/good/a.png test/hole/b.png test/hole/b_mask.png", "b_mask.png: a mask by its name, among images"),
         ("train/good/a.png train/good/7_GT.png", "7_GT.png: a mask by its name, among images"),
+        ("good/a.png bad/b.png NG/b.png masks/b.png", "masks/b.png: of two images of that name, one of them"),
         ("good/a.png bad/b.png bad/c_label_2.png", "c_label_2.png: a mask by its name, among images"),
         ("train/good/a.png test/hole/b.png test/masks/b.png", "test/masks: masks where test images belong"),
         ("train/good/a.png test/ok/b.png test/good/b.png", "a second folder of good images"),

@@ -36,7 +36,9 @@ class MaskFolder:
             name = mask.relative_to(folder).with_suffix("")
             of = name if name in names else name.with_name(split_mask_name(name.name)[0])
             owner = of if of in names else name.parent
-            if owner in names:
+            if owner in names and mask in self._used:
+                self.faults.append(f"mask {mask}: of two images of that name, one of them {base / owner}")
+            elif owner in names:
                 by_image.setdefault(owner, []).append(mask)
                 self._used.add(mask)
         masks = []
