@@ -14,11 +14,11 @@ __all__ = [
     "GatheredScores",
     "LevelCounts",
     "RegionMeasures",
+    "RegionSearch",
     "count_levels",
     "count_patches",
     "extract_patches",
     "gather_crops",
-    "highest_level",
     "keep_large_regions",
     "label_regions",
     "measure_regions",
@@ -141,6 +141,11 @@ class RegionMeasures:
     @property
     def mean_scores(self) -> NDArray[np.float64]: ...
 
+@final
+class RegionSearch:
+    def __new__(cls, *, level: float, min_area: int, eight_connected: bool) -> RegionSearch: ...
+    def add(self, rows: NDArray[np.float32]) -> bool: ...
+
 def count_levels(
     map: _Real, mask: NDArray[np.uint8], ignore: NDArray[np.uint8] | None, thresholds: NDArray[np.float64]
 ) -> LevelCounts: ...
@@ -152,7 +157,6 @@ def gather_crops(
     turns: NDArray[np.uint8] | None,
     out: NDArray[np.float32],
 ) -> None: ...
-def highest_level(scores: NDArray[np.float32], *, min_area: int, eight_connected: bool) -> float: ...
 def keep_large_regions(
     mask: NDArray[np.uint8], scores: NDArray[np.float32], *, min_area: int, eight_connected: bool
 ) -> RegionMeasures: ...

@@ -22,6 +22,7 @@ from ssimae.config.settings import Settings, setting_fields
 from ssimae.data.check import depth_note, gray_note
 from ssimae.errors import perhaps
 from ssimae.hardware import resolve_device
+from ssimae.images.depth import Image
 from ssimae.images.given import Given, take_image
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
@@ -158,7 +159,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"`minutes` must be positive and finite, got {self.minutes}")
         chooses, given = self.preset == "auto", _changed(settings, named_settings("auto"))
         looked_at = X[:LOOKED_AT] if chooses else []
-        some = [_as_image(image, _of_channels(image, settings), "image").pixels for image in looked_at]
+        some = [_as_image(image, _of_channels(image, settings), "image").pixels[:] for image in looked_at]
         if chooses and "channels" not in given:
             # Files are read in as many as carry something; an array is taken as it is.
             given_so = any(not isinstance(image, str | Path) and np.ndim(image) == 3 for image in X)
@@ -335,7 +336,7 @@ def _one_each(ignore: Ignore, count: int) -> list[NDArray[np.bool_] | None]:
     return masks
 
 
-def _as_ignored(mask: NDArray[np.bool_] | None, image: NDArray[np.float32], what: str) -> NDArray[np.bool_] | None:
+def _as_ignored(mask: NDArray[np.bool_] | None, image: Image, what: str) -> NDArray[np.bool_] | None:
     """Return an ignore mask of an image, None where it ignores nothing."""
     if mask is None:
         return None

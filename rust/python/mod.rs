@@ -30,11 +30,11 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluation::GatheredScores>()?;
     module.add_class::<evaluation::LevelCounts>()?;
     module.add_class::<regions::RegionMeasures>()?;
+    module.add_class::<regions::RegionSearch>()?;
     module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
     module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
-    module.add_function(wrap_pyfunction!(regions::highest_level, module)?)?;
     module.add_function(wrap_pyfunction!(regions::keep_large_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;

@@ -80,18 +80,26 @@ pub fn keep_large_regions(
     RegionMeasures::new(py, &found)
 }
 
-/// Highest score such that the pixels of a map (H, W) at or above it hold a region of `min_area` pixels.
-#[pyfunction]
-#[pyo3(signature = (scores, *, min_area, eight_connected))]
-pub fn highest_level(
-    py: Python<'_>,
-    scores: PyReadonlyArray2<'_, f32>,
-    min_area: u64,
-    eight_connected: bool,
-) -> PyResult<f32> {
-    let (width, connectivity) = (scores.shape()[1], connectivity(eight_connected));
-    let scores = scores.as_slice()?;
-    Ok(py.detach(|| regions::highest_level(scores, width, connectivity, min_area))?)
+/// Looks for a region of `min_area` pixels at or above a level in a map that comes band by band.
+#[pyclass]
+pub struct RegionSearch {
+    search: regions::RegionSearch,
+    level: f32,
+}
+
+#[pymethods]
+impl RegionSearch {
+    #[new]
+    #[pyo3(signature = (*, level, min_area, eight_connected))]
+    fn new(level: f32, min_area: u64, eight_connected: bool) -> Self {
+        Self { search: regions::RegionSearch::new(connectivity(eight_connected), min_area), level }
+    }
+
+    /// Takes the next rows (r, W) of the map; returns whether the region is found.
+    fn add(&mut self, py: Python<'_>, rows: PyReadonlyArray2<'_, f32>) -> PyResult<bool> {
+        let (width, rows) = (rows.shape()[1], rows.as_slice()?);
+        Ok(py.detach(|| self.search.add(rows, width, self.level))?)
+    }
 }
 
 fn connectivity(eight_connected: bool) -> Connectivity {

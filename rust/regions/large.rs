@@ -46,88 +46,68 @@ pub fn keep_large(
     Ok(measures)
 }
 
-/// Returns the highest score such that the pixels at or above it hold a region of `min_area` pixels; of a map without
-/// such a region the lowest.
-///
-/// # Errors
-/// If the map is empty or no multiple of its width, a side is longer than columns can be counted, or a score is NaN.
-pub fn highest_level(
-    scores: &[f32],
-    width: usize,
+/// Looks for a region of `min_area` pixels in a mask that comes row by row; what is held grows with its regions alone.
+pub struct RegionSearch {
     connectivity: Connectivity,
     min_area: u64,
-) -> Result<f32, Error> {
-    if scores.is_empty() || !scores.len().is_multiple_of(width) || width >= i32::MAX as usize {
-        return Err(Error::Value(format!(
-            "a map of {} pixels in rows of {width} has no level",
-            scores.len()
-        )));
+    parent: Vec<u32>,
+    areas: Vec<u64>,
+    /// First column, column after the last, and region of each run of the last row.
+    above: Vec<(u32, u32, u32)>,
+    found: bool,
+}
+
+impl RegionSearch {
+    /// Starts above the first row.
+    pub fn new(connectivity: Connectivity, min_area: u64) -> Self {
+        let (parent, areas, above) = (Vec::new(), Vec::new(), Vec::new());
+        Self { connectivity, min_area, parent, areas, above, found: min_area == 0 }
     }
-    if scores.iter().any(|score| score.is_nan()) {
-        return Err(Error::Value("a map with NaN has no level".into()));
-    }
-    let (low, high) = scores
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &score| (low.min(score), high.max(score)));
-    // The region only shrinks as the level rises: bisection over all numbers, in the order of their bits.
-    let (mut low, mut high) = (rank_of(low), rank_of(high));
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        if holds_region(scores, width, connectivity, level_of(middle), min_area) {
-            low = middle;
-        } else {
-            high = middle - 1;
+
+    /// Takes the next rows of a map, of which the pixels at or above a level are inside; returns whether the region is
+    /// found. Then nothing more is looked at.
+    ///
+    /// # Errors
+    /// If the scores are no multiple of the width, or it is longer than columns can be counted.
+    pub fn add(&mut self, scores: &[f32], width: usize, level: f32) -> Result<bool, Error> {
+        if width == 0 || !scores.len().is_multiple_of(width) || width >= i32::MAX as usize {
+            return Err(Error::Value(format!("{} scores are no rows of {width}", scores.len())));
         }
+        let mut mask = vec![0; width];
+        for line in scores.chunks_exact(width) {
+            if self.found {
+                break;
+            }
+            mask.iter_mut().zip(line).for_each(|(inside, score)| *inside = u8::from(*score >= level));
+            self.add_row(&mask);
+        }
+        Ok(self.found)
     }
-    Ok(level_of(low))
-}
 
-/// Returns the place of a number among all, counted from the lowest.
-fn rank_of(value: f32) -> u32 {
-    let bits = value.to_bits();
-    if value.is_sign_negative() { !bits } else { bits | 1 << 31 }
-}
-
-fn level_of(rank: u32) -> f32 {
-    f32::from_bits(if rank >> 31 == 1 { rank ^ 1 << 31 } else { !rank })
-}
-
-/// Returns whether the pixels at or above a level hold a region of `min_area` pixels; rows below it are not looked at.
-fn holds_region(scores: &[f32], width: usize, connectivity: Connectivity, level: f32, min_area: u64) -> bool {
-    let reach = u32::from(connectivity == Connectivity::Eight);
-    let (mut parent, mut areas) = (Vec::<u32>::new(), Vec::<u64>::new());
-    // First column, column after the last, and region of each run of the row before and of this one.
-    let (mut above, mut runs) = (Vec::<(u32, u32, u32)>::new(), Vec::new());
-    let (mut mask, mut found) = (vec![0; width], min_area == 0);
-    for line in scores.chunks_exact(width) {
-        mask.iter_mut().zip(line).for_each(|(inside, score)| *inside = u8::from(*score >= level));
-        runs.clear();
-        let mut touching = 0;
-        for_each_run(&mask, |start, end| {
+    fn add_row(&mut self, mask: &[u8]) {
+        let Self { connectivity, min_area, parent, areas, above, found } = self;
+        let reach = u32::from(*connectivity == Connectivity::Eight);
+        let (mut touching, mut runs) = (0, Vec::new());
+        for_each_run(mask, |start, end| {
             while touching < above.len() && above[touching].1 + reach <= start {
                 touching += 1;
             }
-            let region = parent.len() as u32;
-            parent.push(region);
+            let mut root = parent.len() as u32;
+            parent.push(root);
             areas.push(u64::from(end - start));
-            let mut root = region;
             for &(_, _, other) in above[touching..].iter().take_while(|(first, ..)| *first < end + reach) {
-                let other = root_of(&mut parent, other);
+                let other = root_of(parent, other);
                 if other != root {
                     let area = areas[root as usize] + areas[other as usize];
-                    root = unite(&mut parent, root, other);
+                    root = unite(parent, root, other);
                     areas[root as usize] = area;
                 }
             }
-            found |= areas[root as usize] >= min_area;
+            *found |= areas[root as usize] >= *min_area;
             runs.push((start, end, root));
         });
-        if found {
-            return true;
-        }
-        (above, runs) = (runs, above);
+        *above = runs;
     }
-    false
 }
 
 #[cfg(test)]
@@ -144,31 +124,34 @@ mod tests {
             .collect()
     }
 
-    fn largest(scores: &[f32], width: usize, connectivity: Connectivity, level: f32) -> u64 {
-        let mask: Vec<u8> = scores.iter().map(|score| u8::from(*score >= level)).collect();
-        let found = find(&mask, mask.len() / width, width, connectivity).unwrap_or_default();
-        let mut areas = vec![0; found.count];
-        found.runs.iter().for_each(|run| areas[run.region as usize] += u64::from(run.end - run.start));
-        areas.into_iter().max().unwrap_or(0)
-    }
-
     #[test]
-    fn the_highest_level_is_that_of_trying_every_score() {
+    fn a_region_is_found_where_the_largest_is_large_enough() {
         for (height, width) in [(1, 1), (1, 90), (90, 1), (23, 71), (40, 64)] {
             let scores = scores(height, width);
             for connectivity in [Connectivity::Four, Connectivity::Eight] {
-                for min_area in [1, 2, 5, 40, 700, 5000] {
-                    let reached = scores
+                for level in -11..12 {
+                    let mask: Vec<u8> = scores.iter().map(|score| u8::from(*score >= level as f32)).collect();
+                    let found = find(&mask, height, width, connectivity).unwrap_or_default();
+                    let mut areas = vec![0; found.count];
+                    found
+                        .runs
                         .iter()
-                        .filter(|&&level| largest(&scores, width, connectivity, level) >= min_area);
-                    let lowest = scores.iter().copied().fold(f32::INFINITY, f32::min);
-                    let want = reached.copied().fold(lowest, f32::max);
-                    assert_eq!(highest_level(&scores, width, connectivity, min_area), Ok(want));
+                        .for_each(|run| areas[run.region as usize] += u64::from(run.end - run.start));
+                    let largest = areas.into_iter().max().unwrap_or(0);
+                    for min_area in [1, 2, 5, 40, 700, 5000] {
+                        for rows in [1, 7, 90] {
+                            let mut search = RegionSearch::new(connectivity, min_area);
+                            let mut reached = Ok(false);
+                            for part in scores.chunks(rows * width) {
+                                reached = search.add(part, width, level as f32);
+                            }
+                            assert_eq!(reached, Ok(largest >= min_area));
+                        }
+                    }
                 }
             }
         }
-        assert!(highest_level(&[], 0, Connectivity::Four, 1).is_err());
-        assert!(highest_level(&[0.0, f32::NAN], 2, Connectivity::Four, 1).is_err());
+        assert!(RegionSearch::new(Connectivity::Four, 1).add(&[0.0; 5], 2, 0.0).is_err());
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod labels;
 mod large;
 
 pub use labels::{Connectivity, Regions, RowRun, Statistics, find, label, measure};
-pub use large::{highest_level, keep_large};
+pub use large::{RegionSearch, keep_large};

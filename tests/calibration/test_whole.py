@@ -6,10 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from ssimae import bands
 from ssimae.calibration.calibration import describe_place, fit_calibration
 from ssimae.calibration.places import place_features
 from ssimae.calibration.reference import RESIDUAL, Reference
-from ssimae.calibration.whole import MEASURES, fit_limits, measure_image
+from ssimae.calibration.whole import MEASURES, fit_limits, measure_image, median
 
 
 def good_image(number: int) -> np.ndarray:
@@ -117,3 +118,28 @@ def test_limits_of_other_measures_are_refused() -> None:
     for wrong in (np.zeros((2, len(MEASURES) + 1)), np.zeros(2), np.full((2, len(MEASURES)), np.nan)):
         with pytest.raises(ValueError, match="no limits of whole images"):
             Reference.from_tensors({**tensors, "calibration.whole": wrong.astype(np.float32)})
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (7, 9), (40, 31)])
+@pytest.mark.parametrize("values", [3, 100_000])
+def test_the_median_is_found_without_sorting(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], values: int
+) -> None:
+    monkeypatch.setattr(bands, "BAND", 100)
+    rng = np.random.default_rng(values)
+    for _ in range(10):
+        map_ = (rng.integers(0, values, shape) / 1000).astype(np.float32)
+        assert median(map_) == np.median(map_)
+        ignored = rng.random(shape) < 0.5
+        if not ignored.all():
+            assert median(map_, ignored) == np.median(map_[~ignored])
+
+
+def test_a_whole_image_measures_its_mean_contrast_and_sharpness(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = good_image(0)
+    fine = image - gaussian_filter(image, 1)
+    wanted = (image.mean(), np.log(image.std() + 1e-3), np.log((fine.std() + 1e-4) / (image.std() + 1e-3)))
+    found = measure_image(image)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    monkeypatch.setattr(bands, "BAND", 700)
+    assert measure_image(image) == found

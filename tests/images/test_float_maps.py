@@ -1,11 +1,13 @@
 """Float maps come back bit for bit, appear whole or not at all, and hold nothing but finite float32."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from ssimae import bands
 from ssimae.images.maps import read_float_map, write_float_tiff
 
 rng = np.random.default_rng(0)
@@ -19,6 +21,18 @@ def test_float_tiff_comes_back_bit_for_bit(tmp_path: Path, shape: tuple[int, ...
     np.testing.assert_array_equal(read_float_map(path), array)
     np.testing.assert_array_equal(tifffile.imread(path).reshape(shape), array)
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("shape", [(50, 70), (31, 20, 3)])
+def test_a_map_is_written_in_bands_as_tifffile_writes_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    array = rng.random(shape, np.float32)
+    whole = io.BytesIO()
+    tifffile.imwrite(whole, array, photometric="rgb" if array.ndim == 3 else "minisblack", metadata=None)
+    monkeypatch.setattr(bands, "BAND", 300)
+    write_float_tiff(tmp_path / "a.tiff", np.repeat(array, 2, axis=1)[:, ::2])
+    assert (tmp_path / "a.tiff").read_bytes() == whole.getvalue()
 
 
 def test_float_map_is_read_from_npy_too(tmp_path: Path) -> None:

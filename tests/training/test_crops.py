@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 from ssimae.config.settings import Settings
+from ssimae.images.depth import Pixels, view
 from ssimae.training.crops import CropSampler
 from ssimae.training.schedule import learning_rate
 
@@ -215,3 +216,17 @@ def test_turns_leave_the_places_of_crops_as_they_are() -> None:
 def test_ways_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`turns` must be one of none, flips, all, got 'quarters'"):
         few(turns="quarters")
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255.0), (np.uint16, 65535.0), (np.uint16, 4095.0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_in_their_own_depth_give_the_crops_of_those_in_float32(dtype: type, white: float, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    samples = [rng.integers(0, int(white) + 1, (*shape, channels)[: 1 + channels]).astype(dtype) for shape in SHAPES]
+    part = slice(None), slice(1, None)
+    stored = [view(Pixels(image, white), part) for image in samples]
+    images = [(image[part] / np.float64(white)).astype(np.float32) for image in samples]
+    settings = few(channels=channels, zoom=0.2, turns="all", patches=40)
+    own, single = CropSampler(stored, settings), CropSampler(images, settings)
+    for step in range(10):
+        assert torch.equal(own.batch(step), single.batch(step))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.images.decoding import decode
+from ssimae.images.depth import Image, Pixels
 from ssimae.images.pixels import Decoded
 from ssimae.images.read import MAX_PIXELS, as_image, has_colour, white_level
 
@@ -21,7 +22,7 @@ _WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
 class Given:
     """An image of a caller."""
 
-    pixels: NDArray[np.float32]
+    pixels: Image
     """(h, w) or (h, w, 3), in [0, 1]."""
     made_gray: bool
     """Whether the file was in colour."""
@@ -30,7 +31,7 @@ class Given:
 
 
 def take_image(image: NDArray[Any] | str | Path, name: str, *, channels: int, data_range: float | None = None) -> Given:
-    """Return a file as :func:`ssimae.read_image` does, or an array as :func:`image_of_array`; raises as these."""
+    """Return a file as :func:`.read.read_stored` does, or an array as :func:`image_of_array`; raises as these."""
     if not isinstance(image, str | Path):
         pixels = image_of_array(np.asarray(image), name, channels=channels, data_range=data_range)
         return Given(pixels, made_gray=False, depth=None)
@@ -41,9 +42,7 @@ def take_image(image: NDArray[Any] | str | Path, name: str, *, channels: int, da
     return Given(as_image(decoded.samples, white, channels=channels), made_gray, decoded.depth)
 
 
-def image_of_array(
-    array: NDArray[Any], name: str, *, channels: int, data_range: float | None = None
-) -> NDArray[np.float32]:
+def image_of_array(array: NDArray[Any], name: str, *, channels: int, data_range: float | None = None) -> Image:
     """Return an array as an image.
 
     Parameters
@@ -58,7 +57,7 @@ def image_of_array(
 
     Returns
     -------
-    ndarray of the same shape, float32 in [0, 1]
+    ndarray of the same shape, float32 in [0, 1], or Pixels of the array's own memory where it holds integers
 
     Raises
     ------
@@ -80,4 +79,4 @@ def image_of_array(
         white = white_level(Decoded(array, None), name, data_range=white if data_range is None else data_range)
         return (array / white).astype(np.float32)
     white = white_level(Decoded(array, white), name, data_range=data_range)
-    return (array / np.float32(white)).astype(np.float32)
+    return Pixels(array, float(np.float32(white)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ssimae.atomic import write_bytes
+from ssimae.atomic import replacing
+from ssimae.bands import bands, let_go
 from ssimae.images.decoding import decode
 from ssimae.images.read import MAX_PIXELS, image_size, refuse_not_finite
 
@@ -29,10 +30,18 @@ def write_float_tiff(path: Path | str, array: NDArray[np.float32]) -> None:
         raise ValueError(
             f"`array` must be float32 of shape (h, w) or (h, w, 3), got {array.dtype} of shape {array.shape}"
         )
-    buffer = io.BytesIO()
-    # No metadata: the file depends on the array alone.
-    tifffile.imwrite(buffer, array, photometric="rgb" if array.ndim == 3 else "minisblack", metadata=None)
-    write_bytes(Path(path), buffer.getvalue())
+    kind: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype}
+    with replacing(Path(path)) as partial, partial.open("r+b") as file:
+        # No metadata: the file depends on the array alone, whose values follow band by band.
+        written: Any = tifffile.imwrite(
+            file, **kind, photometric="rgb" if array.ndim == 3 else "minisblack", metadata=None, returnoffset=True
+        )
+        file.seek(written[0])
+        for band in bands(*array.shape[:2]):
+            file.write(np.ascontiguousarray(array[band.rows]).data)
+            let_go(array)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_float_map(path: Path | str) -> NDArray[np.float32]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.bands import in_bands, new_map
 from ssimae.images.decoding import decode, read_head
+from ssimae.images.depth import Image, Pixels
 from ssimae.images.pixels import Decoded
 
 MAX_PIXELS = 10**9
@@ -54,6 +56,10 @@ def read_image(
     ndarray of shape (h, w), or (h, w, 3) for three channels, float32 in [0, 1]
         Turned upright as EXIF says; alpha dropped.
 
+    See Also
+    --------
+    ssimae.images.read.read_stored : the same in the depth of the file, for a quarter of the memory.
+
     Raises
     ------
     OSError
@@ -61,6 +67,21 @@ def read_image(
     ValueError
         If it is no image, is damaged, too large, has several pages and none is named, would lose depth, has a value
         that is not finite or outside 0..`data_range`, or a parameter breaks its rule. Each message names the file.
+    """
+    return read_stored(path, channels=channels, data_range=data_range, page=page, max_pixels=max_pixels)[:]
+
+
+def read_stored(
+    path: Path | str,
+    *,
+    channels: int = 1,
+    data_range: float | None = None,
+    page: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Image:
+    """Return an image file in its own depth where that is 8 or 16 bits: its parts come as :func:`read_image` has them.
+
+    Parameters and errors are those of :func:`read_image`. Colour turned into gray is float32.
     """
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 or 3, got {channels}")
@@ -71,13 +92,14 @@ def read_image(
     return as_image(decoded.samples, white_level(decoded, path, data_range=data_range), channels=channels)
 
 
-def as_image(samples: NDArray[Any], white: float, *, channels: int) -> NDArray[np.float32]:
-    """Return samples of 0..`white` as :func:`read_image` does, of shape (h, w) or (h, w, 3), float32 in [0, 1]."""
+def as_image(samples: NDArray[Any], white: float, *, channels: int) -> Image:
+    """Return samples of 0..`white` as :func:`read_stored` does, of shape (h, w) or (h, w, 3)."""
     if channels == 1 and samples.ndim == 3:
         return _gray(samples, white)
-    image = np.empty(samples.shape, dtype=np.float32)
-    np.divide(samples, white, out=image, casting="same_kind")
-    return np.repeat(image[:, :, None], 3, axis=2) if channels == 3 and image.ndim == 2 else image
+    if channels == 3 and samples.ndim == 2:
+        samples = np.broadcast_to(samples[:, :, None], (*samples.shape, 3))
+    image = Pixels(samples, white)
+    return image if samples.dtype in (np.uint8, np.uint16) else image[:]
 
 
 def white_level(decoded: Decoded, path: Path | str, *, data_range: float | None) -> float:
@@ -141,10 +163,8 @@ def image_orientation(path: Path | str) -> int:
 
 def _gray(samples: NDArray[Any], white: float) -> NDArray[np.float32]:
     """Return colour as gray; float64 in bands, so that depth is kept and memory bounded."""
-    image = np.empty(samples.shape[:2], dtype=np.float32)
-    for band in _bands(len(image)):
-        image[band] = samples[band].astype(np.float64) @ _GRAY_WEIGHTS / white
-    return image
+    gray: NDArray[np.float32] = new_map(samples.shape[:2])
+    return in_bands(lambda band: samples[band.rows].astype(np.float64) @ _GRAY_WEIGHTS / white, gray)
 
 
 def _bands(rows: int) -> list[slice]:

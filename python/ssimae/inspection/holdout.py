@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
+from ssimae.images.depth import Image, view
 from ssimae.images.resize import scale_image, scale_mask, scaled_shape
 
 FEWEST_IMAGES = 20
@@ -42,30 +43,31 @@ _Value = TypeVar("_Value", bound=np.generic)
 class GoodImages:
     """Defect-free images, what of them is ignored, and what is held out of training."""
 
-    images: tuple[NDArray[np.float32], ...]
-    """At their own size, cut to what is inspected; float32 in [0, 1]."""
+    images: tuple[Image, ...]
+    """At their own size, cut to what is inspected; in the depth that they came in."""
     ignored: tuple[NDArray[np.bool_] | None, ...]
     """What is not inspected inside each; None for nothing."""
     masked: bool
     """Whether any had an ignore mask."""
     split: Split
 
-    def training_parts(self, settings: Settings) -> tuple[list[NDArray[np.float32]], list[NDArray[np.bool_] | None]]:
+    def training_parts(self, settings: Settings) -> tuple[list[Image], list[NDArray[np.bool_] | None]]:
         """Return the parts that are trained on, scaled, and what of them is ignored."""
-        parts, masks = [], []
-        scaled = [scale_image(image, settings.scale)[:] for image in self.images]
+        parts: list[Image] = []
+        masks: list[NDArray[np.bool_] | None] = []
+        scaled = [scale_image(image, settings.scale) for image in self.images]
         for index, region in self.split.kept:
             mask = scale_mask(self.ignored[index], settings.scale)
-            parts.append(take(scaled[index], region))
+            parts.append(view(scaled[index], region))
             masks.append(None if mask is None else take(mask, region))
         return parts, masks
 
 
 def arrange_good(
-    images: Sequence[NDArray[np.float32]], ignored: Sequence[NDArray[np.bool_] | None], settings: Settings
+    images: Sequence[Image], ignored: Sequence[NDArray[np.bool_] | None], settings: Settings
 ) -> GoodImages:
     """Return defect-free images cut to what is inspected of them, and split for training and thresholds."""
-    cut = tuple(np.ascontiguousarray(image[inspected_frame(mask)]) for image, mask in zip(images, ignored, strict=True))
+    cut = tuple(view(image, inspected_frame(mask)) for image, mask in zip(images, ignored, strict=True))
     split = split_good([scaled_shape(image, settings.scale) for image in cut], settings)
     return GoodImages(
         cut, tuple(inside_frame(mask) for mask in ignored), any(mask is not None for mask in ignored), split

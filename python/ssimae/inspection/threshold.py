@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae._rust import highest_level
-from ssimae.bands import let_go
+from ssimae._rust import RegionSearch
+from ssimae.bands import bands, let_go
 from ssimae.config.settings import Settings
 
 OUTLIER = 1.25
@@ -257,6 +257,33 @@ def area_level(residual: NDArray[np.float32], min_area: int) -> float:
 
     A map of fewer pixels has no such value; its lowest value is returned.
     """
-    level = highest_level(np.ascontiguousarray(residual), min_area=min_area, eight_connected=True)
-    let_go(residual)
-    return level
+    # The region only shrinks as the level rises: bisection over all numbers of float32, in the order of their bits.
+    low, high = (_rank(np.float32(value)) for value in (residual.min(), residual.max()))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _holds_region(residual, _ranked(middle), min_area):
+            low = middle
+        else:
+            high = middle - 1
+    return _ranked(low)
+
+
+def _holds_region(residual: NDArray[np.float32], level: float, min_area: int) -> bool:
+    """Return whether the pixels at or above a level hold a region of that many."""
+    search = RegionSearch(level=level, min_area=min_area, eight_connected=True)
+    for band in bands(*residual.shape):
+        found = search.add(np.ascontiguousarray(residual[band.rows]))
+        let_go(residual)
+        if found:
+            return True
+    return False
+
+
+def _rank(value: np.float32) -> int:
+    """Return the place of a number among all of float32; those next to each other differ by 1."""
+    bits = int(value.view(np.int32))
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+
+
+def _ranked(rank: int) -> float:
+    return math.copysign(float(np.int32(abs(rank)).view(np.float32)), rank)

@@ -12,8 +12,9 @@ from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
 from ssimae.data.masks import read_ignored
 from ssimae.errors import reason_of
+from ssimae.images.depth import Image
 from ssimae.images.maps import write_float_tiff
-from ssimae.images.read import read_image
+from ssimae.images.read import read_stored
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import Verdict, judge
@@ -65,15 +66,15 @@ def predict_stage(
     return [item.inspection.verdict for item in items], passed_over
 
 
-def _read(sample: Sample, settings: Settings) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
-    image = read_image(sample.path, channels=settings.channels, data_range=settings.data_range)
+def _read(sample: Sample, settings: Settings) -> tuple[Image, NDArray[np.bool_] | None]:
+    image = read_stored(sample.path, channels=settings.channels, data_range=settings.data_range)
     return image, read_ignored(sample, image.shape)
 
 
 def _inspect(
     folder: RunFolder,
     sample: Sample,
-    image: tuple[NDArray[np.float32], NDArray[np.bool_] | None],
+    image: tuple[Image, NDArray[np.bool_] | None],
     inspector: Inspector,
     thresholds: Thresholds,
 ) -> Inspected:

@@ -17,7 +17,8 @@ from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Dataset, good_samples
 from ssimae.data.masks import read_ignored
-from ssimae.images.read import read_image
+from ssimae.images.depth import Image
+from ssimae.images.read import read_stored
 from ssimae.inspection.holdout import GoodImages, arrange_good
 from ssimae.inspection.threshold import Thresholds, outlier_note
 from ssimae.models.build import place
@@ -45,13 +46,14 @@ def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -
 
 def read_images(
     dataset: Dataset, settings: Settings, progress: Progress
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.bool_] | None]]:
+) -> tuple[list[Image], list[NDArray[np.bool_] | None]]:
     """Return the defect-free images of a data set, and what of each is ignored."""
-    images, ignored = [], []
+    images: list[Image] = []
+    ignored: list[NDArray[np.bool_] | None] = []
     samples = good_samples(dataset)
     with progress.task("reading good images", len(samples)) as task:
         for count, sample in enumerate(samples, 1):
-            images.append(read_image(sample.path, channels=settings.channels, data_range=settings.data_range))
+            images.append(read_stored(sample.path, channels=settings.channels, data_range=settings.data_range))
             ignored.append(read_ignored(sample, images[-1].shape))
             task.update(count)
     return images, ignored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssimae.config.settings import Settings
+from ssimae.images.depth import Image, Pixels
 from ssimae.tiling import gather_crops
 
 _POSITIONS, _ORDER, _ZOOM, _TURNS = 1, 2, 4, 5  # streams of random numbers under one seed; 3 chooses what is held out
@@ -25,8 +27,9 @@ class CropSampler:
 
     Parameters
     ----------
-    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
-        Sizes may differ; every position of every image is equally likely.
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
+        Those of 8 and 16 bits stay so in memory, and become float32 crop by crop, unless white is not the highest value
+        of their type. Sizes may differ; every position of every image is equally likely.
     settings : Settings
         Its `patches`, `batch_size`, `patch_size`, `channels`, `crops`, `zoom`, `turns` and `seed`
         count.
@@ -43,7 +46,7 @@ class CropSampler:
 
     def __init__(
         self,
-        images: Sequence[NDArray[np.float32]],
+        images: Sequence[Image],
         settings: Settings,
         ignored: Sequence[NDArray[np.bool_] | None] | None = None,
         *,
@@ -56,7 +59,7 @@ class CropSampler:
                 raise ValueError(
                     f"training image {index} is {image.shape[1]} x {image.shape[0]}, smaller than a patch of {side}"
                 )
-        self._images = [np.ascontiguousarray(image) for image in images]
+        self._images = [_source(image) for image in images]
         self._settings = settings
         self._room = np.array([[image.shape[0] - side, image.shape[1] - side] for image in images])
         self._sums = [None if mask is None else _sums(mask) for mask in ignored or [None] * len(images)]
@@ -149,6 +152,13 @@ class CropSampler:
                 chosen = image == index
                 boxes[chosen] = np.where(_fits(sums, boxes[chosen])[:, None], boxes[chosen], plain[chosen])
         return boxes
+
+
+def _source(image: Image) -> NDArray[Any]:
+    """Return the pixels that crops of an image are gathered from, contiguous."""
+    if isinstance(image, Pixels) and image.white == np.iinfo(image.samples.dtype).max:
+        return np.ascontiguousarray(image.samples)
+    return np.ascontiguousarray(image[:])
 
 
 def _sums(ignored: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ssimae.config.settings import Settings
 from ssimae.errors import InterruptedRunError
 from ssimae.hardware import steady
+from ssimae.images.depth import Image
 from ssimae.models.dictionary import fit_dictionary
 from ssimae.models.features import ResNet18Features, fixed_features
 from ssimae.training.crops import CropSampler
@@ -24,7 +25,7 @@ from ssimae.training.train import Training, train
 
 
 def learn(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     settings: Settings,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
@@ -69,7 +70,7 @@ def learn(
 
 @steady()
 def _learn_dictionary(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     settings: Settings,
     features: ResNet18Features,
     *,

@@ -15,6 +15,7 @@ from torch import nn
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError, PlateauError
 from ssimae.hardware import resolve_precision, steady
+from ssimae.images.depth import Image
 from ssimae.losses.protocol import constant_loss
 from ssimae.models.build import Network, new_autoencoder, place
 from ssimae.training.batches import batches
@@ -53,7 +54,7 @@ class Training:
 
 @steady()
 def train(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     settings: Settings,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
@@ -67,7 +68,7 @@ def train(
 
     Parameters
     ----------
-    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
         Defect-free images, already scaled.
     settings : Settings
         Loss, network, budget, learning rate and seed.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.calibration.places import place_features
+from ssimae.images.depth import Image
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_of
 from ssimae.tuning.planted import PlantedDefect, plant_defects
@@ -108,7 +109,7 @@ def inspect_parts(
     for number, chosen in enumerate(planted_numbers(good, planted_pixels)):
         index, region = regions[chosen]
         made = plant_defects(
-            good.images[index],
+            good.images[index][:],
             sources,
             index=chosen,
             region=region,
@@ -140,7 +141,7 @@ def labels_of(planted: Sequence[Part]) -> list[NDArray[np.int32]]:
 
 def _part(
     inspector: Inspector,
-    image: NDArray[np.float32],
+    image: Image,
     region: Region,
     ignored: NDArray[np.bool_] | None,
     fold: int,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ssimae.config.settings import PATCH_SIZES, Settings
+from ssimae.images.depth import Image
 from ssimae.inspection.holdout import FEWEST_IMAGES, arrange_good
 from ssimae.training.monitor import SILENT, Monitor
 from ssimae.tuning.look import Look
@@ -89,7 +90,7 @@ def candidates(
 
 
 def choose(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     ignored: Sequence[NDArray[np.bool_] | None],
     look: Look,
     settings: Settings,
@@ -106,7 +107,7 @@ def choose(
 
     Parameters
     ----------
-    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
         Good images at their own size.
     ignored : sequence of (ndarray of shape (h, w), bool, or None)
         What of each is not inspected.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.hardware import resolve_precision, steady
+from ssimae.images.depth import Image
 from ssimae.inspection.holdout import arrange_good
 from ssimae.models.build import new_autoencoder, place
 from ssimae.training.batches import make_batch
@@ -76,7 +77,7 @@ def with_patches(settings: Settings, patches: int) -> Settings:
 
 @steady()
 def patches_per_second(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     settings: Settings,
     ignored: Sequence[NDArray[np.bool_] | None],
     *,
@@ -99,7 +100,7 @@ def patches_per_second(
 
 
 def try_out(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     ignored: Sequence[NDArray[np.bool_] | None],
     settings: Settings,
     *,
@@ -111,7 +112,7 @@ def try_out(
 
     Parameters
     ----------
-    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    images : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
         Good images at their own size.
     ignored : sequence of (ndarray of shape (h, w), bool, or None)
         What of each is not inspected.

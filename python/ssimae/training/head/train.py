@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError
 from ssimae.hardware import steady
+from ssimae.images.depth import Image
 from ssimae.losses.network import arithmetic
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, place
@@ -40,7 +41,7 @@ _FOCUS = 2.0
 @steady()
 def train_head(
     model: AnyAutoencoder,
-    parts: Sequence[NDArray[np.float32]],
+    parts: Sequence[Image],
     settings: Settings,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
@@ -54,7 +55,7 @@ def train_head(
     ----------
     model : Autoencoder or VariationalAutoencoder
         Trained network, on `device`.
-    parts : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+    parts : sequence of ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
         Defect-free images, already scaled: those that the autoencoder was trained on.
     settings : Settings
         Its `head_patches`, at least 1, those of crops and residual, and `seed` count.
