@@ -17,6 +17,7 @@ __all__ = [
     "RegionSearch",
     "count_levels",
     "count_patches",
+    "distances",
     "extract_patches",
     "gather_crops",
     "keep_large_regions",
@@ -150,6 +151,7 @@ def count_levels(
     map: _Real, mask: NDArray[np.uint8], ignore: NDArray[np.uint8] | None, thresholds: NDArray[np.float64]
 ) -> LevelCounts: ...
 def count_patches(height: int, width: int, patch_size: int, stride: int) -> int: ...
+def distances(columns: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
 def extract_patches(image: _Image, stride: int, first: int, out: NDArray[np.float32]) -> None: ...
 def gather_crops(
     images: list[NDArray[Any]],

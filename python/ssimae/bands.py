@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-LARGE = 2**26
+LARGE = 2**24
 """Values from which on a map lies in a temporary file."""
 
 BAND = 2**22
@@ -115,3 +115,14 @@ def in_bands(
         out[band.rows] = work(band)
         let_go(out, *read)
     return out
+
+
+def extremes(map_: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
+    """Return the lowest and the highest value of a map (h, w)."""
+    lows, highs = [], []
+    for band in bands(*map_.shape):
+        rows = map_[band.rows]
+        lows.append(rows.min())
+        highs.append(rows.max())
+        let_go(map_)
+    return min(lows), max(highs)

@@ -35,6 +35,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::distances, module)?)?;
     module.add_function(wrap_pyfunction!(regions::keep_large_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;

@@ -102,6 +102,18 @@ impl RegionSearch {
     }
 }
 
+/// Turns distances (r, W) from the nearest marked pixel of each column into those from the nearest of all.
+#[pyfunction]
+pub fn distances(
+    py: Python<'_>,
+    columns: PyReadonlyArray2<'_, f32>,
+    mut out: PyReadwriteArray2<'_, f32>,
+) -> PyResult<()> {
+    let (width, columns, out) = (columns.shape()[1], columns.as_slice()?, out.as_slice_mut()?);
+    py.detach(|| regions::distances(columns, width, out))?;
+    Ok(())
+}
+
 fn connectivity(eight_connected: bool) -> Connectivity {
     if eight_connected { Connectivity::Eight } else { Connectivity::Four }
 }

@@ -1,7 +1,9 @@
-//! Connected regions of masks and maps.
+//! Connected regions of masks and maps, and distances from marked pixels.
 
+mod distance;
 mod labels;
 mod large;
 
+pub use distance::distances;
 pub use labels::{Connectivity, Regions, RowRun, Statistics, find, label, measure};
 pub use large::{RegionSearch, keep_large};

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from ssimae.calibration.places import CELL, N_BORDER, place_features
+from scipy.ndimage import distance_transform_edt
+from ssimae import _rust
+from ssimae.calibration.places import CELL, N_BORDER, _column_distances, place_features
 
 REACH = 72
 """Pixels: 4 sigma of the widest Gaussian, over 4 cells of 4 pixels, and 8 for the finer ones before it."""
@@ -55,3 +57,14 @@ def test_gray_as_colour_has_the_features_of_gray() -> None:
     image = np.random.default_rng(0).random((33, 47), dtype=np.float32)
     colour = np.repeat(image[:, :, None], 3, axis=2)
     np.testing.assert_allclose(place_features(colour), place_features(image), rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (40, 31), (67, 90)])
+def test_the_distance_from_what_is_ignored_is_scipys(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.5, 0.05, 0.005):
+        ignored = rng.random(shape) < share
+        ignored.flat[rng.integers(ignored.size)] = True
+        found = np.empty(shape, np.float32)
+        _rust.distances(_column_distances(ignored), found)
+        np.testing.assert_array_equal(found, distance_transform_edt(~ignored).astype(np.float32))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
-from ssimae.bands import bands, let_go, new_map
+from ssimae import _rust
+from ssimae.bands import band_rows, bands, let_go, new_map
 from ssimae.images.depth import Image
 from ssimae.images.resize import enlarge_rows
 
@@ -45,15 +46,16 @@ def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> ND
         the contrast at three, and the steepness.
     """
     height, width = image.shape[:2]
-    far = None if ignored is None else distance_transform_edt(~ignored).astype(np.float32)
+    from_ignored = None if ignored is None else _column_distances(ignored)
     features: NDArray[np.float32] = new_map((-(-height // CELL), -(-width // CELL), N_FEATURES))
     for band in bands(height, width, halo=_REACH, step=CELL):
-        near = _border_features(height, width, band.seen, None if far is None else far[band.seen])
+        beside = None if from_ignored is None else from_ignored[band.seen]
+        near = _border_features(height, width, band.seen, beside)
         cells = np.stack(near + _surface_features(image[band.seen]), axis=-1).astype(np.float32)
         above, first = band.inner.start // CELL, band.rows.start // CELL
         count = -(-(band.rows.stop - band.rows.start) // CELL)
         features[first : first + count] = cells[above : above + count]
-        let_go(features, *([image] if isinstance(image, np.ndarray) else []))
+        let_go(features, *(map_ for map_ in (image, from_ignored) if isinstance(map_, np.ndarray)))
     return features
 
 
@@ -96,18 +98,36 @@ def _mean_and_spread(gray: NDArray[np.float32], sigma: float) -> tuple[NDArray[n
 
 
 def _border_features(
-    height: int, width: int, seen: slice, far: NDArray[np.float32] | None
+    height: int, width: int, seen: slice, from_ignored: NDArray[np.float32] | None
 ) -> list[NDArray[np.float32]]:
     """Return how near the border is: to any side on three scales, and to left or right, and above or below.
 
-    `far` is the distance of each pixel that is seen from what is ignored.
+    `from_ignored` are the distances of pixels that are seen from what is ignored in their columns.
     """
     rows = np.arange(seen.start, seen.stop, dtype=np.float32)
     columns = np.arange(width, dtype=np.float32)
     down = np.minimum(rows, height - 1 - rows)[:, None] + np.zeros((1, width), np.float32)
     across = np.minimum(columns, width - 1 - columns)[None, :] + np.zeros((len(rows), 1), np.float32)
     nearest = np.minimum(down, across)
-    if far is not None:
+    if from_ignored is not None:
+        far = np.empty(from_ignored.shape, np.float32)
+        _rust.distances(from_ignored, far)
         nearest = np.minimum(nearest, far)
     distances = [(nearest, width) for width in _BORDER_WIDTHS] + [(across, 16.0), (down, 16.0)]
     return [cell_means(np.exp(-distance / width)) for distance, width in distances]
+
+
+def _column_distances(ignored: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return how many rows from each pixel the nearest ignored one of its column lies; infinite where there is none."""
+    distances: NDArray[np.float32] = new_map(ignored.shape)
+    for rows in (range(len(ignored)), range(len(ignored) - 1, -1, -1)):
+        before = np.full(ignored.shape[1], np.inf, np.float32)
+        for count, row in enumerate(rows, 1):
+            before = np.where(ignored[row], np.float32(0), before + 1)
+            if rows.step < 0:
+                before = np.minimum(before, distances[row])
+            distances[row] = before
+            if count % band_rows(ignored.shape[1]) == 0:
+                let_go(distances)
+    let_go(distances)
+    return distances

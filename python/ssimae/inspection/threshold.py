@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae._rust import RegionSearch
-from ssimae.bands import bands, let_go
+from ssimae.bands import bands, extremes, let_go
 from ssimae.config.settings import Settings
 
 OUTLIER = 1.25
@@ -258,7 +258,7 @@ def area_level(residual: NDArray[np.float32], min_area: int) -> float:
     A map of fewer pixels has no such value; its lowest value is returned.
     """
     # The region only shrinks as the level rises: bisection over all numbers of float32, in the order of their bits.
-    low, high = (_rank(np.float32(value)) for value in (residual.min(), residual.max()))
+    low, high = (_rank(value) for value in extremes(residual))
     while low < high:
         middle = (low + high + 1) // 2
         if _holds_region(residual, _ranked(middle), min_area):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import in_bands, let_go
+from ssimae.bands import extremes, in_bands, let_go
 from ssimae.inspection.inspector import Maps
 from ssimae.inspection.threshold import Thresholds, area_level
 from ssimae.regions import keep_large_regions
@@ -103,7 +103,7 @@ def judge(maps: Maps, thresholds: Thresholds) -> Judgement:
     """
     mask, regions, verdict = segment(maps.judged, thresholds)
     if not maps.calibrated:
-        return Judgement(verdict, PLACE if regions else "", float(maps.judged.max()), mask, regions)
+        return Judgement(verdict, PLACE if regions else "", float(extremes(maps.judged)[1]), mask, regions)
     score = area_level(maps.judged, thresholds.min_area)
     reasons = [PLACE] if regions else []
     if maps.unlike:
