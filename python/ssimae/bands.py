@@ -86,10 +86,13 @@ def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[An
         return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
 
 
-def let_go(*arrays: NDArray[Any]) -> None:
-    """Tell the system that what was read or written of maps in files is not needed in memory for now."""
-    for array in arrays:
-        base: Any = array
+def let_go(*images: object) -> None:
+    """Tell the system that what was read or written of maps in files is not needed in memory for now.
+
+    Images and maps that lie elsewhere are passed over.
+    """
+    for image in images:
+        base: Any = image
         while isinstance(base, np.ndarray):
             base = base.base
         if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
@@ -97,7 +100,7 @@ def let_go(*arrays: NDArray[Any]) -> None:
 
 
 def in_bands(
-    work: Callable[[Band], NDArray[_Value]], out: NDArray[_Value], *read: NDArray[Any], halo: int = 0, step: int = 1
+    work: Callable[[Band], NDArray[_Value]], out: NDArray[_Value], *read: object, halo: int = 0, step: int = 1
 ) -> NDArray[_Value]:
     """Return `out` with what `work` gives for the rows of each band, which it computes from those that are seen.
 
@@ -106,8 +109,8 @@ def in_bands(
     work : callable
         Returns the rows of a band, (rows, w) or (rows, w, C).
     out : ndarray of shape (h, w) or (h, w, C)
-    *read : ndarray
-        Maps that are read; these and `out` are let go after each band.
+    *read : ndarray or Pixels
+        What is read; these and `out` are let go after each band.
     halo, step : int
         As for :func:`bands`.
     """

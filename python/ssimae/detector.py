@@ -98,7 +98,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Images are arrays of shape (h, w) or (h, w, 3) (uint8 and uint16 are scaled by their type's range, float32 and
-    float64 have to lie in [0, 1], or in 0..`data_range`) or paths of image files.
+    float64 have to lie in [0, 1], or in 0..`data_range`) or paths of image files. An array of 8 or 16 bits is not
+    copied: leave it as it is while it is worked on. Maps of more than 16 million values lie in temporary files, which
+    vanish with the arrays.
 
     Examples
     --------

@@ -55,7 +55,7 @@ def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> ND
         above, first = band.inner.start // CELL, band.rows.start // CELL
         count = -(-(band.rows.stop - band.rows.start) // CELL)
         features[first : first + count] = cells[above : above + count]
-        let_go(features, *(map_ for map_ in (image, from_ignored) if isinstance(map_, np.ndarray)))
+        let_go(features, image, from_ignored)
     return features
 
 

@@ -72,7 +72,7 @@ def measure_image(image: Image, ignored: NDArray[np.bool_] | None = None) -> tup
     height, width = image.shape[:2]
     # Of each row: its inspected pixels, sums of gray and fine, and sums of their squares.
     sums = np.zeros((height, 5))
-    for band in bands(height, width, halo=_FINE_REACH):
+    for band in bands(height, 4 * width, halo=_FINE_REACH):  # float64, and several of them
         seen = image[band.seen]
         seen = seen if seen.ndim == 2 else seen.mean(axis=2)
         fine = (seen - gaussian_filter(seen, 1))[band.inner].astype(np.float64)
@@ -80,6 +80,7 @@ def measure_image(image: Image, ignored: NDArray[np.bool_] | None = None) -> tup
         weight = np.ones(gray.shape) if ignored is None else (~ignored[band.rows]).astype(np.float64)
         parts = (weight, weight * gray, weight * fine, weight * gray**2, weight * fine**2)
         sums[band.rows] = np.stack([part.sum(axis=1) for part in parts], axis=1)
+        let_go(image)
     count, *totals = (float(total) for total in sums.sum(axis=0))
     mean, fine_mean, square, fine_square = (total / count for total in totals)
     spread = math.sqrt(max(square - mean**2, 0.0)) + 1e-3

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import band_rows
+from ssimae.bands import band_rows, let_go
 from ssimae.images.depth import Image
 from ssimae.tiling import count_patches, extract_patches, patch_grid
 
@@ -41,6 +41,7 @@ def patch_batches(
             first = start // across
             last = min(max((stop - 1) // across, first + more), len(tops) - 1)
             band = _padded_rows(image, margin, int(tops[first]), int(tops[last]) + patch_size)
+            let_go(image)
         before = first * across
         part = {"start": start - before, "stop": stop - before}
         yield start, extract_patches(band, patch_size=patch_size, stride=stride, **part, out=out[: stop - start])

@@ -83,7 +83,7 @@ def _resized(image: Image, factor: float) -> NDArray[np.float32]:
     height, width = scaled_shape(image, factor)
     tall, channels = image.shape[0], image.shape[2:]
     narrow = new_map((tall, width, *channels))
-    in_bands(lambda band: _antialiased(image[band.rows], band.rows.stop - band.rows.start, width), narrow)
+    in_bands(lambda band: _antialiased(image[band.rows], band.rows.stop - band.rows.start, width), narrow, image)
     resized = new_map((height, width, *channels))
     # Wider than it has to be: torch rounds a single column otherwise.
     for stripe in bands(width, tall, halo=16):

@@ -34,7 +34,6 @@ def compare(
     variances : ndarray of the reconstruction's shape, float32, optional
         Of a VAE.
     """
-    read = [reconstruction] if variances is None else [reconstruction, variances]
     if settings.row.windowed:
         return _windowed(image, reconstruction, settings)
     loss = loss_module(settings)
@@ -45,7 +44,7 @@ def compare(
         map_: NDArray[np.float32] = found[0].numpy()
         return map_
 
-    return in_bands(compared, new_map(image.shape[:2]), *read)
+    return in_bands(compared, new_map(image.shape[:2]), image, reconstruction, variances)
 
 
 def _windowed(image: Image, reconstruction: NDArray[np.float32], settings: Settings) -> NDArray[np.float32]:
@@ -83,7 +82,7 @@ def _loss_map(x: Image, y: NDArray[np.float32], form: Window) -> NDArray[np.floa
         return mean
 
     # The rows come by twos, so that one more than the window's radius is read.
-    return in_bands(rows, new_map((height, width)), y, halo=form.radius + 1)
+    return in_bands(rows, new_map((height, width)), x, y, halo=form.radius + 1)
 
 
 def _halved(image: Image) -> NDArray[np.float32]:
@@ -97,8 +96,7 @@ def _halved(image: Image) -> NDArray[np.float32]:
         found: NDArray[np.float32] = means[0].permute(1, 2, 0).numpy()
         return found
 
-    read = [image] if isinstance(image, np.ndarray) else []
-    return in_bands(rows, new_map((height, width, channels)), *read)
+    return in_bands(rows, new_map((height, width, channels)), image)
 
 
 def as_batch(image: NDArray[np.float32]) -> Tensor:

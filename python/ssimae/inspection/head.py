@@ -65,7 +65,7 @@ def head_map(
             top, left = rows.start - seen_rows.start, columns.start - seen_columns.start
             tile = logits[0, 0, top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
             probabilities[rows, columns] = tile.float().sigmoid().cpu().numpy()
-        let_go(probabilities, *(plane for plane in planes if isinstance(plane, np.ndarray)))
+        let_go(probabilities, *planes)
     return restore_size(probabilities, *image.shape[:2])
 
 

@@ -93,7 +93,7 @@ def framed(
             whole[start - band.rows.start : stop - band.rows.start, frame[1]] = values[start - top : stop - top]
         return whole
 
-    return in_bands(rows, new_map(shape), values)
+    return in_bands(rows, new_map(shape), values, outside)
 
 
 @steady()
