@@ -12,6 +12,7 @@ __all__ = [
     "GatheredImages",
     "GatheredRegions",
     "GatheredScores",
+    "LargeRegions",
     "LevelCounts",
     "RegionMeasures",
     "RegionSearch",
@@ -20,7 +21,6 @@ __all__ = [
     "distances",
     "extract_patches",
     "gather_crops",
-    "keep_large_regions",
     "label_regions",
     "measure_regions",
     "paint_stains",
@@ -143,6 +143,12 @@ class RegionMeasures:
     def mean_scores(self) -> NDArray[np.float64]: ...
 
 @final
+class LargeRegions:
+    def __new__(cls, mask: NDArray[np.uint8], *, min_area: int, eight_connected: bool) -> LargeRegions: ...
+    def add(self, scores: NDArray[np.float32]) -> None: ...
+    def measures(self) -> RegionMeasures: ...
+
+@final
 class RegionSearch:
     def __new__(cls, *, level: float, min_area: int, eight_connected: bool) -> RegionSearch: ...
     def add(self, rows: NDArray[np.float32]) -> bool: ...
@@ -159,9 +165,6 @@ def gather_crops(
     turns: NDArray[np.uint8] | None,
     out: NDArray[np.float32],
 ) -> None: ...
-def keep_large_regions(
-    mask: NDArray[np.uint8], scores: NDArray[np.float32], *, min_area: int, eight_connected: bool
-) -> RegionMeasures: ...
 def label_regions(mask: NDArray[np.uint8], labels: NDArray[np.int32], *, eight_connected: bool) -> int: ...
 def measure_regions(labels: NDArray[np.int32], count: int, scores: _Real | None) -> RegionMeasures: ...
 def paint_stains(

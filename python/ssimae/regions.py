@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae import _rust
+from ssimae.bands import bands, let_go
 
 
 def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray[np.int32], int]:
@@ -109,11 +110,11 @@ def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, 
     """
     if scores.shape != mask.shape:
         raise ValueError(f"`scores` must have the shape of `mask` {mask.shape}, got {scores.shape}")
-    return _statistics(
-        _rust.keep_large_regions(
-            mask.view(np.uint8), np.ascontiguousarray(scores), min_area=min_area, eight_connected=True
-        )
-    )
+    regions = _rust.LargeRegions(mask.view(np.uint8), min_area=min_area, eight_connected=True)
+    for band in bands(*mask.shape):
+        regions.add(np.ascontiguousarray(scores[band.rows]))
+        let_go(scores)
+    return _statistics(regions.measures())
 
 
 def _statistics(found: _rust.RegionMeasures) -> RegionStatistics:

@@ -29,6 +29,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluation::GatheredRegions>()?;
     module.add_class::<evaluation::GatheredScores>()?;
     module.add_class::<evaluation::LevelCounts>()?;
+    module.add_class::<regions::LargeRegions>()?;
     module.add_class::<regions::RegionMeasures>()?;
     module.add_class::<regions::RegionSearch>()?;
     module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
@@ -36,7 +37,6 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
     module.add_function(wrap_pyfunction!(regions::distances, module)?)?;
-    module.add_function(wrap_pyfunction!(regions::keep_large_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
     module.add_function(wrap_pyfunction!(patches::paint_stains, module)?)?;

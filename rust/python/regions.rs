@@ -63,21 +63,36 @@ pub fn measure_regions<'py>(
     RegionMeasures::new(py, &found)
 }
 
-/// Clears regions of fewer than `min_area` pixels from a mask (H, W) of 0 and 1; measures the others.
-#[pyfunction]
-#[pyo3(signature = (mask, scores, *, min_area, eight_connected))]
-pub fn keep_large_regions(
-    py: Python<'_>,
-    mut mask: PyReadwriteArray2<'_, u8>,
-    scores: PyReadonlyArray2<'_, f32>,
-    min_area: u64,
-    eight_connected: bool,
-) -> PyResult<RegionMeasures> {
-    let (height, width) = (mask.shape()[0], mask.shape()[1]);
-    let connectivity = connectivity(eight_connected);
-    let (mask, scores) = (mask.as_slice_mut()?, scores.as_slice()?);
-    let found = py.detach(|| regions::keep_large(mask, height, width, connectivity, min_area, scores))?;
-    RegionMeasures::new(py, &found)
+/// The regions of at least `min_area` pixels of a mask (H, W) of 0 and 1, from which the others are cleared; measured from
+/// scores that come band by band.
+#[pyclass]
+pub struct LargeRegions(regions::LargeRegions);
+
+#[pymethods]
+impl LargeRegions {
+    #[new]
+    #[pyo3(signature = (mask, *, min_area, eight_connected))]
+    fn new(
+        py: Python<'_>,
+        mut mask: PyReadwriteArray2<'_, u8>,
+        min_area: u64,
+        eight_connected: bool,
+    ) -> PyResult<Self> {
+        let (height, width) = (mask.shape()[0], mask.shape()[1]);
+        let (mask, connectivity) = (mask.as_slice_mut()?, connectivity(eight_connected));
+        Ok(Self(py.detach(|| regions::LargeRegions::keep(mask, height, width, connectivity, min_area))?))
+    }
+
+    /// Adds the scores of the next rows (r, W).
+    fn add(&mut self, py: Python<'_>, scores: PyReadonlyArray2<'_, f32>) -> PyResult<()> {
+        let scores = scores.as_slice()?;
+        Ok(py.detach(|| self.0.add(scores))?)
+    }
+
+    /// The measures, once all scores have come.
+    fn measures(&self, py: Python<'_>) -> PyResult<RegionMeasures> {
+        RegionMeasures::new(py, &self.0.measures())
+    }
 }
 
 /// Looks for a region of `min_area` pixels at or above a level in a map that comes band by band.

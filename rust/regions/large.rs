@@ -1,49 +1,87 @@
 //! Regions of at least so many pixels, found without an image of labels: what is held beside the mask grows with its runs
 //! alone.
 
-use super::labels::{Connectivity, Statistics, find, for_each_run, root_of, unite};
-use crate::error::{Error, check_len};
+use super::labels::{Connectivity, Regions, RowRun, Statistics, find, for_each_run, root_of, unite};
+use crate::error::Error;
 
-/// Clears the regions of fewer than `min_area` pixels from a mask; returns the measures of the others, in the order of
-/// their first pixel.
-///
-/// # Errors
-/// If a slice does not have height x width elements, or a side is longer than columns can be counted.
-pub fn keep_large(
-    mask: &mut [u8],
-    height: usize,
+/// The regions of at least so many pixels of a mask, measured from scores that come row by row.
+pub struct LargeRegions {
+    /// Runs of these regions alone.
+    runs: Vec<RowRun>,
+    measures: Vec<Statistics>,
     width: usize,
-    connectivity: Connectivity,
-    min_area: u64,
-    scores: &[f32],
-) -> Result<Vec<Statistics>, Error> {
-    check_len("scores", mask.len(), scores.len())?;
-    let found = find(mask, height, width, connectivity)?;
-    let mut areas = vec![0_u64; found.count];
-    for run in &found.runs {
-        areas[run.region as usize] += u64::from(run.end - run.start);
-    }
-    let mut count = 0;
-    let numbers: Vec<Option<usize>> = areas
-        .iter()
-        .map(|&area| {
-            (area >= min_area).then(|| {
-                count += 1;
-                count - 1
-            })
-        })
-        .collect();
-    let mut measures = vec![Statistics::none(true); count];
-    for run in &found.runs {
-        let (row, columns) = (run.row as usize, run.start as usize..run.end as usize);
-        let pixels = row * width + columns.start..row * width + columns.end;
-        match numbers[run.region as usize] {
-            Some(number) => measures[number].add(row, columns, Some(&scores[pixels])),
-            None => mask[pixels].fill(0),
+    /// Row whose scores come next, and its first run.
+    next: (usize, usize),
+}
+
+impl LargeRegions {
+    /// Finds the regions of a mask, and clears those of fewer than `min_area` pixels from it. The others are numbered in
+    /// the order of their first pixel.
+    ///
+    /// # Errors
+    /// If the mask does not have height x width elements, or a side is longer than columns can be counted.
+    pub fn keep(
+        mask: &mut [u8],
+        height: usize,
+        width: usize,
+        connectivity: Connectivity,
+        min_area: u64,
+    ) -> Result<Self, Error> {
+        let Regions { mut runs, count } = find(mask, height, width, connectivity)?;
+        let mut areas = vec![0_u64; count];
+        for run in &runs {
+            areas[run.region as usize] += u64::from(run.end - run.start);
         }
+        let mut kept = 0;
+        let mut number = |area: u64| {
+            (area >= min_area).then(|| {
+                kept += 1;
+                kept - 1
+            })
+        };
+        let numbers: Vec<Option<u32>> = areas.into_iter().map(&mut number).collect();
+        runs.retain_mut(|run| match numbers[run.region as usize] {
+            Some(number) => {
+                run.region = number;
+                true
+            }
+            None => {
+                let row = run.row as usize * width;
+                mask[row + run.start as usize..row + run.end as usize].fill(0);
+                false
+            }
+        });
+        Ok(Self { runs, measures: vec![Statistics::none(true); kept as usize], width, next: (0, 0) })
     }
-    measures.iter_mut().for_each(Statistics::finish);
-    Ok(measures)
+
+    /// Adds the scores of the next rows to the measures.
+    ///
+    /// # Errors
+    /// If they are no whole rows.
+    pub fn add(&mut self, scores: &[f32]) -> Result<(), Error> {
+        let (first, next) = self.next;
+        if self.width == 0 || !scores.len().is_multiple_of(self.width) {
+            return Err(Error::Value(format!("{} scores are no rows of {}", scores.len(), self.width)));
+        }
+        let end = first + scores.len() / self.width;
+        let runs = self.runs[next..].iter().take_while(|run| (run.row as usize) < end);
+        let mut count = 0;
+        for run in runs {
+            let (row, columns) = (run.row as usize, run.start as usize..run.end as usize);
+            let line = &scores[(row - first) * self.width..][columns.clone()];
+            self.measures[run.region as usize].add(row, columns, Some(line));
+            count += 1;
+        }
+        self.next = (end, next + count);
+        Ok(())
+    }
+
+    /// Returns the measures once all scores have come.
+    pub fn measures(&self) -> Vec<Statistics> {
+        let mut measures = self.measures.clone();
+        measures.iter_mut().for_each(Statistics::finish);
+        measures
+    }
 }
 
 /// Looks for a region of `min_area` pixels in a mask that comes row by row; what is held grows with its regions alone.
@@ -163,7 +201,14 @@ mod tests {
         let mut labels = vec![0; mask.len()];
         let count = label(&mask, height, width, Connectivity::Four, &mut labels).unwrap_or(0);
         let all = measure(&labels, width, count, Some(&scores)).unwrap_or_default();
-        let kept = keep_large(&mut mask, height, width, Connectivity::Four, 6, &scores).unwrap_or_default();
+        let Ok(mut large) = LargeRegions::keep(&mut mask, height, width, Connectivity::Four, 6) else {
+            panic!("refused")
+        };
+        for rows in scores.chunks(7 * width) {
+            assert_eq!(large.add(rows), Ok(()));
+        }
+        assert!(large.add(&[0.0; 5]).is_err());
+        let kept = large.measures();
         assert!(kept.len() > 1 && kept.len() < count);
         assert_eq!(kept, all.iter().copied().filter(|region| region.area >= 6).collect::<Vec<_>>());
         for (inside, label) in mask.iter().zip(labels) {

@@ -6,4 +6,4 @@ mod large;
 
 pub use distance::distances;
 pub use labels::{Connectivity, Regions, RowRun, Statistics, find, label, measure};
-pub use large::{RegionSearch, keep_large};
+pub use large::{LargeRegions, RegionSearch};

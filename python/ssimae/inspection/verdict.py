@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import extremes, in_bands, let_go
+from ssimae.bands import extremes, in_bands
 from ssimae.inspection.inspector import Maps
 from ssimae.inspection.threshold import Thresholds, area_level
 from ssimae.regions import keep_large_regions
@@ -54,7 +54,6 @@ def segment(
     """
     mask = in_bands(lambda band: residual[band.rows] > thresholds.review, np.empty(residual.shape, np.bool_), residual)
     statistics = keep_large_regions(mask, residual, min_area=thresholds.min_area)
-    let_go(residual)
     regions = sorted(
         (
             Region(
