@@ -1,5 +1,6 @@
 """Shared fixtures, and the guard that no test and no import of one changes what others in its process compute."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,14 @@ def _process_state() -> dict[str, object]:
 def _changes(before: dict[str, object], after: dict[str, object]) -> str:
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return ", ".join(f"{name} from {before.get(name)} to {after.get(name)}" for name in names)
+
+
+@pytest.fixture(scope="module")
+def every_training_learns() -> Iterator[None]:
+    """Let trainings of a second pass for such that learned something."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ssimae.training.train.PLATEAU", math.inf)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssimae.atomic import write_text
+from ssimae.reading import read_text
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """A spreadsheet takes a text that starts with one of the first for a formula; an apostrophe before it stops that
@@ -47,8 +48,7 @@ def read_csv(path: Path, *, unfinished: bool = False) -> list[dict[str, str]]:
     ValueError
         If it is not UTF-8 or no table, or a row has more or fewer cells than the table has columns.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        text = file.read()
+    text = read_text(path)
     if unfinished:
         text = text[: text.rfind("\n") + 1]
     columns: list[str] | None = None

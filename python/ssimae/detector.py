@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, Signature, signature
@@ -13,6 +14,7 @@ from typing import Any, Self, Unpack, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ssimae.config.keywords import SettingsKeywords
@@ -20,7 +22,7 @@ from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
 from ssimae.data.check import depth_note, gray_note
-from ssimae.errors import perhaps
+from ssimae.errors import CollapseWarning, perhaps
 from ssimae.hardware import resolve_device
 from ssimae.images.depth import Image
 from ssimae.images.given import Given, take_image
@@ -92,8 +94,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Discriminative head, trained where `head_patches` is not 0.
     reference_ : Reference or None
         What these show place by place; None where the residual is not calibrated.
+    fitted_settings_ : Settings
+        Settings that it was fitted with.
     settings_ : Settings
-        Settings with all that was left to choose.
+        The same, with all that was left to choose.
+    alarm_ : str or None
+        That the training collapsed, so that no verdict means anything; None where the network learned. A fit, and
+        :meth:`load`, warn of it with a :class:`ssimae.errors.CollapseWarning`.
 
     Notes
     -----
@@ -126,7 +133,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._take(settings)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters and return the detector; with `preset`, all settings become the preset's first."""
+        """Set parameters and return the detector; with `preset`, all settings become the preset's first.
+
+        A detector that is fitted has to be fitted again when a setting changes: its thresholds hold for the others.
+        """
         if "preset" in params:
             self._take(asdict(named_settings(params["preset"])))
         super().set_params(**params)
@@ -200,7 +210,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 training.model, parts, settings, ignored=part_masks, device=device, precision=training.precision
             )
         settled = settle(training.model, good, settings, head=head, device=device, precision=training.precision)
-        self.head_ = head
+        if training.alarm is not None:
+            warnings.warn(training.alarm, CollapseWarning, stacklevel=2)
+        self.head_, self.alarm_, self.fitted_settings_ = head, training.alarm, self._settings()
         self.model_, self.thresholds_ = training.model, settled.thresholds
         self.reference_, self.settings_ = settled.reference, settled.settings
         return self
@@ -211,11 +223,11 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         sklearn.exceptions.NotFittedError
-            Before :meth:`fit`.
+            Before :meth:`fit`, and where a setting was changed after it.
         ValueError
             If the image is smaller than a patch, not finite, or has other channels than the model.
         """
-        check_is_fitted(self, "model_")
+        self._check_fitted()
         if self.thresholds_.masked and ignore is None:
             logger.warning("the detector was fitted with ignore masks; without `ignore` the whole image is inspected")
         taken = _as_image(image, self.settings_, "image")
@@ -259,7 +271,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         OSError
             If the file cannot be written; what stood there stays.
         """
-        check_is_fitted(self, "model_")
+        self._check_fitted()
         save_model(Path(path), self._saved())
 
     @classmethod
@@ -279,7 +291,10 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         detector = cls(**asdict(saved.settings), device=device)
         detector.model_, detector.thresholds_ = place(saved.model, resolve_device(device)), saved.thresholds
         detector.head_ = None if saved.head is None else place(saved.head, resolve_device(device))
-        detector.reference_, detector.settings_ = saved.reference, saved.settings
+        detector.reference_, detector.settings_, detector.alarm_ = saved.reference, saved.settings, saved.alarm
+        detector.fitted_settings_ = saved.settings
+        if saved.alarm is not None:
+            warnings.warn(f"{path}: {saved.alarm}", CollapseWarning, stacklevel=2)
         return detector
 
     def _inspect_each(self, X: Sequence[ImageLike], ignore: Ignore) -> Iterator[Prediction]:
@@ -289,7 +304,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _saved(self) -> SavedModel:
         return SavedModel(
-            self.model_, self.settings_, self.thresholds_.precision, self.thresholds_, self.head_, self.reference_
+            self.model_,
+            self.settings_,
+            self.thresholds_.precision,
+            self.thresholds_,
+            self.head_,
+            self.reference_,
+            self.alarm_,
         )
 
     def _take(self, settings: Mapping[str, Any]) -> None:
@@ -300,6 +321,16 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                     "of ssimae.Settings"
                 )
             setattr(self, name, value)
+
+    def _check_fitted(self) -> None:
+        """Refuse to inspect before a fit, or with other settings than those of the fit."""
+        check_is_fitted(self, "model_")
+        now = self._settings()
+        for name in _changed(now, self.fitted_settings_):
+            raise NotFittedError(
+                f"`{name}` is {getattr(now, name)!r}, and was {getattr(self.fitted_settings_, name)!r} when the "
+                "detector was fitted: fit it again"
+            )
 
     def _settings(self) -> Settings:
         return Settings(**{name: getattr(self, name) for name in setting_fields()})

@@ -12,13 +12,29 @@ class SafeguardError(RuntimeError):
 
 
 class DivergedError(SafeguardError):
-    """The training loss became NaN or infinite."""
+    """A training loss became NaN or infinite."""
 
-    def __init__(self, step: int, loss: float, lr: float) -> None:
+    def __init__(
+        self,
+        step: int,
+        loss: float,
+        lr: float,
+        *,
+        what: str = "training loss",
+        advice: str = "start again with a lower --lr",
+    ) -> None:
         super().__init__(
-            f"the training loss became {loss} at step {step} (learning rate up to {lr:g}); the last good state is "
-            "kept: start again with a lower --lr"
+            f"the {what} became {loss} at step {step} (learning rate up to {lr:g}); nothing is saved after that "
+            f"step: {advice}"
         )
+
+
+class CollapsedError(SafeguardError):
+    """A network that learned nothing was to judge images."""
+
+
+class CollapseWarning(UserWarning):
+    """A network was fitted or loaded that learned nothing."""
 
 
 class PlateauError(RuntimeError):

@@ -17,6 +17,8 @@ from ssimae.cli.verbs import check, report
 from ssimae.jobs import evaluate, run
 from support.small_data import SETTINGS, write_small_dataset
 
+pytestmark = pytest.mark.usefixtures("every_training_learns")
+
 Said = pytest.CaptureFixture[str]
 
 
@@ -71,10 +73,10 @@ def test_a_training_alone_says_how_images_are_inspected(data: Path, tmp_path: Pa
     command = advised(capsys.readouterr().err)
     assert main(["report", str(out)]) == 0
     page = (out / "report.html").read_text()
-    assert f"ssimae run --weights {out}" in page
-    assert command == ["run", "--weights", str(out)]
-    assert main([*command, "--out", str(tmp_path / "again")]) == 0
-    assert (tmp_path / "again" / "metrics.json").exists()
+    assert f"ssimae run --resume {out}" in page
+    assert command == ["run", "--resume", str(out)]
+    assert main(command) == 0
+    assert (out / "metrics.json").exists()
 
 
 def test_a_run_that_fails_after_its_training_goes_on_or_gives_its_network(
@@ -188,12 +190,12 @@ def test_a_full_disk_is_named_with_the_file(
 def test_a_folder_that_another_command_writes_is_left_alone(
     finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
-    write: Callable[[Path], Path] = report.write_report
+    write: Callable[..., Path] = report.write_report
 
-    def write_and_look(root: Path) -> Path:
+    def write_and_look(root: Path, *, allow_collapsed: bool) -> Path:
         assert main(["report", str(root)]) == 2
         assert main(["evaluate", str(root)]) == 2
-        return write(root)
+        return write(root, allow_collapsed=allow_collapsed)
 
     monkeypatch.setattr(report, "write_report", write_and_look)
     assert main(["report", str(finished)]) == 0

@@ -11,6 +11,8 @@ from PIL import Image
 from ssimae.cli import main
 from support.small_data import SETTINGS, write_small_dataset
 
+pytestmark = pytest.mark.usefixtures("every_training_learns")
+
 GRAY = np.random.default_rng(0).integers(60, 200, (64, 64)).astype(np.uint8)
 MARK = np.zeros((64, 64), np.uint8)
 MARK[10:20, 10:20] = 255

@@ -8,6 +8,8 @@ from PIL import Image
 from ssimae.cli import main
 from support.small_data import SETTINGS, texture
 
+pytestmark = pytest.mark.usefixtures("every_training_learns")
+
 LEVELS = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
 GRAY = (LEVELS >> 4).astype(np.uint8)
 COLOUR = np.stack([GRAY, GRAY // 2, GRAY // 3], axis=2)

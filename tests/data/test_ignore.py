@@ -32,7 +32,7 @@ TINY = {
     "batch_size": 16,
     "opening": 0,
 }
-FLAGS = ["--preset", "default"] + [
+FLAGS = ["--preset", "default", "--allow-collapsed"] + [
     part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))
 ]
 
@@ -101,9 +101,23 @@ def test_masks_beside_the_images_are_no_images(tmp_path, data):
     flags = ["--data", str(photos), "--ignore", str(photos / "ignore.png"), "--out", str(out), *FLAGS]
     assert main(["run", *flags]) == 0
     (out / "predictions.csv").unlink()
-    assert main(["run", "--resume", str(out)]) == 0
+    assert main(["run", "--resume", str(out), "--allow-collapsed"]) == 0
     found = tmp_path / "found"
-    assert main(["predict", str(out), str(photos), "--ignore", str(photos / "ignore.png"), "--out", str(found)]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(out),
+                str(photos),
+                "--ignore",
+                str(photos / "ignore.png"),
+                "--out",
+                str(found),
+                "--allow-collapsed",
+            ]
+        )
+        == 0
+    )
     assert sorted(path.stem for path in (found / "residuals").rglob("*.tiff")) == ["a", "b"]
     with pytest.raises(ValueError, match="no defect-free image is left"):
         open_dataset(photos, ignore=photos)
@@ -262,7 +276,21 @@ def test_a_run_leaves_the_masked_part_out_of_everything(data, tmp_path, capsys):
     assert "ignore.png" in (out / "report.html").read_text()
     # The same mask on the shop floor, and a word where it is forgotten.
     found = tmp_path / "found"
-    assert main(["predict", str(out), str(data / "test/hole"), "--ignore", str(ignore), "--out", str(found)]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(out),
+                str(data / "test/hole"),
+                "--ignore",
+                str(ignore),
+                "--out",
+                str(found),
+                "--allow-collapsed",
+            ]
+        )
+        == 0
+    )
     assert np.array_equal(read_float_map(next((found / "residuals").rglob("d.tiff"))), residuals["d"])
     # A changed mask is other data.
     save(ignore, np.zeros((64, 100)))
@@ -275,7 +303,9 @@ def test_a_forgotten_mask_is_said(data, tmp_path, caplog):
     assert (
         main(["train", "--data", str(data), "--ignore", str(tmp_path / "ignore.png"), "--out", str(out), *FLAGS]) == 0
     )
-    assert main(["predict", str(out), str(data / "test/hole"), "--out", str(tmp_path / "found")]) == 0
+    assert (
+        main(["predict", str(out), str(data / "test/hole"), "--out", str(tmp_path / "found"), "--allow-collapsed"]) == 0
+    )
     assert "without --ignore" in caplog.text
 
 

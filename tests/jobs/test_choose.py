@@ -55,7 +55,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     assert not config["run"]["chosen"]
     assert not (out / "model.safetensors").exists()
 
-    assert main(["run", "--resume", str(out)]) == 0
+    assert main(["run", "--resume", str(out), "--allow-collapsed"]) == 0
     after, config = read(out)
     said = capsys.readouterr().err
     assert ("no trial learned anything" in said) == all(trial["collapsed"] for trial in after["trials"])
@@ -86,7 +86,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     monkeypatch.setattr(runs, "threshold_stage", reached)
     model = (out / "model.safetensors").read_bytes()
     capsys.readouterr()
-    assert main(["run", "--resume", str(out)]) == 130
+    assert main(["run", "--resume", str(out), "--allow-collapsed"]) == 130
     assert "Trying" not in capsys.readouterr().err
     assert (out / "model.safetensors").read_bytes() == model
     assert read(out)[0] == after
@@ -94,7 +94,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
 
 def test_in_no_time_one_training_is_sized_to_what_there_is(tmp_path, capsys):
     data, out = write_small_dataset(tmp_path / "data"), tmp_path / "out"
-    assert main(["train", "--data", str(data), "--out", str(out), *FAST, "--minutes", "0.01"]) == 0
+    assert main(["train", "--data", str(data), "--out", str(out), *FAST, "--minutes", "0.01", "--allow-collapsed"]) == 0
     said = capsys.readouterr().err
     assert "Found 4 good images of 96 x 70, gray" in said
     assert "Training patches of 32 at full size; the model is ready in about 0.01 min" in said
@@ -118,7 +118,7 @@ def test_minutes_are_for_the_preset_that_chooses(tmp_path, capsys):
 def test_a_training_that_leads_nowhere_is_begun_again_with_other_settings(tmp_path, capsys):
     """With no learning rate to speak of nothing leaves the plateau: the last one is trained to its end, with a word."""
     data, out = write_small_dataset(tmp_path / "data", 96, 200), tmp_path / "out"
-    assert main(["run", "--data", str(data), "--out", str(out), *FAST, *FIXED, "--lr", "1e-9"]) == 0
+    assert main(["run", "--data", str(data), "--out", str(out), *FAST, *FIXED, "--lr", "1e-9"]) == 4
     said = capsys.readouterr().err
     assert "Gave up patches of 64 at scale 1: no better than a constant output after" in said
     assert "Gave up patches of 32 at scale 0.5" in said

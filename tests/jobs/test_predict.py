@@ -17,6 +17,8 @@ from ssimae.cli import main
 from ssimae.inspection.inspector import Inspector
 from support.small_data import SETTINGS, texture, write_small_dataset
 
+pytestmark = pytest.mark.usefixtures("every_training_learns")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -99,7 +99,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(data, tmp_path, uninterrupted
     expected = -signal.SIGKILL if how == signal.SIGKILL else 128 + how
     assert process.returncode == expected, errors
     assert not (out / "model.safetensors").exists()
-    assert main(["train", "--resume", str(out)]) == 0
+    assert main(["train", "--resume", str(out), "--allow-collapsed"]) == 0
     resumed = load_file(out / "model.safetensors")
     assert all(np.array_equal(uninterrupted[key], resumed[key]) for key in uninterrupted)
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
@@ -118,7 +118,7 @@ def test_predict_inspects_files_and_skips_bad_ones_when_told(data, tmp_path, cap
     out = tmp_path / "out"
     assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
     (data / "test/hole/broken.png").write_bytes(b"not an image")
-    arguments = ["predict", str(out), str(data / "test/hole")]
+    arguments = ["predict", str(out), str(data / "test/hole"), "--allow-collapsed"]
     assert main([*arguments, "--out", str(tmp_path / "p")]) == 2
     assert "broken.png" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()
@@ -196,7 +196,7 @@ def test_detector_saves_and_loads_what_it_learnt(data, tmp_path):
 def test_trained_networks_are_inspected_again_with_other_settings(data, tmp_path, capsys):
     out, again, ignore = tmp_path / "out", tmp_path / "again", tmp_path / "ignore.png"
     assert run("--data", data, "--out", out, "--compare", "l2", *SETTINGS) == 0
-    assert run("--weights", out, "--out", again, "--residual-smoothing", "2") == 0
+    assert run("--weights", out, "--out", again, "--residual-smoothing", "2", "--allow-collapsed") == 0
     for part in ("", "l2"):
         before, after = load_file(out / part / "model.safetensors"), load_file(again / part / "model.safetensors")
         assert all(np.array_equal(before[name], after[name]) for name in before)
@@ -204,10 +204,10 @@ def test_trained_networks_are_inspected_again_with_other_settings(data, tmp_path
         assert (out / part / "metrics.json").read_bytes() != (again / part / "metrics.json").read_bytes()
     # The same settings give the same results, and an interrupted second look goes on.
     same = tmp_path / "same"
-    assert run("--weights", out, "--out", same) == 0
+    assert run("--weights", out, "--out", same, "--allow-collapsed") == 0
     assert (same / "metrics.json").read_bytes() == (out / "metrics.json").read_bytes()
     (same / "l2" / "model.safetensors").unlink()
-    assert run("--resume", same) == 0
+    assert run("--resume", same, "--allow-collapsed") == 0
     assert (same / "l2" / "metrics.json").read_bytes() == (out / "l2" / "metrics.json").read_bytes()
     capsys.readouterr()
     assert "`--seed` 1 needs a training of its own" in refused(capsys, "run", "--weights", out, "--seed", 1)
@@ -222,7 +222,10 @@ def test_the_report_of_a_prediction_names_what_could_not_be_read(data, tmp_path,
     out, found = tmp_path / "out", tmp_path / "found"
     assert main(["train", "--data", str(data), "--out", str(out), *SETTINGS]) == 0
     (data / "test/hole/broken.png").write_bytes(b"")
-    assert main(["predict", str(out), str(data / "test/hole"), "--out", str(found), "--skip-bad"]) == 3
+    assert (
+        main(["predict", str(out), str(data / "test/hole"), "--out", str(found), "--skip-bad", "--allow-collapsed"])
+        == 3
+    )
     assert main(["report", str(found)]) == 0
     page = (found / "report.html").read_text()
     assert re.search(r"Not inspected: \S+ ?\S*broken\.png \(", page)
@@ -238,7 +241,9 @@ def test_what_a_run_reads_is_not_overwritten(data, tmp_path, capsys):
     for target in (out, out / "inner"):
         assert "choose another --out" in refused(capsys, "run", "--weights", out, "--out", target, "--force")
     assert "choose another --out" in refused(capsys, "run", "--data", data, "--out", data.parent, "--force", *SETTINGS)
-    assert "choose another --out" in refused(capsys, "predict", out, data / "test/hole", "--out", out, "--force")
+    assert "choose another --out" in refused(
+        capsys, "predict", out, data / "test/hole", "--out", out, "--force", "--allow-collapsed"
+    )
     assert (out / "model.safetensors").read_bytes() == before
     assert "cannot be given with --resume" in refused(capsys, "run", "--resume", out, "--data", data)
     assert "is the first model already" in refused(capsys, "run", "--data", data, "--compare", "ssim")
@@ -250,6 +255,6 @@ def test_results_beside_the_images_are_not_trained_on(data, tmp_path):
     assert run("--data", photos, "--out", first, *SETTINGS) == 0
     assert len(list(first.rglob("*.tiff"))) > 0
     assert run("--data", photos, "--out", photos / "runs" / "second", *SETTINGS) == 0
-    assert run("--resume", first) == 0  # nor have the images changed
+    assert run("--resume", first, "--allow-collapsed") == 0  # nor have the images changed
     names = {row["name"] for row in table(photos / "runs" / "second" / "predictions.csv")}
     assert names == {"a", "b", "c", "d"}

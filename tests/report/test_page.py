@@ -71,7 +71,7 @@ def _write_model(
 ) -> None:
     facts = small_facts(dataset="tiles <i>", plateau=1.0, compare=compare)
     if loss == "l2":
-        facts = facts.with_collapse("the second network learned nothing")
+        facts = facts.with_alarm("the second network learned nothing")
     settings = Settings(loss=loss)  # type: ignore[arg-type]
     folder.write_config(settings, facts)
     thresholds = Thresholds(0.4, 0.6, "area", 25, True, 5, 5000, "float32", "torch", (0.3, 0.35, 0.4))
@@ -273,10 +273,16 @@ def test_images_without_truth_are_said_to_be_so(tmp_path: Path, kind: str, said:
 def test_comparison_stands_beside_the_model(compared: RunFolder) -> None:
     folder, page = compared, Page(compared.report)
     assert "SSIM-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
-    assert "L2-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
+    assert "L2-AE: No verdict counts" in page.words
     assert "L2-AE: the second network learned nothing" in page.words
     assert len(page.pictures) == 4 * 6
     assert (folder.root / "figures" / "overlap_l2.png").exists()
+
+
+def test_verdicts_of_a_network_that_learned_nothing_are_counted_when_told(tmp_path: Path) -> None:
+    page = Page(write_report(write_run(tmp_path / "run", compare=True).root, allow_collapsed=True))
+    assert "L2-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
+    assert "L2-AE: the second network learned nothing" in page.words
 
 
 def test_comparison_without_results_is_said(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ EVERYTHING = small_facts(
     [
         small_facts(),
         EVERYTHING,
-        EVERYTHING.with_collapse("it learned nothing"),
+        EVERYTHING.with_alarm("it learned nothing"),
         PredictFacts(model=Path("/runs/first/model.safetensors"), device="CPU"),
         PredictFacts(model=Path("/runs/first/model.safetensors"), device="CPU", ignore=Path("/masks")),
     ],
@@ -42,7 +42,7 @@ def test_facts_come_back_as_they_were_written(tmp_path: Path, facts: Facts | Pre
 def test_only_the_warning_of_a_collapse_is_grave() -> None:
     facts = small_facts(warnings=("no metrics",))
     assert facts.graded_warnings() == [("no metrics", False)]
-    assert facts.with_collapse("nothing").graded_warnings() == [("no metrics", False), ("nothing", True)]
+    assert facts.with_alarm("nothing").graded_warnings() == [("no metrics", False), ("nothing", True)]
 
 
 def test_a_recorded_collapse_counts_and_not_how_a_warning_reads() -> None:

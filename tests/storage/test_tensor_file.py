@@ -68,5 +68,5 @@ def test_files_whose_metadata_come_in_any_order_are_read(tmp_path: Path, monkeyp
     model(torch.rand(1, 1, 32, 32)).mean().backward()
     optimizer.step()
     position = TrainingPosition(1, 2.5, 0.25)
-    save_state(tmp_path / "state", model, optimizer, position)
-    assert load_state(tmp_path / "state", model, optimizer) == position
+    save_state(tmp_path / "state", model, optimizer, position, SETTINGS)
+    assert load_state(tmp_path / "state", model, optimizer, SETTINGS) == position

@@ -82,7 +82,19 @@ def test_a_run_goes_the_whole_way(tmp_path: Path, system: list[str]) -> None:
     assert json.loads((out / "metrics.json").read_text())["n_regions"] == 2
     assert "CUDA" in (out / "config.toml").read_text()
     assert (
-        main(["predict", str(out), str(data / "test/hole"), "--out", str(tmp_path / "again"), "--device", "cpu"]) == 0
+        main(
+            [
+                "predict",
+                str(out),
+                str(data / "test/hole"),
+                "--out",
+                str(tmp_path / "again"),
+                "--device",
+                "cpu",
+                "--allow-collapsed",
+            ]
+        )
+        == 0
     )
 
 

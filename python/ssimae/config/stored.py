@@ -33,6 +33,6 @@ def settings_from_dict(fields: dict[str, Any], *, stored: bool) -> Settings:
     unknown = sorted(fields.keys() - known)
     if unknown:
         raise ValueError(
-            f"unknown setting `{unknown[0]}`{perhaps(unknown[0], known)}; known are {', '.join(sorted(known))}"
+            f"unknown setting `{unknown[0]:.40}`{perhaps(unknown[0], known)}; known are {', '.join(sorted(known))}"
         )
     return Settings(**fields)

@@ -7,6 +7,7 @@ that would lose depth is refused.
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from ssimae.images.pixels import (
+    DEFLATED,
     ORIENTATION,
     Decoded,
     RefusedError,
@@ -32,11 +34,18 @@ from ssimae.images.pixels import (
     upright,
 )
 from ssimae.images.tiff import TIFF_SIGNATURES, open_tiff
+from ssimae.reading import open_regular
 
 logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes of image files, in lower case."""
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""By the colour type in the head."""
+
+_JPEG_PIXELS = 512
+"""Pixels that a byte stands for at most: a bit for the mean of each block of 8 x 8."""
 
 # What Pillow, tifffile and the codecs below them raise for damaged files.
 _DECODER_ERRORS = (
@@ -89,7 +98,7 @@ def read_head(path: Path, *, page: int | None) -> Stored:
 @contextmanager
 def _opened(path: Path, page: int | None) -> Iterator[Stored]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             signature = file.read(32)
             file.seek(0)
             if not signature:
@@ -103,7 +112,7 @@ def _opened(path: Path, page: int | None) -> Iterator[Stored]:
         raise ValueError(f"{path}: {error}") from error
     except OSError as error:
         # Errors of the system name the file themselves; those of the decoders carry no number.
-        if error.errno is not None and error.filename is not None:
+        if (error.errno is not None and error.filename is not None) or str(error).startswith(f"{path}: "):
             raise
         raise OSError(f"{path}: not a readable image ({error})") from error
     except _DECODER_ERRORS as error:
@@ -132,6 +141,7 @@ def _open_pillow(file: IO[bytes], signature: bytes, page: int | None) -> Stored:
     lossy = kind is JpegImageFile or (kind is WebPImageFile and signature[12:16] != b"VP8L")
 
     def decode_image() -> Decoded:
+        _refuse_more_than_held(image, kind, signature, os.fstat(file.fileno()).st_size)
         image.load()
         if kind is PngImageFile:
             _refuse_wrong_sums(file)
@@ -139,6 +149,24 @@ def _open_pillow(file: IO[bytes], signature: bytes, page: int | None) -> Stored:
         return Decoded(upright(decoded.samples, orientation), decoded.white, lossy)
 
     return Stored(height, width, orientation, decode_image)
+
+
+def _refuse_more_than_held(image: Image.Image, kind: type[ImageFile.ImageFile], signature: bytes, size: int) -> None:
+    """Refuse a head that announces more pixels than a file of `size` bytes can hold, before memory is taken for them.
+
+    Of WebP, whose sides are 14 bits each, a few bytes may hold any size.
+    """
+    width, height = image.size
+    most = None
+    if kind is PngImageFile:
+        depth, channels = signature[24], _PNG_CHANNELS.get(signature[25], 1)
+        most = DEFLATED * size * 8 // (depth * channels)
+    elif kind is JpegImageFile:
+        most = _JPEG_PIXELS * size
+    elif kind is BmpImageFile and image.info.get("compression") == 0:
+        most = 8 * size  # of one bit each
+    if most is not None and height * width > most:
+        raise RefusedError(f"not a readable image ({height} x {width} pixels announced in {size} bytes)")
 
 
 def _refuse_cut_png(signature: bytes) -> None:

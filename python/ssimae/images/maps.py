@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from ssimae.atomic import replacing
 from ssimae.bands import bands, let_go
 from ssimae.images.decoding import decode
+from ssimae.images.npy import npy_head, read_npy
 from ssimae.images.read import MAX_PIXELS, image_size, refuse_not_finite
+from ssimae.reading import open_regular
 
 
 def write_float_tiff(path: Path | str, array: NDArray[np.float32]) -> None:
@@ -78,11 +80,11 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     if path.suffix.lower() != ".npy":
         return decode(path, page=None, max_pixels=MAX_PIXELS).samples
-    try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+    with open_regular(path) as file:
+        try:
+            return read_npy(file, os.fstat(file.fileno()).st_size)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a readable .npy array ({error})") from error
 
 
 def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
@@ -104,11 +106,11 @@ def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
                 return (*size, *channels), page.dtype
         except tifffile.TiffFileError:
             return size, None
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable .npy array ({error})") from error
-    return array.shape, array.dtype
+    with open_regular(path) as file:
+        try:
+            return npy_head(file, os.fstat(file.fileno()).st_size)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a readable .npy array ({error})") from error
 
 
 def _is_image_shape(shape: tuple[int, ...]) -> bool:

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 ORIENTATION = 274
 """Tag of EXIF and TIFF that says how the image is turned."""
 
+DEFLATED = 1032
+"""Bytes that one byte of a deflated stream stands for at most."""
+
 _WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0, "float32": None}
 
 _pillow_lock = threading.Lock()

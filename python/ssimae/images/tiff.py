@@ -22,7 +22,10 @@ from ssimae.images.pixels import (
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF, of either byte order."""
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
+_PACKED = (5, 8, 32773, 32946)
+"""Compressions whose byte stands for a bounded number of bytes: LZW, deflate, PackBits."""
+_MOST_PACKED = 4096
 _UNSIGNED, _FLOAT = 1, 3
 _ALPHA = ((1,), (2,))
 _JPEG = (6, 7)
@@ -42,6 +45,7 @@ def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Sto
     lossy = head.compression in _JPEG
 
     def decode_page() -> Decoded:
+        _refuse_missing_bytes(tiff, head)
         if _pillow_reads_in_full(head, tiff.byteorder):
             decoded = _decode_with_pillow(file, index, head.bitspersample)
             return Decoded(decoded.samples, decoded.white, lossy)
@@ -82,7 +86,6 @@ def _decode_with_tifffile(tiff: tifffile.TiffFile, head: Any) -> Decoded:
     # Many programs leave out that the fourth channel beside colour is alpha; beside gray it may be anything.
     if extra not in (0, 1) or (extra and not colour and tuple(head.extrasamples) not in _ALPHA):
         raise RefusedError(f"{head.samplesperpixel} channels that are not gray, colour and alpha")
-    _refuse_missing_bytes(tiff, head)
     try:
         samples = head.asarray()
     except ValueError as error:
@@ -109,14 +112,14 @@ def _decode_with_tifffile(tiff: tifffile.TiffFile, head: Any) -> Decoded:
 
 
 def _refuse_missing_bytes(tiff: tifffile.TiffFile, head: Any) -> None:
-    """Refuse files cut short, whose missing part tifffile would fill with zeros."""
+    """Refuse files cut short, whose missing part tifffile would fill with zeros, before memory is taken for it."""
     size = tiff.filehandle.size
     ends = [offset + count for offset, count in zip(head.dataoffsets, head.databytecounts, strict=True)]
     if not ends or max(ends) > size:
         raise RefusedError(f"not a readable image (its pixels end at byte {max(ends, default=0)}, the file at {size})")
-    if head.compression == 1 and sum(head.databytecounts) < head.nbytes * head.bitspersample // (
-        8 * head.dtype.itemsize
-    ):
-        raise RefusedError(
-            f"not a readable image ({sum(head.databytecounts)} bytes of pixels, {head.nbytes} announced)"
-        )
+    ratio = 1 if head.compression == 1 else _MOST_PACKED if head.compression in _PACKED else None
+    if ratio is None or head.dtype is None or head.photometric == _YCBCR:
+        return
+    held = sum(head.databytecounts)
+    if ratio * held < head.nbytes * head.bitspersample // (8 * head.dtype.itemsize):
+        raise RefusedError(f"not a readable image ({held} bytes of pixels, {head.nbytes} announced)")

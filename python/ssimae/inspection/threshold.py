@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ssimae._rust import RegionSearch
 from ssimae.bands import bands, extremes, let_go
 from ssimae.config.settings import Settings
+from ssimae.reading import Count, Precision, as_kind
 
 OUTLIER = 1.25
 """A good image stands alone if its level exceeds that of all others by more than this factor."""
@@ -37,15 +38,15 @@ class Thresholds:
 
     review: float
     defective: float
-    rule: str
+    rule: Literal["area", "fpr"]
     min_area: int
     held_out: bool
     """Whether the images they were set on were kept out of training."""
-    images: int
+    images: Count
     """Good images, or bands of them, they were set on."""
-    pixels: int
+    pixels: Count
     """Pixels they were set on, all together."""
-    precision: str
+    precision: Precision
     """Arithmetic of the forward pass they hold for."""
     engine: str
     """What ran the network."""
@@ -60,6 +61,21 @@ class Thresholds:
     extrapolated: bool = False
     """Whether that share is finer than the good images can show, so that the tail of their levels was extended."""
 
+    def __post_init__(self) -> None:
+        """Refuse levels that would pass every part, or none.
+
+        Raises
+        ------
+        ValueError
+            If a level is not finite, `defective` lies below `review`, or no region can be smaller than `min_area`.
+        """
+        if not (math.isfinite(self.review) and math.isfinite(self.defective)):
+            raise ValueError(f"thresholds must be finite, got {self.review} and {self.defective}")
+        if self.defective < self.review:
+            raise ValueError(f"`defective` ({self.defective}) must not lie below `review` ({self.review})")
+        if self.min_area < 1:
+            raise ValueError(f"`min_area` must be at least 1, got {self.min_area}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
         return {**asdict(self), "good_scores": list(self.good_scores), "good_levels": list(self.good_levels)}
@@ -71,12 +87,14 @@ class Thresholds:
         Raises
         ------
         ValueError
-            If a field is missing or unknown.
+            If a field is missing, unknown or of another type, or the thresholds cannot be.
         """
+        unknown = fields.keys() - cls.__dataclass_fields__.keys()
+        if unknown:
+            raise ValueError(f"thresholds do not have the fields of this version: {min(unknown)!r} is unknown")
         try:
-            tuples = {name: tuple(fields.get(name, ())) for name in ("good_scores", "good_levels")}
-            return cls(**{**fields, **tuples})
-        except (TypeError, KeyError) as error:
+            return as_kind(fields, cls)
+        except ValueError as error:
             raise ValueError(f"thresholds do not have the fields of this version: {error}") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
 import torch
@@ -16,6 +15,7 @@ from ssimae.images.read import image_size, read_image
 from ssimae.inspection.holdout import arrange_good
 from ssimae.jobs.stages import InterruptibleMonitor, read_images, write_choices
 from ssimae.progress import Progress
+from ssimae.storage.choices import read_choices
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import noted_signals
@@ -107,9 +107,7 @@ def _look(dataset: Dataset, settings: Settings) -> Look:
 
 
 def _stored_trials(folder: RunFolder) -> list[Trial]:
-    if not folder.choices.exists():
-        return []
-    return [Trial.from_dict(fields) for fields in json.loads(folder.choices.read_text()).get("trials", [])]
+    return list(read_choices(folder.choices).trials)
 
 
 def _plan(tried: Sequence[Settings], minutes: float) -> str:

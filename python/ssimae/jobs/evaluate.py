@@ -14,6 +14,7 @@ from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.jobs.accounts import account_for
 from ssimae.progress import Progress
+from ssimae.storage.agreement import check_agreement
 from ssimae.storage.predictions import read_predictions
 from ssimae.storage.run_folder import RunFolder
 
@@ -44,8 +45,15 @@ def evaluation_of(
     folder: RunFolder, samples: Sequence[Sample], progress: Progress, *, fpr_limits: Sequence[float] = FPR_LIMITS
 ) -> Evaluation | None:
     """Compare stored maps with the ground truth, and write nothing; None where no mask marks an inspected pixel."""
+    paths = folder.judged_paths(samples)
+    lacking = [path for path in paths if not path.exists()]
+    if lacking:
+        raise FileNotFoundError(
+            f"{lacking[0]}: {len(lacking)} of {len(paths)} maps are not there, and computed again by: "
+            f"{folder.resumption}"
+        )
     with progress.task("evaluating", len(samples)) as task:
-        evaluator = gather(samples, folder.judged_paths(samples), read_float_map, progress=task.update)
+        evaluator = gather(samples, paths, read_float_map, progress=task.update)
     if not evaluator.n_regions:
         return None
     evaluation = evaluator.compute(fpr_limits=fpr_limits)
@@ -53,6 +61,8 @@ def evaluation_of(
         return evaluation
     inspections, _ = read_predictions(folder.predictions)
     scores = {(inspection.defect, inspection.name): inspection.score for inspection in inspections}
+    if any((sample.defect, sample.name) not in scores for sample in samples):
+        raise ValueError(f"{folder.predictions}: lacks images, and is written again by: {folder.resumption}")
     return evaluation.with_image_scores([scores[sample.defect, sample.name] for sample in samples])
 
 
@@ -75,11 +85,14 @@ def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     if facts.compare is not None:
         parts[facts.compare] = folder.comparison(facts.compare)
     evaluations: dict[str, Evaluation] = {}
+    for part in parts.values():
+        check_agreement(part)
+        if (alarm := part.read_training()[1].alarm) is not None:
+            logger.warning("%s: %s", part.root, alarm)
     with folder.locked():
         for system, part in parts.items():
             if not part.predictions.exists():
-                way = folder.way_to_verdicts(facts)
-                raise FileNotFoundError(f"{part.root}: no image has been inspected yet; go on with: {way}")
+                raise FileNotFoundError(f"{part.root}: no image has been inspected yet; go on with: {part.resumption}")
             evaluation = evaluate_stage(part, samples, progress)
             if evaluation is None:
                 raise ValueError(f"{facts.data}: no ground-truth mask marks a pixel that is inspected, so no metrics")

@@ -21,6 +21,7 @@ from ssimae.data.dataset import Dataset, dataset_fingerprint, has_masks, inspect
 from ssimae.hardware import describe, resolve_precision
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
+from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import Facts, source_commit
 from ssimae.storage.run_folder import RunFolder
 
@@ -45,6 +46,8 @@ class Job:
     preset: Preset = "default"
     quick: bool = False
     device: str = "auto"
+    allow_collapsed: bool = False
+    """Whether the report tells the verdicts of a network that learned nothing, too."""
     train_only: bool = False
     """Stop after the thresholds."""
     minutes: float | None = None
@@ -95,8 +98,6 @@ def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torc
         If it is no run, holds no trained network yet, or was trained on other images or with other settings.
     """
     stored, facts = RunFolder(weights).read_training()
-    if resolve_precision(facts.precision, device) != facts.precision:
-        raise ValueError(f"{weights}: trained in {facts.precision}, which {describe(device)} lacks")
     for field in dataclasses.fields(Settings):
         before, now = getattr(stored, field.name), getattr(job.settings, field.name)
         if before != now and field.name not in inspection_settings():
@@ -106,11 +107,14 @@ def check_weights(weights: Path, job: Job, dataset: Dataset | None, device: torc
     if dataset is None or dataset_fingerprint(dataset) != facts.fingerprint:
         raise ValueError(f"{weights}: trained on other images or masks than {job.data}")
     for system in (job.settings.system, job.compare):
-        if system is not None and not trained_part(weights, system).model.exists():
-            raise FileNotFoundError(
-                f"{weights}: holds no trained {ROWS[system].title}; go on with: "
-                f"{RunFolder(weights).command('run', '--resume')}"
-            )
+        if system is not None:
+            part = trained_part(weights, system)
+            if not part.model.exists():
+                raise FileNotFoundError(
+                    f"{weights}: holds no trained {ROWS[system].title}; go on with: "
+                    f"{RunFolder(weights).command('run', '--resume')}"
+                )
+            check_agreement(part)
 
 
 def check_pretrained(job: Job) -> None:

@@ -14,11 +14,13 @@ import torch
 from ssimae.data.check import check_samples
 from ssimae.data.dataset import Sample
 from ssimae.data.ignore import pair_ignore_masks
-from ssimae.hardware import describe, resolve_device, resolve_precision
+from ssimae.errors import CollapsedError
+from ssimae.hardware import describe, resolve_device
 from ssimae.jobs.inspect import predict_stage
 from ssimae.jobs.listing import fingerprint, list_samples, unwritable_names
 from ssimae.jobs.stages import write_thresholds
 from ssimae.progress import Progress
+from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import InspectedImages
 from ssimae.storage.model_file import SavedModel, load_model
@@ -37,6 +39,8 @@ class PredictOutcome:
     verdicts: dict[str, int]
     """Number of images by verdict."""
     skipped: tuple[SkippedImage, ...]
+    alarm: str | None
+    """That the network learned nothing, in a sentence; None where it did."""
 
 
 def predict(
@@ -47,6 +51,7 @@ def predict(
     ignore: Path | None = None,
     skip_bad: bool,
     force: bool,
+    allow_collapsed: bool = False,
     device: str,
     progress: Progress,
 ) -> PredictOutcome:
@@ -67,6 +72,8 @@ def predict(
         verdict `skipped`.
     force : bool
         Overwrite earlier results in `out`.
+    allow_collapsed : bool
+        Inspect with a network that learned nothing, too; the report then says so.
     device : str
     progress : Progress
 
@@ -74,11 +81,13 @@ def predict(
     ------
     OSError, ValueError
         If the model, an image (without `skip_bad`) or the output folder cannot be worked with, before any work.
+    CollapsedError
+        If the network learned nothing, without `allow_collapsed`.
     InterruptedRunError
         If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
     torch_device = resolve_device(device)
-    saved = _load(model, torch_device)
+    saved = _load(model, allow_collapsed=allow_collapsed)
     samples = _samples(images, ignore, saved, progress)
     folder = RunFolder(out)
     bad = _check(folder, samples, saved, skip_bad=skip_bad, progress=progress)
@@ -94,6 +103,7 @@ def predict(
                 skip_bad=skip_bad,
                 fingerprint=_fingerprint(model, samples),
                 ssimae=version("ssimae"),
+                alarm=saved.alarm,
             )
             folder.write_config(saved.settings, facts)
             return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=skip_bad, progress=progress)
@@ -111,7 +121,7 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
     facts = folder.read_prediction()
     torch_device = resolve_device(device)
     with folder.locked(), resumable(out):
-        saved = _load(facts.model, torch_device)
+        saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
         samples = _samples([Path(path) for path in facts.images], facts.ignore, saved, progress)
         if facts.fingerprint != _fingerprint(facts.model, samples):
             raise ValueError(
@@ -123,14 +133,16 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
         return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=facts.skip_bad, progress=progress)
 
 
-def _load(model: Path, device: torch.device) -> SavedModel:
+def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
+    """Return a model that has thresholds, and the alarm of its training if that collapsed."""
     saved = load_model(model)
     if saved.thresholds is None:
         command = RunFolder(model.parent).command("run", "--resume")
         raise ValueError(f"{model}: the model has no thresholds yet; its run sets them: {command}")
-    if resolve_precision(saved.precision, device) != saved.precision:
-        raise ValueError(f"{model}: thresholds were set in {saved.precision}, which {describe(device)} lacks")
-    return saved
+    alarm = _alarm(model, saved)
+    if alarm is not None and not allow_collapsed:
+        raise CollapsedError(f"{model}: {alarm} With --allow-collapsed it inspects images all the same.")
+    return replace(saved, alarm=alarm)
 
 
 def _samples(images: Sequence[Path], ignore: Path | None, saved: SavedModel, progress: Progress) -> tuple[Sample, ...]:
@@ -180,6 +192,21 @@ def _check(
     return bad
 
 
+def _alarm(model: Path, saved: SavedModel) -> str | None:
+    """Return that the network of a model learned nothing, in a sentence; a run of an earlier version tells it alone.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the model lies in its run, and the files there differ in what they say.
+    """
+    run = RunFolder(model.parent)
+    if model.name != run.model.name or not run.config.exists() or not run.is_ours():
+        return saved.alarm
+    check_agreement(run)
+    return saved.alarm or run.read_training()[1].alarm
+
+
 def _inspect(
     folder: RunFolder,
     samples: Sequence[Sample],
@@ -202,4 +229,4 @@ def _inspect(
         skipped=[SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad],
         skip_bad=skip_bad,
     )
-    return PredictOutcome(folder, dict(Counter(verdicts)), tuple(skipped))
+    return PredictOutcome(folder, dict(Counter(verdicts)), tuple(skipped), saved.alarm)

@@ -35,10 +35,11 @@ from ssimae.jobs.stages import (
 )
 from ssimae.progress import Progress
 from ssimae.report.page import write_report
+from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import resumable
-from ssimae.tuning.settle import refuse_unsettled
+from ssimae.tuning.settle import refuse_unsettled, treatable
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Outcome:
     """By system; None where there are no masks."""
     has_report: bool
     """Whether images were inspected and the report written; not where only a training was asked for."""
+    alarms: tuple[str, ...]
+    """Of each network that learned nothing, its folder and a sentence that says so."""
 
 
 def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
@@ -117,17 +120,24 @@ def _refuse_infeasible(dataset: Dataset, settings: Settings) -> None:
     refuse_infeasible([image_size(path) for path in good], [image_size(path) for path in others], settings)
 
 
-def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
-    """Go on with an interrupted run; finished stages are not repeated.
+def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = False, progress: Progress) -> Outcome:
+    """Go on with an interrupted run, or with one that was to stop after its thresholds; nothing finished is repeated.
+
+    `train_only` stops it after its thresholds, whatever it was begun for.
 
     Raises
     ------
     OSError, ValueError
-        If the folder is not a run, another process writes there, or the images have changed since.
+        If the folder is not a run, another process writes there, the images have changed since, or its files differ in
+        what they say.
     """
     folder = RunFolder(out)
     settings, facts = folder.read_training()
     with folder.locked(), resumable(out):
+        for part in (folder, *([] if facts.compare is None else [folder.comparison(facts.compare)])):
+            check_agreement(part)
+        if not train_only:
+            facts = dataclasses.replace(facts, train_only=False)
         job = Job(
             data=facts.data,
             ignore=facts.ignore,
@@ -138,7 +148,8 @@ def resume(out: Path, *, device: str, progress: Progress) -> Outcome:
             preset=facts.preset,
             quick=facts.quick,
             device=device,
-            train_only=facts.train_only,
+            allow_collapsed=allow_collapsed,
+            train_only=train_only,
             minutes=None if facts.chosen else facts.minutes,
             given=facts.given,
         )
@@ -179,6 +190,7 @@ def _continue(
             logger.warning("%s: %s", dataset.root, note)
         job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
+    job = dataclasses.replace(job, settings=treatable(job.settings, good))
     refuse_unsettled(good, job.settings)
     names = threshold_names(dataset, good)
     held_out = good.split.kind != "none"
@@ -211,8 +223,14 @@ def _continue(
         job = dataclasses.replace(job, settings=settings, minutes=facts.minutes)
         return _continue(folder, job, dataset, facts, device, coloured=coloured, progress=progress)
     if not job.train_only:
-        write_report(folder.root)
-    return Outcome(folder, evaluations, has_report=not job.train_only)
+        write_report(folder.root, allow_collapsed=job.allow_collapsed)
+    alarms = {part: part.read_training()[1].alarm for _, part in models}
+    return Outcome(
+        folder,
+        evaluations,
+        has_report=not job.train_only,
+        alarms=tuple(f"{part.root}: {alarm}" for part, alarm in alarms.items() if alarm is not None),
+    )
 
 
 def _run_model(
@@ -227,40 +245,18 @@ def _run_model(
 ) -> Evaluation | None:
     settings, facts = folder.read_training()
     if not folder.model.exists() and job.weights is not None:
-        source = trained_part(job.weights, settings.system)
-        _, trained = source.read_training()
-        facts = dataclasses.replace(
-            facts,
-            warnings=trained.warnings,
-            collapsed=trained.collapsed,
-            plateau=trained.plateau,
-            features=trained.features,
-            precision=trained.precision,
-        )
-        folder.write_config(settings, facts)
-        adopt_stage(folder, source, settings)
+        facts = adopt_stage(folder, trained_part(job.weights, settings.system), settings, facts)
     elif not folder.model.exists():
-        training = train_stage(
+        facts = train_stage(
             folder,
             good,
             settings,
+            facts,
             pretrained=job.pretrained,
             device=device,
             may_give_up=may_give_up,
             progress=progress,
         )
-        facts = dataclasses.replace(
-            facts, plateau=training.plateau, features=training.features, precision=training.precision
-        )
-        if training.collapsed:
-            warning = (
-                f"training collapsed: loss {training.loss:.3f}, against {training.plateau:.3f} for rebuilding each "
-                "patch as its own mean; the results mean nothing. More patches or a higher learning rate leave that "
-                "plateau."
-            )
-            logger.warning("%s", warning)
-            facts = facts.with_collapse(warning)
-        folder.write_config(settings, facts)
     saved, thresholds = threshold_stage(folder, good, facts.threshold_images, device=device, progress=progress)
     folder.write_config(saved.settings, facts)
     if job.train_only:

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from ssimae.data.dataset import Dataset, Sample, has_masks
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.evaluation.evaluator import check_fpr_limits
-from ssimae.evaluation.output import write_scores
+from ssimae.evaluation.output import read_metrics, write_scores
 from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
@@ -32,6 +33,12 @@ RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
 """Files in a folder of results."""
 
 FIGURES = "figures"
+
+_WRITTEN = re.compile(
+    rf"([^/]+/)?(metrics\.json|curves\.npz|region_scores\.csv)|comparison\.json|{FIGURES}/(roc|pro|comparison|overlap_[^/]+)\.png",
+    re.DOTALL,
+)
+"""Paths below a folder of results that an evaluation writes, and no run."""
 
 OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
 COMPARED_FPR = 0.05
@@ -173,20 +180,26 @@ def _refuse_occupied(out: Path, reads: Sequence[Path], *, force: bool) -> None:
             raise ValueError(f"{out}: is or holds what is read ({source}); choose another --out")
     if not out.exists() or not any(out.iterdir()):
         return
-    foreign = [entry.name for entry in sorted(out.iterdir()) if not _is_result(entry)]
-    if foreign:
+    if foreign := _foreign(out):
         raise FileExistsError(
-            f"{out}: not empty, and not only an earlier evaluation of maps ({foreign[0]}); choose another --out"
+            f"{out}: not empty, and not only an earlier evaluation of maps ({foreign}); choose another --out"
         )
     if not force:
         raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")
 
 
-def _is_result(entry: Path) -> bool:
-    """Return whether an evaluation of maps may have written this into its folder."""
-    if entry.is_dir():
-        return entry.name == FIGURES or ((entry / "metrics.json").exists() and not (entry / "config.toml").exists())
-    return entry.name in RESULTS
+def _foreign(out: Path) -> Path | None:
+    """Return what an evaluation of maps did not write into a folder, below it; None if it wrote everything."""
+    for entry in sorted(out.rglob("*")):
+        path = entry.relative_to(out)
+        if entry.is_symlink() or not (entry.is_dir() or _WRITTEN.fullmatch(path.as_posix())):
+            return path
+        if entry.name == "metrics.json":
+            try:
+                read_metrics(entry)
+            except ValueError:
+                return path
+    return None if any(out.rglob("metrics.json")) else Path()
 
 
 def _write(

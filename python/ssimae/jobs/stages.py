@@ -17,6 +17,7 @@ from ssimae.atomic import write_bytes, write_text
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Dataset, good_samples
 from ssimae.data.masks import read_ignored
+from ssimae.hardware import resolve_precision
 from ssimae.images.depth import Image
 from ssimae.images.read import read_stored
 from ssimae.inspection.holdout import GoodImages, arrange_good
@@ -25,6 +26,8 @@ from ssimae.models.build import place
 from ssimae.models.dictionary import FeatureDictionary
 from ssimae.pod.table import tabulate_detection
 from ssimae.progress import Progress, Task
+from ssimae.reading import read_bytes, read_json
+from ssimae.storage.facts import Facts
 from ssimae.storage.inspected import forget
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.run_folder import RunFolder
@@ -33,7 +36,6 @@ from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.log import LogLine
 from ssimae.training.monitor import SilentMonitor
-from ssimae.training.train import Training
 from ssimae.tuning.settle import n_parts, settle
 
 logger = logging.getLogger(__name__)
@@ -112,13 +114,17 @@ def train_stage(
     folder: RunFolder,
     good: GoodImages,
     settings: Settings,
+    facts: Facts,
     *,
     pretrained: Path | None = None,
     device: torch.device,
     may_give_up: bool = False,
     progress: Progress,
-) -> Training:
-    """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``."""
+) -> Facts:
+    """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``.
+
+    Returns the facts with what came of the training, which ``config.toml`` then holds, too.
+    """
     parts, ignored = good.training_parts(settings)
     folder.state.parent.mkdir(exist_ok=True)
     description = f"training {settings.row.title}"
@@ -145,16 +151,40 @@ def train_stage(
                     precision=training.precision,
                     monitor=_HeadMonitor(head_task, interruption),
                 )
-        save_model(folder.model, SavedModel(training.model, settings, training.precision, None, head=head))
-    return training
+        if training.alarm is not None:
+            logger.warning("%s", training.alarm)
+        facts = replace(
+            facts, plateau=training.plateau, features=training.features, precision=training.precision
+        ).with_alarm(training.alarm)
+        # Before the model: once that is there, nobody looks at the training again.
+        folder.write_config(settings, facts)
+        save_model(
+            folder.model,
+            SavedModel(training.model, settings, training.precision, None, head=head, alarm=training.alarm),
+        )
+    return facts
 
 
-def adopt_stage(folder: RunFolder, source: RunFolder, settings: Settings) -> None:
-    """Take the trained network of another run, to inspect with other settings; its log comes along."""
+def adopt_stage(folder: RunFolder, source: RunFolder, settings: Settings, facts: Facts) -> Facts:
+    """Take the trained network of another run, to inspect with other settings; its log comes along.
+
+    Returns the facts with what came of that training, which ``config.toml`` then holds, too.
+    """
     saved = load_model(source.model)
+    _, trained = source.read_training()
+    facts = replace(
+        facts,
+        warnings=trained.warnings,
+        collapsed=trained.collapsed,
+        plateau=trained.plateau,
+        features=trained.features,
+        precision=trained.precision,
+    )
+    folder.write_config(settings, facts)
     if source.log.exists():
-        write_bytes(folder.log, source.log.read_bytes())
-    save_model(folder.model, replace(saved, settings=settings, thresholds=None))
+        write_bytes(folder.log, read_bytes(source.log))
+    save_model(folder.model, replace(saved, settings=settings, thresholds=None, alarm=facts.alarm))
+    return facts
 
 
 def threshold_stage(
@@ -170,7 +200,9 @@ def threshold_stage(
     """
     saved = load_model(folder.model)
     if saved.thresholds is not None:
+        _write_json(folder.thresholds, saved.thresholds.to_dict())
         return saved, saved.thresholds
+    precision = resolve_precision(saved.precision, device)
     with progress.task("inspecting good images", n_parts(good, saved.settings)) as task:
         settled = settle(
             place(saved.model, device),
@@ -178,19 +210,26 @@ def threshold_stage(
             saved.settings,
             head=None if saved.head is None else place(saved.head, device),
             device=device,
-            precision=saved.precision,
+            precision=precision,
             on_part=task.update,
         )
     if (note := outlier_note(settled.thresholds, names)) is not None:
         logger.warning("%s", note)
-    saved = replace(saved, settings=settled.settings, thresholds=settled.thresholds, reference=settled.reference)
     forget(folder)  # an earlier inspection rested on other thresholds
-    save_model(folder.model, saved)
-    write_thresholds(folder, saved)
+    _write_json(folder.thresholds, settled.thresholds.to_dict())
     if settled.planted is not None:
         write_choices(folder, treatments=[choice.to_dict() for choice in settled.choices])
         table = tabulate_detection(settled.planted, pixel_size_mm=saved.settings.pixel_size)
         _write_json(folder.pod, table.to_dict())
+    # Last: a model that has thresholds is not settled again, whatever is missing beside it.
+    saved = replace(
+        saved,
+        settings=settled.settings,
+        precision=precision,
+        thresholds=settled.thresholds,
+        reference=settled.reference,
+    )
+    save_model(folder.model, saved)
     return saved, settled.thresholds
 
 
@@ -202,7 +241,7 @@ def write_thresholds(folder: RunFolder, saved: SavedModel) -> None:
 
 def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
     """Write what was compared, ``trials`` or ``treatments``, into ``choices.json`` beside what stands there."""
-    stored = json.loads(folder.choices.read_text()) if folder.choices.exists() else {}
+    stored = read_json(folder.choices, dict[str, Any]) if folder.choices.exists() else {}
     _write_json(folder.choices, stored | parts)
 
 

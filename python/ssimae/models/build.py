@@ -38,13 +38,19 @@ def stored_network(settings: Settings, tensors: Mapping[str, Tensor]) -> Network
     Raises
     ------
     ValueError
-        If the weights do not fit the network that the settings describe.
+        If the weights do not fit the network that the settings describe, or one is not finite.
     """
+    check_weights(tensors)
     if settings.method == "dictionary":
         return FeatureDictionary.from_state(dict(tensors))
-    network = new_autoencoder(settings)
+    try:
+        with torch.device("meta"):  # no memory is taken before the weights are known to fit
+            network = new_autoencoder(settings)
+    except RuntimeError as error:
+        raise ValueError(f"a network that cannot be: {error}") from error
     _check_shapes(network, tensors)
-    network.load_state_dict(dict(tensors))
+    # Copies: what was read may lie in the file still.
+    network.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
     network.eval()
     return network
 
@@ -55,12 +61,22 @@ def stored_head(settings: Settings, tensors: Mapping[str, Tensor]) -> Head:
     Raises
     ------
     ValueError
-        If the weights do not fit.
+        If the weights do not fit, or one is not finite.
     """
+    check_weights(tensors)
     head = Head(settings.channels)
     _check_shapes(head, tensors)
     head.load_state_dict(dict(tensors))
     return head.eval()
+
+
+def check_weights(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse stored weights that are of another type than a network's, or not finite, with a ValueError."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (torch.float32, torch.int64):
+            raise ValueError(f"damaged: {name} is stored as {tensor.dtype}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"damaged: {name} has a number that is not finite")
 
 
 def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -68,7 +84,10 @@ def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     differing = sorted(
         name
         for name in expected.keys() | tensors.keys()
-        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
+        if name not in expected
+        or name not in tensors
+        or expected[name].shape != tensors[name].shape
+        or expected[name].dtype != tensors[name].dtype
     )
     if differing:
         raise ValueError(f"weights do not fit the network of its settings; first difference: {differing[0]}")

@@ -64,6 +64,8 @@ class FeatureDictionary(nn.Module):
         shapes = {name: tuple(state[name].shape) for name in ("components", "centres") if name in state}
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes.values()):
             raise ValueError("weights are not those of a dictionary of features: `components` or `centres` is missing")
+        if shapes["components"] != (shapes["centres"][1], N_FEATURES):
+            raise ValueError(f"weights do not fit a dictionary of features: {shapes}")
         dictionary = cls(ResNet18Features.random(0), n_components=shapes["components"][0], size=shapes["centres"][0])
         try:
             dictionary.load_state_dict(dict(state))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
 from ssimae.config.systems import Pretrained
+from ssimae.reading import open_regular
 
 FILES: dict[Pretrained, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
 """Torchvision's names of its ImageNet weights; the digits begin the SHA-256 of the file."""
@@ -77,7 +78,7 @@ def _digits(name: Pretrained) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from ssimae.pod.hits import check_sizes
 from ssimae.pod.likelihood import Fit, fit_logistic
+from ssimae.reading import Count, Positive, as_kind
 
 FEWEST = 20
 """Defects that a curve needs. MIL-HDBK-1823A asks for 60; with fewer the bounds lie further out by themselves."""
@@ -32,16 +33,16 @@ Figure = Literal["a50", "a90", "a90_95"]
 class PodCurve:
     """The probability of detection (POD) over size, and what it rests on."""
 
-    planted: int
-    found: int
-    smallest_px: float | None
+    planted: Count
+    found: Count
+    smallest_px: Positive | None
     """Smallest planted defect, in pixels; None where there is none."""
-    largest_px: float | None
-    a50: float | None
+    largest_px: Positive | None
+    a50: Positive | None
     """Size in pixels that is found with 50 % probability; None where the data do not reach it."""
-    a90: float | None
+    a90: Positive | None
     """The same with 90 %."""
-    a90_95: float | None
+    a90_95: Positive | None
     """Size in pixels that is found with 90 % probability at 95 % confidence."""
     missing: Mapping[Figure, str]
     """Why each of these sizes is None, in a whole sentence."""
@@ -50,7 +51,7 @@ class PodCurve:
     intercept: float | None
     """Of logit POD over ln(size in pixels); None without a curve."""
     slope: float | None
-    sizes_px: tuple[float, ...]
+    sizes_px: tuple[Positive, ...]
     """Sizes that the curve is told at, evenly spaced in their logarithm; empty without a curve."""
     pod: tuple[float, ...]
     """The probability at each of them."""
@@ -63,9 +64,21 @@ class PodCurve:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PodCurve:
-        """Return the curve that :meth:`to_dict` gave, also after JSON."""
-        curves = {name: tuple(values[name]) for name in ("sizes_px", "pod", "lower")}
-        return cls(**{**values, **curves})
+        """Return the curve that :meth:`to_dict` gave, also after JSON.
+
+        Raises
+        ------
+        ValueError
+            If something is absent, of another kind, or does not fit the rest.
+        """
+        curve = as_kind(dict(values), cls)
+        if not len(curve.sizes_px) == len(curve.pod) == len(curve.lower):
+            raise ValueError("`sizes_px`, `pod` and `lower` must be of one length")
+        if unexplained := [
+            name for name in get_args(Figure) if getattr(curve, name) is None and name not in curve.missing
+        ]:
+            raise ValueError(f"`missing` must say why `{unexplained[0]}` is null")
+        return curve
 
 
 def fit_pod(size_px: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve:

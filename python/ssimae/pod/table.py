@@ -11,6 +11,7 @@ import numpy as np
 
 from ssimae.pod.curve import PodCurve, fit_pod
 from ssimae.pod.hits import PlantedDefects
+from ssimae.reading import Positive, as_kind
 
 CONTRASTS: dict[str, tuple[float, float]] = {"faint": (0.0, 0.05), "medium": (0.05, 0.15), "strong": (0.15, math.inf)}
 """Groups by contrast, each from its first limit up to below its second.
@@ -25,6 +26,26 @@ METHOD = (
     "gray value over it. a90_95 is the size at which the bound crosses 90 %. Curves marked as penalised have Firth's "
     "penalty, because hits and misses do not overlap. Where all were found, a90_95 is that of the 29 smallest."
 )
+
+
+@dataclass(frozen=True)
+class _StoredDefects:
+    """Columns of the planted defects, as JSON carries them."""
+
+    size_px: tuple[float, ...]
+    contrast: tuple[float, ...]
+    kind: tuple[str, ...]
+    hit: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class _StoredTable:
+    """The part of ``pod.json`` that a table is made of again."""
+
+    pixel_size_mm: Positive | None
+    all: dict[str, Any]
+    by_contrast: dict[str, dict[str, Any]]
+    defects: _StoredDefects
 
 
 @dataclass(frozen=True)
@@ -66,20 +87,21 @@ class DetectionTable:
             If something is absent or of another kind.
         """
         try:
-            table = content["defects"]
-            defects = PlantedDefects(
-                size_px=np.array(table["size_px"], np.float64),
-                contrast=np.array(table["contrast"], np.float64),
-                kind=tuple(table["kind"]),
-                hit=np.array(table["hit"], np.bool_),
-            )
+            table = as_kind(dict(content), _StoredTable)
+            if table.by_contrast.keys() != CONTRASTS.keys():
+                raise ValueError(f"`by_contrast` must hold {', '.join(CONTRASTS)}")
             return cls(
-                defects=defects,
-                pixel_size_mm=content["pixel_size_mm"],
-                everything=_without_mm(content["all"]),
-                groups={name: _without_mm(curve) for name, curve in content["by_contrast"].items()},
+                defects=PlantedDefects(
+                    size_px=np.array(table.defects.size_px, np.float64),
+                    contrast=np.array(table.defects.contrast, np.float64),
+                    kind=table.defects.kind,
+                    hit=np.array(table.defects.hit, np.bool_),
+                ),
+                pixel_size_mm=table.pixel_size_mm,
+                everything=_without_mm(table.all),
+                groups={name: _without_mm(curve) for name, curve in table.by_contrast.items()},
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise ValueError(f"not a table of detection: {error}") from error
 
     def _with_mm(self, curve: PodCurve) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from ssimae.report.tables import (
     part_tables,
     report_rows,
 )
-from ssimae.report.verdicts import COLUMNS, Tally, verdict_sentence, verdict_table
+from ssimae.report.verdicts import COLUMNS, Tally, headline, verdict_table
 from ssimae.report.wording import (
     facts,
     threshold_sentences,
@@ -165,11 +165,11 @@ class Page:
         return self.results.facts.ssimae or "unknown"
 
 
-def write_report(root: Path) -> Path:
+def write_report(root: Path, *, allow_collapsed: bool = False) -> Path:
     """Write ``report.html`` and ``figures/*.png`` of a run folder and return the page's path.
 
     Neither the model nor the training images are needed; what is missing, the page says. The same folder gives the
-    same bytes.
+    same bytes. Of a network that learned nothing no verdicts are counted unless `allow_collapsed`.
 
     Raises
     ------
@@ -194,7 +194,10 @@ def write_report(root: Path) -> Path:
         results=results,
         models=models,
         other_missing=other_missing,
-        verdicts=[verdict_sentence(items) for items in assessments],
+        verdicts=[
+            headline(model, items, allow_collapsed=allow_collapsed)
+            for model, items in zip(models, assessments, strict=True)
+        ],
         tallies=[verdict_table(items) for items in assessments],
         notes=truth_notes(results),
         warnings=warnings(models),

@@ -59,7 +59,7 @@ def missing_metrics(results: ModelResults) -> str | None:
     if run is None:
         return "No metrics: these images came without ground truth."
     if not results.inspections:
-        return f"No metrics: no image has been inspected yet (`{results.folder.way_to_verdicts(run)}` does it)."
+        return f"No metrics: no image has been inspected yet (`{results.folder.command('run', '--resume')}` does it)."
     defective = [inspection for inspection in results.inspections if inspection.defect != "good"]
     if not defective:
         return "No metrics: this data has no defective test images."

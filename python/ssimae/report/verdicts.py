@@ -38,6 +38,9 @@ class Tally:
         return f"{count:,} ({share(count / self.images)})"
 
 
+NOTHING_LEARNED = "No verdict counts: the training collapsed, so the network has learned nothing."
+"""What is said in place of a count of verdicts."""
+
 COLUMNS = ("Images", "Flagged", "of these for review", "Found in the right place")
 """Headings of a table of tallies, after that of the kind."""
 
@@ -97,21 +100,27 @@ def verdict_sentence(assessments: Sequence[Assessment]) -> str:
     return "; ".join(parts) + "."
 
 
-def told_by_verdicts(results: ModelResults) -> str | None:
-    """Return the sentence of :func:`verdict_sentence` from a run folder, or None where no image was inspected.
+def headline(results: ModelResults, assessments: Sequence[Assessment], *, allow_collapsed: bool) -> str:
+    """Return the sentence of :func:`verdict_sentence`, or that it would mean nothing where the training collapsed."""
+    if results.alarm is not None and not allow_collapsed:
+        return NOTHING_LEARNED
+    return verdict_sentence(assessments)
+
+
+def told_by_verdicts(results: ModelResults, *, allow_collapsed: bool = False) -> str | None:
+    """Return the sentence of :func:`headline` from a run folder, or None where no image was inspected.
 
     Maps and masks are read of flagged defective images alone: the others are told by their rows.
     """
     if not results.inspections:
         return None
-    return verdict_sentence(
-        [
-            assess_image(results, inspection)
-            if inspection.is_defective and inspection.flagged
-            else Assessment(inspection, None, None)
-            for inspection in results.inspections
-        ]
-    )
+    assessments = [
+        assess_image(results, inspection)
+        if inspection.is_defective and inspection.flagged
+        else Assessment(inspection, None, None)
+        for inspection in results.inspections
+    ]
+    return headline(results, assessments, allow_collapsed=allow_collapsed)
 
 
 def _of_kind(assessments: Iterable[Assessment], defective: bool | None) -> list[Assessment]:

@@ -155,18 +155,14 @@ def training_sentence(results: ModelResults) -> str:
 def warnings(models: Sequence[ModelResults]) -> list[tuple[bool, str]]:
     """Return the warnings of all models, whether each makes the results worthless, the gravest first."""
     grades: dict[str, bool] = {}
-    common = set(_graded_warnings(models[0]))
+    common = set(models[0].facts.graded_warnings())
     for number, model in enumerate(models):
-        for text, grave in _graded_warnings(model):
+        for text, grave in model.facts.graded_warnings():
             if number and not grave and (text, grave) in common:
                 continue
             name = f"{model.title}: " if len(models) > 1 and (number or grave) else ""
             grades[f"{name}{text}" if name else text[:1].upper() + text[1:]] = grave
     return sorted(((grave, text) for text, grave in grades.items()), key=lambda item: not item[0])
-
-
-def _graded_warnings(results: ModelResults) -> list[tuple[str, bool]]:
-    return [] if results.training is None else results.training.graded_warnings()
 
 
 def _trained_on(run: Facts, settings: Settings) -> str:

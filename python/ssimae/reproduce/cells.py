@@ -94,7 +94,7 @@ def run_cell(cell: Cell, out: Path, *, device: str, progress: Progress) -> None:
     """
     folder = cell.folder(out)
     if folder.config.exists():
-        resume(folder.root, device=device, progress=progress)
+        resume(folder.root, device=device, train_only=False, progress=progress)
         return
     job = Job(
         data=cell.data,

@@ -13,6 +13,7 @@ from typing import Any
 from ssimae.atomic import write_text
 from ssimae.data.dataset import inspected_samples
 from ssimae.data.layouts import open_dataset
+from ssimae.evaluation.output import read_metrics
 from ssimae.jobs.evaluate import evaluation_of
 from ssimae.progress import Progress, SilentProgress
 from ssimae.report.assessment import assess_image
@@ -20,7 +21,7 @@ from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_cell_results
 from ssimae.storage.records import read_results
-from ssimae.storage.run_folder import RunFolder, whole_lines
+from ssimae.storage.run_folder import RunFolder
 
 _TRACE_POINTS = 50
 _FACTS = (
@@ -41,7 +42,7 @@ def write_result(cell: Cell, out: Path, results: Path) -> dict[str, Any]:
 def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
     settings, facts = folder.read_training()
     table = facts.to_table()
-    log = [json.loads(line) for line in whole_lines(folder.log.read_text().splitlines())]
+    log = folder.read_log()
     step = max(1, len(log) // _TRACE_POINTS)
     trace = [log[line] for line in range(len(log) - 1, -1, -step)][::-1]
     return {
@@ -57,7 +58,7 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         },
         "model_sha256": digest([folder.model]),
         "residuals_sha256": mapsdigest(folder),
-        "metrics": json.loads(folder.metrics.read_text()) if folder.metrics.exists() else None,
+        "metrics": read_metrics(folder.metrics) if folder.metrics.exists() else None,
         "verdicts": _verdicts(folder),
         "seconds": folder.predictions.stat().st_mtime - datetime.datetime.fromisoformat(facts.created).timestamp(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from ssimae.config.systems import TITLES
 from ssimae.data.layouts import LAYOUTS
+from ssimae.reading import read_json
 from ssimae.reproduce.cells import SURFACES
 from ssimae.reproduce.paper import AUROC, TABLE_2
 from ssimae.reproduce.targets import LABELS, overlap_at_5_percent, spread
@@ -31,10 +31,7 @@ def read_cell_results(results: Path) -> list[dict[str, Any]]:
     """
     contents = []
     for path in sorted(results.rglob("*.json"), key=_natural):
-        try:
-            content = json.loads(path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: not JSON ({error})") from error
+        content: Any = read_json(path, dict[str, Any] | list[Any])  # type: ignore[arg-type]
         if isinstance(content, dict) and "cell" in content:
             contents.append(content)
     if not contents:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from ssimae.atomic import write_text
 from ssimae.config.presets import preset
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import DEFECTS
+from ssimae.evaluation.output import read_metrics
 from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.jobs.job import Job
@@ -73,7 +73,7 @@ def _row(folder: RunFolder, seed: int, loss: str) -> WovenRow:
     part = folder if loss == "ssim" else folder.comparison(loss)
     _, facts = folder.read_training()
     samples = [sample for sample in open_dataset(facts.data).test if sample.defect in {*DEFECTS, "good"} - {CONTRAST}]
-    metrics: dict[str, Any] = json.loads(part.metrics.read_text())
+    metrics = read_metrics(part.metrics)
     by_defect = {defect: values["auroc"] for defect, values in metrics["by_defect"].items()}
     structural = gather(samples, part.judged_paths(samples), read_float_map).compute()
     return WovenRow(seed, loss, structural.auroc, by_defect[CONTRAST], by_defect)

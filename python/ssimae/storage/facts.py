@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from ssimae.config.presets import Preset
 from ssimae.config.systems import System
+from ssimae.reading import Count, Finite, Positive, Precision, as_kind
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,11 @@ class _Table:
 
     def to_table(self) -> dict[str, Any]:
         """Return the fields as TOML carries them."""
-        plain = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        # Not vars(): a field that was left to its default may be one of the class alone.
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in plain.items()
+            name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
             if value is not None
         }
 
@@ -33,19 +35,14 @@ class _Table:
         Raises
         ------
         ValueError
-            If a field is missing that has no default.
+            If a field is missing that has no default, or is of another type.
         """
-        values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
-            if field.name in table:
-                value = table[field.name]
-                is_path = str(field.type).startswith("Path")
-                values[field.name] = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
-            elif field.default is dataclasses.MISSING:
+            if field.name not in table and field.default is dataclasses.MISSING:
                 if "model" in table:
                     raise ValueError("not a run that trained: `ssimae predict` wrote it, and goes on with --resume")
                 raise ValueError(f"not a run that trained (its config.toml has no `{field.name}`)")
-        return cls(**values)
+        return as_kind(dict(table), cls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +70,10 @@ class Facts(_Table):
     platform: str
     device: str
     """What ran the network, in words."""
-    precision: str
+    precision: Precision
     """Arithmetic of the network: float32 or bfloat16."""
-    threads: int
-    train_images: int
+    threads: Count
+    train_images: Count
     """Number of good images, those held out included."""
     warnings: tuple[str, ...]
     """What the reader of the results must know, in sentences."""
@@ -96,11 +93,11 @@ class Facts(_Table):
     """Names below `data` of the images that were kept out of training, wholly or in a band."""
     threshold_images: tuple[str, ...] = ()
     """Names below `data` of the images that the thresholds were set on."""
-    plateau: float | None = None
+    plateau: Finite | None = None
     """Loss of a constant output; None before the training, and for what has none."""
     features: str | None = None
     """Which weights a fixed network of features had; None where there is none."""
-    minutes: float | None = None
+    minutes: Positive | None = None
     """Time that choosing the settings, training and thresholds may take; None where all settings were given."""
     given: tuple[str, ...] = ()
     """Settings that were given all the same, and not chosen."""
@@ -121,11 +118,20 @@ class Facts(_Table):
             If it is not that of a run that trained.
         """
         facts = super().from_table(table)
+        if facts.collapsed and not facts.warnings:
+            raise ValueError("`collapsed` is true, but no warning says so")
         return facts if "collapsed" in table else dataclasses.replace(facts, collapsed=_warned_of_collapse(facts))
 
-    def with_collapse(self, warning: str) -> Facts:
-        """Return the facts of a run whose training collapsed, with a sentence that says so."""
-        return dataclasses.replace(self, warnings=(*self.warnings, warning), collapsed=True)
+    def with_alarm(self, alarm: str | None) -> Facts:
+        """Return the facts with a sentence which says that the training collapsed, once; as they are for None."""
+        if alarm is None or self.collapsed:
+            return self
+        return dataclasses.replace(self, warnings=(*self.warnings, alarm), collapsed=True)
+
+    @property
+    def alarm(self) -> str | None:
+        """That the network learned nothing, in a sentence; None where it did."""
+        return self.warnings[-1] if self.collapsed else None
 
     def graded_warnings(self) -> list[tuple[str, bool]]:
         """Return each warning, and whether it makes the results worthless."""
@@ -156,6 +162,12 @@ class PredictFacts(_Table):
     """SHA-256 of the paths, sizes and times of model, images and masks; None in a folder of an earlier version."""
     ssimae: str | None = None
     """Version; None in a folder of an earlier one."""
+    alarm: str | None = None
+    """That the network of the model learned nothing, in a sentence, where it was to inspect images all the same."""
+
+    def graded_warnings(self) -> list[tuple[str, bool]]:
+        """Return the alarm, if there is one, as a warning that makes the results worthless."""
+        return [] if self.alarm is None else [(self.alarm, True)]
 
 
 def facts_from_table(table: Mapping[str, Any]) -> Facts | PredictFacts:

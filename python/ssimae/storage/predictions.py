@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, cast, get_args, get_type_hints
+from typing import Self, get_type_hints
 
 from ssimae.csv_files import read_csv, write_csv
 from ssimae.data.dataset import GOOD, UNLABELLED, Sample
+from ssimae.images.read import MAX_PIXELS
 from ssimae.inspection.verdict import Region, Verdict
+from ssimae.reading import Count, Finite, as_row, from_json
 
 COLUMNS = (
     "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
@@ -41,13 +43,13 @@ class StoredInspection:
     """Ground truth, all of it united."""
     ignore: Path | None
     """Mask of the pixels that were not inspected."""
-    height: int
-    width: int
-    score: float
+    height: Count
+    width: Count
+    score: Finite
     verdict: Verdict
-    regions: int
+    regions: Count
     """Number of marked regions."""
-    defect_px: int
+    defect_px: Count
     """Number of marked pixels."""
     reason: str = ""
     """Why the verdict is not good, in words."""
@@ -85,25 +87,16 @@ class StoredInspection:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        KeyError, ValueError
             If a cell is missing, or holds what it cannot.
         """
-        if row["verdict"] not in get_args(Verdict):
-            raise ValueError(f"no verdict: {row['verdict']!r}")
-        return cls(
-            name=row["name"],
-            defect=row["defect"],
-            image=Path(row["image"]),
-            masks=_masks_of(row["mask"]),
-            ignore=Path(row["ignore"]) if row["ignore"] else None,
-            height=int(row["height"]),
-            width=int(row["width"]),
-            score=float(row["score"]),
-            verdict=cast("Verdict", row["verdict"]),
-            regions=int(row["regions"]),
-            defect_px=int(row["defect_px"]),
-            reason=row["reason"],
-        )
+        cells = {**row, "masks": _masks_of(row["mask"]), "ignore": row["ignore"] or None}
+        inspection = as_row(cells, cls)
+        if inspection.height * inspection.width > MAX_PIXELS:
+            raise ValueError(f"an image of {inspection.height} x {inspection.width} pixels")
+        if "\0" in inspection.name + inspection.defect or {"", ".", ".."} & {inspection.name, inspection.defect}:
+            raise ValueError(f"no name: {inspection.name!r} of {inspection.defect!r}")
+        return inspection
 
 
 def _masks_cell(masks: tuple[Path, ...]) -> str:
@@ -111,9 +104,9 @@ def _masks_cell(masks: tuple[Path, ...]) -> str:
     return json.dumps([str(mask) for mask in masks]) if len(masks) > 1 else "".join(map(str, masks))
 
 
-def _masks_of(cell: str) -> tuple[Path, ...]:
-    paths = json.loads(cell) if cell.startswith("[") else [cell] if cell else []
-    return tuple(map(Path, paths))
+def _masks_of(cell: str) -> list[str]:
+    """Return the paths of masks that :func:`_masks_cell` wrote."""
+    return from_json(cell, list[str]) if cell.startswith("[") else [cell] if cell else []
 
 
 @dataclass(frozen=True)
@@ -131,8 +124,8 @@ class SkippedImage:
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> Self:
-        """Return the image that a row is about; raises a KeyError or TypeError if a cell is missing."""
-        return cls(Path(row["image"]), row["reason"])
+        """Return the image that a row is about; raises a KeyError or ValueError if a cell is missing."""
+        return as_row(row, cls)
 
 
 @dataclass(frozen=True)
@@ -178,7 +171,7 @@ def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[Sk
             tuple(StoredInspection.from_row(row) for row in rows if row["verdict"] != SKIPPED),
             tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: not the predictions of this version ({error})") from error
 
 

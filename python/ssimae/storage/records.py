@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
+from ssimae.evaluation.output import read_curves, read_metrics
 from ssimae.inspection.threshold import Thresholds
 from ssimae.pod.table import DetectionTable
+from ssimae.reading import read_json
+from ssimae.storage.agreement import check_agreement
+from ssimae.storage.choices import read_choices
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.predictions import SkippedImage, StoredInspection, read_predictions
-from ssimae.storage.run_folder import RunFolder, whole_lines
+from ssimae.storage.run_folder import RunFolder
 from ssimae.tuning.trial import Trial
 
 
@@ -39,7 +41,7 @@ class ModelResults:
     trials: tuple[Trial, ...] = ()
     """Short trainings that were compared; none where the settings were given."""
     treatments: tuple[dict[str, Any], ...] = ()
-    """Ways to treat the residual that were compared, as ``choices.json`` has them; none where it is not calibrated."""
+    """Ways to treat the residual that were compared; none where it is not calibrated."""
 
     @property
     def title(self) -> str:
@@ -50,6 +52,11 @@ class ModelResults:
     def training(self) -> Facts | None:
         """Facts of the run that trained the model; None where images were inspected outside any run."""
         return self.facts if isinstance(self.facts, Facts) else None
+
+    @property
+    def alarm(self) -> str | None:
+        """That the network learned nothing, in a sentence; None where it did."""
+        return self.facts.alarm
 
     @property
     def calibrated(self) -> bool:
@@ -87,70 +94,33 @@ def read_results(folder: RunFolder) -> ModelResults:
     OSError
         If this is not a run folder.
     ValueError
-        If a file in it is damaged or of another version; the message names it.
+        If a file in it is damaged, of another version, or says otherwise than another; the message names it.
     """
     settings, facts = folder.read_config()
-    thresholds = _read_json(folder.thresholds)
+    check_agreement(folder)
     inspections, skipped = read_predictions(folder.predictions)
-    trials, treatments = _read_choices(folder.choices)
+    choices = read_choices(folder.choices)
     return ModelResults(
         folder=folder,
         settings=settings,
         facts=facts,
-        thresholds=None if thresholds is None else Thresholds.from_dict(thresholds),
-        log=_read_log(folder.log),
+        thresholds=folder.read_thresholds(),
+        log=folder.read_log(),
         inspections=inspections,
         skipped=skipped,
-        metrics=_read_json(folder.metrics),
-        curves=_read_curves(folder.curves),
+        metrics=read_metrics(folder.metrics) if folder.metrics.exists() else None,
+        curves=read_curves(folder.curves) if folder.curves.exists() else None,
         detection=_read_detection(folder.pod),
-        trials=trials,
-        treatments=treatments,
+        trials=choices.trials,
+        treatments=tuple(dict(treatment) for treatment in choices.treatments),
     )
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_detection(path: Path) -> DetectionTable | None:
     if not path.exists():
         return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
-    return content
-
-
-def _read_detection(path: Path) -> DetectionTable | None:
-    content = _read_json(path)
-    if content is None:
-        return None
+    content = read_json(path, dict[str, Any])
     try:
         return DetectionTable.from_dict(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _read_choices(path: Path) -> tuple[tuple[Trial, ...], tuple[dict[str, Any], ...]]:
-    content = _read_json(path) or {}
-    try:
-        trials = tuple(Trial.from_dict(trial) for trial in content.get("trials", []))
-        treatments = tuple(dict(treatment) for treatment in content.get("treatments", []))
-        if any("score" not in treatment for treatment in treatments):
-            raise ValueError("a treatment has no score")
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not the choices of a run ({error})") from error
-    return trials, treatments
-
-
-def _read_log(path: Path) -> tuple[dict[str, float], ...]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    return tuple(json.loads(line) for line in whole_lines(lines))
-
-
-def _read_curves(path: Path) -> dict[str, NDArray[np.float64]] | None:
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not the curves of an evaluation ({error})") from error

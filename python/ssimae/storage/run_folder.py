@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import os
 import shlex
-import shutil
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,11 @@ from ssimae.atomic import naming, sweep, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.data.dataset import Sample
+from ssimae.inspection.threshold import Thresholds
+from ssimae.reading import as_kind, from_json, read_json, read_text, read_toml
 from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
+from ssimae.storage.owned import MARK, is_marked, remove_written
+from ssimae.training.log import StoredLine
 
 LOCK = ".lock"
 
@@ -33,10 +36,13 @@ class RunFolder:
     ----------
     root : Path
         Folder of the run.
+    home : Path or None
+        Folder that is moved as a whole: the run's, for its comparison; by default `root`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, home: Path | None = None) -> None:
         self.root = root
+        self.home = root if home is None else home
         self.config = root / "config.toml"
         self.model = root / "model.safetensors"
         self.state = root / "state" / "training.safetensors"
@@ -59,13 +65,14 @@ class RunFolder:
         """Return a command that names the folder behind some words, as one can type it."""
         return shlex.join(["ssimae", *words, str(self.root)])
 
-    def way_to_verdicts(self, facts: Facts) -> str:
-        """Return the command that inspects the images of a run in which none has been inspected."""
-        return self.command("run", "--weights" if facts.train_only else "--resume")
+    @property
+    def resumption(self) -> str:
+        """The command that goes on with the run, or with the one that this is the comparison of."""
+        return RunFolder(self.home).command("run", "--resume")
 
     def comparison(self, system: str) -> RunFolder:
         """Return the run folder of the comparison with another system."""
-        return RunFolder(self.root / system)
+        return RunFolder(self.root / system, home=self.root)
 
     def map_path(self, folder: Path, defect: str, name: str) -> Path:
         """Return where the map of one image lies below `reconstructions`, `residuals` or `calibrated`."""
@@ -105,9 +112,9 @@ class RunFolder:
         if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
             if not force:
                 raise FileExistsError(f"{self.root}: not empty; choose another --out{self._other_ways()}")
-            if not self.config.exists():
+            if not self.is_ours():
                 raise FileExistsError(
-                    f"{self.root}: not a run folder (no config.toml), so --force leaves it alone; choose another --out"
+                    f"{self.root}: not a folder that ssimae wrote, so --force leaves it alone; choose another --out"
                 )
         self.root.mkdir(parents=True, exist_ok=True)
 
@@ -120,11 +127,19 @@ class RunFolder:
         verb = "predict" if isinstance(facts, PredictFacts) else "run"
         return f", go on with `{self.command(verb, '--resume')}`, or overwrite it with --force"
 
+    def is_ours(self) -> bool:
+        """Return whether ssimae began this folder: its lock says so, or that of an earlier version its config.toml."""
+        if is_marked(self.root / LOCK):
+            return True
+        try:
+            self.read_config()
+        except (OSError, ValueError):
+            return False
+        return True
+
     def clear(self) -> None:
-        """Remove an earlier run; only under the lock, so that no running one is cut off."""
-        for entry in self.root.iterdir():
-            if entry.name != LOCK:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        """Remove the files of an earlier run; only under the lock, so that no running one is cut off."""
+        remove_written(self.root)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -137,18 +152,25 @@ class RunFolder:
         OSError
             If another process holds it.
         """
-        with (self.root / LOCK).open("w") as file:
+        with (self.root / LOCK).open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BlockingIOError(f"{self.root}: another command is writing here") from error
+            if file.tell() == 0:
+                file.write(MARK)
+                file.flush()
             sweep(self.root)
             yield
 
     def write_config(self, settings: Settings, facts: Facts | PredictFacts) -> None:
         """Write ``config.toml``: the resolved settings, and the facts of this run."""
         chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
-        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": facts.to_table()}))
+        table = facts.to_table()
+        if isinstance(facts, Facts) and facts.data.is_relative_to(self.home.absolute()):
+            # Images that lie in the run are found again when it is moved.
+            table["data"] = os.path.relpath(facts.data, self.root)
+        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": table}))
 
     def read_config(self) -> tuple[Settings, Facts | PredictFacts]:
         """Return the settings and facts of ``config.toml``, be they of a run that trained or of a prediction.
@@ -195,14 +217,52 @@ class RunFolder:
     def _read(self, facts_of: Callable[[Mapping[str, Any]], _Kind]) -> tuple[Settings, _Kind]:
         self._require()
         settings, table = _read_tables(self.config)
+        if isinstance(data := table.get("data"), str):
+            table["data"] = os.path.normpath(self.root.absolute() / data)
         try:
-            return settings, facts_of(table)
-        except (TypeError, ValueError) as error:
+            facts = facts_of(table)
+        except ValueError as error:
             raise ValueError(f"{self.root}: {error}") from error
+        return settings, facts
 
     def _require(self) -> None:
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.root}: not a run folder (no config.toml)")
+
+    def read_thresholds(self) -> Thresholds | None:
+        """Return the thresholds of ``thresholds.json``, None where there is none.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file cannot be read, is damaged or of another version, or its thresholds cannot be.
+        """
+        if not self.thresholds.exists():
+            return None
+        content = read_json(self.thresholds, dict[str, Any])
+        try:
+            return Thresholds.from_dict(content)
+        except ValueError as error:
+            raise ValueError(f"{self.thresholds}: {error}") from error
+
+    def read_log(self) -> tuple[dict[str, float], ...]:
+        """Return the lines of ``log.jsonl``, but one torn by a kill; none where there is no file.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file cannot be read, or a line is not one of a log.
+        """
+        if not self.log.exists():
+            return ()
+        lines = []
+        for number, line in enumerate(_whole_lines(read_text(self.log)), 1):
+            try:
+                lines.append(from_json(line, dict[str, Any]))
+                as_kind(lines[-1], StoredLine)
+            except ValueError as error:
+                raise ValueError(f"{self.log}: line {number} is not one of a log ({error})") from error
+        return tuple(lines)
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one line to ``log.jsonl``."""
@@ -212,8 +272,8 @@ class RunFolder:
     def trim_log(self, step: int) -> None:
         """Drop log lines after a step, and a line torn by a kill: a resumed run writes them again."""
         if self.log.exists():
-            kept = [line for line in whole_lines(self.log.read_text().splitlines()) if json.loads(line)["step"] <= step]
-            write_text(self.log, "".join(line + "\n" for line in kept))
+            kept = [line for line in self.read_log() if line["step"] <= step]
+            write_text(self.log, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_settings(path: Path) -> Settings:
@@ -231,21 +291,19 @@ def read_settings(path: Path) -> Settings:
 
 def _read_tables(path: Path) -> tuple[Settings, dict[str, Any]]:
     """Return the settings and the ``[run]`` table of a TOML file, empty where there is none."""
-    try:
-        tables = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML ({error})") from error
+    tables = read_toml(path)
     unknown = sorted(tables.keys() - {"settings", "run"})
     if unknown:
         raise ValueError(f"{path}: unknown table or key `{unknown[0]}`; settings belong under [settings]")
+    if wrong := [name for name, table in tables.items() if not isinstance(table, dict)]:
+        raise ValueError(f"{path}: `{wrong[0]}` must be a table")
     try:
         return settings_from_dict(tables.get("settings", {}), stored="run" in tables), tables.get("run", {})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def whole_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a log that are complete JSON objects: a kill can leave the last one torn."""
-    for line in lines:
-        if line.startswith("{") and line.endswith("}"):
-            yield line
+def _whole_lines(text: str) -> list[str]:
+    """Return the lines of a log but the last one where a kill has torn it."""
+    *lines, last = text.split("\n")
+    return lines if not (last.startswith("{") and last.endswith("}")) else [*lines, last]

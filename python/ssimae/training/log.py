@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from ssimae.reading import Count, Finite, NotNegative
+
 LOG_LINES = 400
 """Approximate number of lines that a whole training writes."""
 
@@ -28,6 +30,17 @@ class LogLine:
     def as_dict(self) -> dict[str, float]:
         """Return the fields by name, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class StoredLine:
+    """What the report and a resumed run need of a line of a log."""
+
+    step: Count
+    patches: Count
+    loss: Finite
+    lr: NotNegative
+    elapsed_s: NotNegative
 
 
 class TrainingLog:

@@ -51,6 +51,16 @@ class Training:
         """Whether the network still does no better than a constant output."""
         return self.plateau is not None and self.loss > PLATEAU * self.plateau
 
+    @property
+    def alarm(self) -> str | None:
+        """What a reader must know of a network that learned nothing, in a sentence; None for any other."""
+        if not self.collapsed:
+            return None
+        return (
+            f"training collapsed: loss {self.loss:.3f}, against {self.plateau:.3f} for rebuilding each patch as its "
+            "own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
+        )
+
 
 @steady()
 def train(
@@ -88,7 +98,7 @@ def train(
     Raises
     ------
     DivergedError
-        If the loss becomes NaN or infinite; the last good state stays.
+        If the loss becomes NaN or infinite; no state is saved from then on.
     PlateauError
         If the training gave up.
     InterruptedRunError
@@ -105,7 +115,11 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     fixed = None if features is None else features.to(device)
     plateau = constant_loss(crops.batch(0).to(device), settings, features=fixed)
-    resumed = load_state(state, model, optimizer) if state is not None and state.exists() else TrainingPosition()
+    resumed = (
+        load_state(state, model, optimizer, settings) if state is not None and state.exists() else TrainingPosition()
+    )
+    if resumed.step > steps:
+        raise ValueError(f"{state}: stands at step {resumed.step} of a training of {steps}")
     log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=monitor.logged)
     saved = time.monotonic()
     monitor.resumed(resumed.step)
@@ -131,7 +145,7 @@ def train(
         signal = monitor.interrupted()
         due = state is not None and time.monotonic() - saved >= settings.checkpoint_every
         if state is not None and (due or signal is not None or step == steps - 1):
-            save_state(state, model, optimizer, TrainingPosition(step + 1, log.elapsed, log.loss))
+            save_state(state, model, optimizer, TrainingPosition(step + 1, log.elapsed, log.loss), settings)
             saved = time.monotonic()
         if signal is not None:
             raise InterruptedRunError(signal, f"at step {step + 1} of {steps}")

@@ -121,13 +121,7 @@ def settle(
     it: neither thresholds nor choices rest on pixels that were calibrated by themselves. The calibration that is kept
     rests on all parts.
     """
-    if settings.calibration != "none" and (good.split.kind == "none" or len(good.split.held_out) < FEWEST_PARTS):
-        logger.warning(
-            "the residual is not calibrated: that takes at least %d good images, or bands of them, beside those for "
-            "training",
-            FEWEST_PARTS,
-        )
-        settings = dataclasses.replace(settings, calibration="none")
+    settings = treatable(settings, good)
     inspector = Inspector(model=model, settings=settings, reference=None, head=head, device=device, precision=precision)
     if settings.calibration == "none":
         return _settle_plain(inspector, good, on_part)
@@ -168,6 +162,18 @@ def refuse_unsettled(good: GoodImages, settings: Settings) -> None:
         ignored = kept.ignored[index]
         pixels += height * width - (0 if ignored is None else int(np.count_nonzero(ignored[region])))
     refuse_fine_shares(pixels, settings)
+
+
+def treatable(settings: Settings, good: GoodImages) -> Settings:
+    """Return the settings, without a calibration where too few good images are held out, which is said."""
+    if settings.calibration == "none" or (good.split.kind != "none" and len(good.split.held_out) >= FEWEST_PARTS):
+        return settings
+    logger.warning(
+        "the residual is not calibrated: that takes at least %d good images, or bands of them, beside those for "
+        "training",
+        FEWEST_PARTS,
+    )
+    return dataclasses.replace(settings, calibration="none")
 
 
 def n_parts(good: GoodImages, settings: Settings) -> int:

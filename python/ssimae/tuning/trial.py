@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ssimae.hardware import resolve_precision, steady
 from ssimae.images.depth import Image
 from ssimae.inspection.holdout import arrange_good
 from ssimae.models.build import new_autoencoder, place
+from ssimae.reading import Count, Finite, NotNegative, Positive
 from ssimae.training.batches import make_batch
 from ssimae.training.crops import CropSampler
 from ssimae.training.gradients import gradients_of
@@ -33,17 +34,17 @@ _PIXELS = 6_000_000
 class Trial:
     """One short training and how it went."""
 
-    scale: float
-    patch_size: int
-    latent_dim: int
-    patches: int
-    seconds: float
-    loss: float
-    plateau: float
+    scale: Positive
+    patch_size: Count
+    latent_dim: Count
+    patches: Count
+    seconds: NotNegative
+    loss: Finite
+    plateau: NotNegative
     """Loss of a constant output."""
     collapsed: bool
     """Whether the network was still no better than that."""
-    score: float
+    score: NotNegative
     """Of planted defects (:class:`.score.PlantedScore`); 0 for a collapsed network, which finds nothing."""
 
     @property
@@ -54,14 +55,6 @@ class Trial:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return the trial of a dictionary; raises a ValueError if a field is missing or unknown."""
-        try:
-            return cls(**fields)
-        except TypeError as error:
-            raise ValueError(f"not a trial of this version: {error}") from error
 
 
 def name_of(tried: Settings | Trial) -> str:
@@ -165,4 +158,4 @@ def try_out(
 
 def best_of(trials: Sequence[Trial]) -> Trial:
     """Return the trial of the highest score; where all collapsed, the one farthest from a constant output."""
-    return max(trials, key=lambda trial: (trial.score, -trial.loss / trial.plateau))
+    return max(trials, key=lambda trial: (trial.score, -trial.loss / max(trial.plateau, 1e-12)))

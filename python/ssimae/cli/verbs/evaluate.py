@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ssimae.config.systems import TITLES
 from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.evaluation.metrics import METRICS
+from ssimae.evaluation.output import read_metrics
 from ssimae.evaluation.resampling import Interval
 from ssimae.jobs.accounts import account_for
 from ssimae.jobs.evaluate import evaluate_run
@@ -116,7 +116,7 @@ def _evaluate_run(flags: _EvaluateFlags) -> int:
     first = folder.read_settings().system
     parts = [folder if system == first else folder.comparison(system) for system in evaluations]
     names = [TITLES[system] for system in evaluations]
-    _print_metrics(_console(), names, [json.loads(part.metrics.read_text()) for part in parts])
+    _print_metrics(_console(), names, [read_metrics(part.metrics) for part in parts])
     report = folder.command("report")
     print(f"{flags.maps}: metrics.json, curves.npz and region_scores.csv written; on the page with: {report}")
     return OK

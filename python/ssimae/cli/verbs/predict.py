@@ -31,6 +31,8 @@ class _PredictFlags:
     """Overwrite an earlier result in --out."""
     resume: Path | None = None
     """Folder of an interrupted inspection to go on with, instead of MODEL and IMAGES."""
+    allow_collapsed: bool = False
+    """Inspect with a network that learned nothing, too."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -54,11 +56,14 @@ def main(arguments: list[str]) -> int:
                 ignore=flags.ignore,
                 skip_bad=flags.skip_bad,
                 force=flags.force,
+                allow_collapsed=flags.allow_collapsed,
                 device=flags.device,
                 progress=progress,
             )
     for skipped in outcome.skipped:
         complain(f"{skipped.image}: skipped ({skipped.reason})")
+    if outcome.alarm is not None:
+        complain(outcome.alarm)
     counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
     print(f"{outcome.folder.root}: {counts or 'no image inspected'}; predictions.csv, regions.csv and maps written")
     return SKIPPED_INPUTS if outcome.skipped else OK

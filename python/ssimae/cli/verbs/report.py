@@ -17,6 +17,8 @@ from ssimae.storage.run_folder import RunFolder
 class _ReportFlags:
     run: tyro.conf.Positional[Path]
     """Run folder."""
+    allow_collapsed: bool = False
+    """Count the verdicts of a network that learned nothing, too."""
     debug: bool = False
     """Show the traceback of errors."""
 
@@ -27,6 +29,6 @@ def main(arguments: list[str]) -> int:
     folder = RunFolder(flags.run)
     folder.read_config()
     with folder.locked():
-        page = write_report(flags.run)
+        page = write_report(flags.run, allow_collapsed=flags.allow_collapsed)
     print(f"{page}: written")
     return OK

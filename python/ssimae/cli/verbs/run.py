@@ -11,7 +11,7 @@ from typing import Literal
 import tyro
 
 from ssimae.cli.bars import progress_bars
-from ssimae.cli.exits import OK
+from ssimae.cli.exits import OK, SAFEGUARD, complain
 from ssimae.cli.flags import default_out, parse_flags, parse_known_flags, showing_chosen
 from ssimae.cli.typos import refuse_typos
 from ssimae.config.presets import Preset, preset
@@ -55,6 +55,8 @@ class _RunFlags:
     """Overwrite an earlier run in --out."""
     compare: Literal["none"] | System = "none"
     """A second system of the paper, trained with the same budget beside the first."""
+    allow_collapsed: bool = False
+    """Tell the verdicts of a network that learned nothing, too, and exit with 0."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -99,7 +101,13 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
     with progress_bars() as progress:
         if flags.resume is not None:
             _refuse_changes(flags, given)
-            outcome = runs.resume(flags.resume, device=flags.device, progress=progress)
+            outcome = runs.resume(
+                flags.resume,
+                device=flags.device,
+                train_only=train_only,
+                allow_collapsed=flags.allow_collapsed,
+                progress=progress,
+            )
         else:
             source = given.run_with_weights or flags.data
             minutes = _minutes(flags, given)
@@ -113,6 +121,7 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
                 preset=flags.preset,
                 quick=flags.quick,
                 device=flags.device,
+                allow_collapsed=flags.allow_collapsed,
                 train_only=train_only,
                 minutes=minutes,
                 given=_named_settings(arguments),
@@ -120,11 +129,12 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
             out = flags.out or default_out("woven" if source is None else source.resolve().name)
             outcome = runs.start(job, out, force=flags.force, progress=progress)
     _print_metrics(outcome.evaluations)
-    _print_verdicts(outcome)
-    # A run that `train` began has no report, however it is gone on with.
+    _print_verdicts(outcome, allow_collapsed=flags.allow_collapsed)
     name, path = ("report", outcome.folder.report) if outcome.has_report else ("model", outcome.folder.model)
     print(f"{outcome.folder.root}: written; {name} in {path}")
-    return OK
+    for alarm in outcome.alarms:
+        complain(alarm)
+    return SAFEGUARD if outcome.alarms and not flags.allow_collapsed else OK
 
 
 def _minutes(flags: _RunFlags, given: _GivenFlags) -> float | None:
@@ -153,9 +163,10 @@ def _print_metrics(evaluations: Mapping[str, Evaluation | None]) -> None:
             print(f"{TITLES[system]}: pixel AUROC {evaluation.auroc:.3f}, AU-PRO {evaluation.aupro:.3f}")
 
 
-def _print_verdicts(outcome: runs.Outcome) -> None:
+def _print_verdicts(outcome: runs.Outcome, *, allow_collapsed: bool) -> None:
     for number, system in enumerate(outcome.evaluations):
-        told = told_by_verdicts(read_results(outcome.folder if number == 0 else outcome.folder.comparison(system)))
+        part = outcome.folder if number == 0 else outcome.folder.comparison(system)
+        told = told_by_verdicts(read_results(part), allow_collapsed=allow_collapsed)
         if told is not None:
             print(f"{TITLES[system]}: {told}" if len(outcome.evaluations) > 1 else told)
 

@@ -12,6 +12,7 @@ from ssimae.config.systems import TITLES
 from ssimae.data.dataset import GOOD, Sample
 from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import load_marks, load_mask
+from ssimae.evaluation.output import read_curves
 from ssimae.images.maps import read_float_map
 from ssimae.images.read import read_image
 from ssimae.reproduce.cells import Cell
@@ -135,8 +136,7 @@ def _overlaps(plan: Plan, material: Material, out: Path, results: Results) -> di
 def _stored_curves(cells: Sequence[Cell], out: Path, results: Results) -> Iterator[tuple[Cell, Mapping[str, Any]]]:
     for cell in cells:
         if cell.name in results:
-            with np.load(cell.folder(out).curves, allow_pickle=False) as stored:
-                yield cell, dict(stored)
+            yield cell, read_curves(cell.folder(out).curves)
 
 
 def _sweep_panels(plan: Plan, material: Material, results: Results) -> list[SweepPanel]:

@@ -11,6 +11,7 @@ import torch
 
 from ssimae.atomic import write_text
 from ssimae.progress import Progress
+from ssimae.reading import read_json
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.figures.curves import save_figure
 from ssimae.reproduce.results import digest
@@ -35,7 +36,7 @@ def compare_planted(
         folder = cell.folder(out)
         path = results / cell.data_name / _FOLDER / f"{cell.name.rsplit('/', 1)[1]}.json"
         model = digest([folder.model])
-        stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        stored: dict[str, Any] = read_json(path, dict[str, Any]) if path.exists() else {}
         if stored.get("model_sha256") != model:
             stored = {
                 "planted_of": cell.name,
@@ -51,7 +52,7 @@ def compare_planted(
 
 def read_planted(results: Path) -> list[dict[str, Any]]:
     """Return all that is stored, in the order of the names."""
-    return [json.loads(path.read_text()) for path in sorted(results.glob(f"*/{_FOLDER}/*.json"))]
+    return [read_json(path, dict[str, Any]) for path in sorted(results.glob(f"*/{_FOLDER}/*.json"))]
 
 
 def planted_tables(stored: Sequence[dict[str, Any]]) -> list[str]:

@@ -110,7 +110,7 @@ def train_head(
         optimizer.step()
         value = float(loss.detach())
         if not np.isfinite(value):
-            raise DivergedError(step, value, PEAK_LR)
+            raise DivergedError(step, value, PEAK_LR, what="loss of the head", advice="start again with another --seed")
         monitor.stepped(sampler.patches_seen(step + 1), value)
         if (signal := monitor.interrupted()) is not None:
             raise InterruptedRunError(signal, f"at step {step + 1} of {steps} of the head")

@@ -1,0 +1,57 @@
+"""Refuse a run folder whose parts say different things: one of them was edited, or taken from elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ssimae.config.settings import Settings
+from ssimae.storage.facts import Facts
+from ssimae.storage.model_file import Description, describe_model
+from ssimae.storage.run_folder import RunFolder
+
+_CHOSEN = "calibration", "residual_smoothing"
+"""Settings that ``config.toml`` may leave open, where the model holds what was chosen."""
+
+
+def check_agreement(folder: RunFolder) -> None:
+    """Refuse a run whose ``config.toml`` or ``thresholds.json`` differs from its model, if that is there.
+
+    The model is what images are inspected with: settings that were changed beside it would be ignored.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file cannot be read, or differs; the message names it.
+    """
+    if not folder.model.exists():
+        return
+    said = describe_model(folder.model)
+    settings, facts = folder.read_config()
+    _check_settings(folder, settings, said.settings)
+    if isinstance(facts, Facts):
+        if said.alarm is not None and not facts.collapsed:
+            raise ValueError(f"{folder.config}: does not say that the training collapsed, as {folder.model.name} does")
+        _check_thresholds(folder, said)
+
+
+def _check_settings(folder: RunFolder, stored: Settings, made: Settings) -> None:
+    for field in dataclasses.fields(Settings):
+        now, then = getattr(stored, field.name), getattr(made, field.name)
+        if now != then and not (field.name in _CHOSEN and now in ("auto", None)):
+            flag = f"--{field.name.replace('_', '-')}"
+            raise ValueError(
+                f"{folder.config}: `{field.name}` is {now}, but {folder.model.name} was made with {then}: put that "
+                f"back, or start a run with {flag} (a new look at the same network: `ssimae run --weights`)"
+            )
+
+
+def _check_thresholds(folder: RunFolder, said: Description) -> None:
+    stored = folder.read_thresholds()
+    if stored is None or said.thresholds is None or stored == said.thresholds:
+        return
+    for name, value in said.thresholds.to_dict().items():
+        if (now := stored.to_dict()[name]) != value:
+            raise ValueError(
+                f"{folder.thresholds}: `{name}` is {now!r:.80}, but images are judged by {folder.model.name}, which "
+                f"has {value!r:.80}: put that back, or set thresholds anew with `ssimae run --weights {folder.root}`"
+            )
