@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
-from ssimae.config.settings import Settings
+from ssimae.config.settings import Form, Settings
 from ssimae.inspection.holdout import Split, split_good, take
 from ssimae.inspection.threshold import Thresholds, area_level, outlier_note, set_thresholds
 from ssimae.inspection.verdict import segment
@@ -187,6 +187,23 @@ def test_bands_are_a_fifth_of_the_longer_side_or_a_patch() -> None:
         (2, (whole, slice(172, None))),
     )
     assert split.kept[3] == (3, (whole, whole))
+
+
+@pytest.mark.parametrize(
+    ("count", "smallest", "calibration", "kind", "held_out"),
+    [
+        (19, 300, "none", "bands", 19),
+        (20, 300, "none", "images", 4),
+        (20, 300, "auto", "bands", 20),
+        (39, 300, "auto", "bands", 39),
+        (39, 200, "auto", "images", 8),  # of one of them nothing would be left for training
+        (40, 300, "auto", "images", 8),
+    ],
+)
+def test_few_images_hold_out_bands(count: int, smallest: int, calibration: Form, kind: str, held_out: int) -> None:
+    shapes = [(300, 300)] * (count - 1) + [(smallest, 200)]
+    split = split_good(shapes, Settings(patch_size=128, calibration=calibration))
+    assert (split.kind, len(split.held_out)) == (kind, held_out)
 
 
 @pytest.mark.parametrize(("count", "held_out"), [(20, 4), (21, 4), (33, 7), (280, 56)])

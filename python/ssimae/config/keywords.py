@@ -119,7 +119,7 @@ class SettingsKeywords(TypedDict, total=False):
     pixel_size: float | None
     """Millimetres that a pixel stands for; sizes are then told in mm too."""
     hold_out: bool
-    """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""
+    """Keep some good images out of training for the thresholds; of fewer than 20 (with `calibration` 40), bands."""
     threshold_rule: Literal["area", "fpr"]
     """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
     min_area: int | None

@@ -165,7 +165,7 @@ class Settings:
     """Millimetres that a pixel stands for; sizes are then told in mm too."""
 
     hold_out: Annotated[bool, TRAINING] = True
-    """Keep some good images, or a band of each when there are fewer than 20, out of training for the thresholds."""
+    """Keep some good images out of training for the thresholds; of fewer than 20 (with `calibration` 40), bands."""
     threshold_rule: Annotated[Literal["area", "fpr"], THRESHOLDS] = "area"
     """`area`: no region of `min_area` pixels on good images; `fpr`: a share of good pixels lies above."""
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None

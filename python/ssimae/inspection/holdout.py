@@ -15,10 +15,18 @@ from ssimae.images.depth import Image, view
 from ssimae.images.resize import scale_image, scale_mask, scaled_shape
 
 FEWEST_IMAGES = 20
-"""From this number of good images on, whole images are held out."""
+"""From this number of good images on, whole images can be held out."""
+
+FEWEST_CALIBRATED = 40
+"""From this number on they are, where the residual is calibrated: by position it takes 8 whole images. Bands of fewer
+images calibrate as well by the distance from the border, and a band of each shows more of the good images' levels than
+the 4 to 7 images that a fifth of them are."""
 
 SHARE = 0.2
 """Share of the good images, or of each image's longer side, that is held out."""
+
+Regions = tuple[tuple[int, tuple[slice, slice]], ...]
+"""Numbers of images, and the rows and columns of each."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,8 @@ class Split:
     `kept` and `held_out` are index and region pairs: the image's number, and the slices of its rows and columns.
     """
 
-    kept: tuple[tuple[int, tuple[slice, slice]], ...]
-    held_out: tuple[tuple[int, tuple[slice, slice]], ...]
+    kept: Regions
+    held_out: Regions
     kind: str
     """`images`, `bands`, or `none` where nothing could or should be held out."""
 
@@ -88,12 +96,15 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
     -----
     From 20 images on, a fifth of them is held out, chosen by the seed. With fewer, a band at least a patch wide at the
     end of each image's longer side is; images too small for a band and a patch beside it are trained on whole. Where
+    the residual is calibrated, bands are held out below 40 images, if all images are large enough for them. Where
     nothing is held out, thresholds come from training images and will be too low: the run records it.
     """
     everything = tuple((index, _WHOLE) for index in range(len(shapes)))
     if not settings.hold_out:
         return Split(everything, everything, "none")
-    if len(shapes) >= FEWEST_IMAGES:
+    kept, bands = _bands(shapes, settings.patch_size)
+    few = settings.calibration != "none" and len(shapes) < FEWEST_CALIBRATED and len(bands) == len(shapes)
+    if len(shapes) >= FEWEST_IMAGES and not few:
         chosen = np.random.default_rng([settings.seed, 3]).permutation(len(shapes))[: round(SHARE * len(shapes))]
         held_out = set(chosen.tolist())
         return Split(
@@ -101,18 +112,23 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
             tuple(part for part in everything if part[0] in held_out),
             "images",
         )
+    return Split(kept, bands, "bands") if bands else Split(everything, everything, "none")
+
+
+def _bands(shapes: Sequence[tuple[int, int]], patch_size: int) -> tuple[Regions, Regions]:
+    """Return what is left of each image beside a band at its end, and the bands; small images are left whole."""
     kept, bands = [], []
     for index, (height, width) in enumerate(shapes):
         longer = max(height, width)
-        band = max(settings.patch_size, round(SHARE * longer))
-        if longer - band < settings.patch_size or min(height, width) < settings.patch_size:
+        band = max(patch_size, round(SHARE * longer))
+        if longer - band < patch_size or min(height, width) < patch_size:
             kept.append((index, _WHOLE))
             continue
         before, after = slice(0, longer - band), slice(longer - band, None)
         whole = slice(None)
         kept.append((index, (whole, before) if width == longer else (before, whole)))
         bands.append((index, (whole, after) if width == longer else (after, whole)))
-    return Split(tuple(kept), tuple(bands), "bands") if bands else Split(everything, everything, "none")
+    return tuple(kept), tuple(bands)
 
 
 def take(image: NDArray[_Value], region: tuple[slice, slice]) -> NDArray[_Value]:

@@ -45,7 +45,7 @@ def threshold_sentences(results: ModelResults) -> list[str]:
         f"{plural(thresholds.min_area, 'connected pixel')}; its image is defective if it also exceeds "
         f"{thresholds.defective:.4g} there, and for review if not."
     ]
-    bands = run is not None and results.settings.hold_out and run.train_images < FEWEST_IMAGES
+    bands = run is not None and results.settings.hold_out and _holds_out_bands(run)
     if run is None and thresholds.held_out:
         source = f"{plural(thresholds.images, 'good image')}, or bands of them, that the model was not trained on"
     elif thresholds.held_out and bands:
@@ -186,6 +186,9 @@ def _held_out(run: Facts) -> str:
     if not names:
         return "nothing"
     shown = _shown(names, 8)
-    return (
-        f"{plural(len(names), 'image')}: {shown}" if run.train_images >= FEWEST_IMAGES else f"a band of each of {shown}"
-    )
+    return f"a band of each of {shown}" if _holds_out_bands(run) else f"{plural(len(names), 'image')}: {shown}"
+
+
+def _holds_out_bands(run: Facts) -> bool:
+    """Return whether bands of images are held out: of whole images never more than a part are."""
+    return run.train_images < FEWEST_IMAGES or len(run.held_out_images) == run.train_images
