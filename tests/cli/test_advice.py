@@ -221,8 +221,8 @@ def test_an_interruption_while_textures_are_woven_leaves_the_folder_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     def weave(folder: Path, **_: object) -> None:
-        folder.mkdir()
-        (folder / "half.png").write_bytes(b"")
+        (folder / "train/good").mkdir(parents=True)
+        (folder / "train/good/00.png").write_bytes(b"")
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(run, "write_woven_dataset", weave)

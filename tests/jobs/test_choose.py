@@ -17,6 +17,9 @@ from ssimae.tuning import recipe
 from support.small_data import write_small_dataset
 
 FAST = [*("--minutes", "0.05", "--latent-dim", "8", "--batch-size", "16", "--precision", "float32"), "--stride=16"]
+CANDIDATES = [(1.0, 64), (0.5, 64), (1.0, 128)]
+"""Scales and patch sizes that images of 140 x 260 pixels allow."""
+
 FIXED = [*("--calibration", "border", "--residual-smoothing", "2")]
 
 
@@ -24,7 +27,7 @@ def read(out):
     return json.loads((out / "choices.json").read_text()), tomllib.loads((out / "config.toml").read_text())
 
 
-def assert_verdicts_follow_calibrated_scores(out, review):
+def assert_verdicts_follow_calibrated_scores(out, review, shape):
     with (out / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["name"] for row in rows) == ["e", "f", "g"]
@@ -32,12 +35,12 @@ def assert_verdicts_follow_calibrated_scores(out, review):
         flagged = row["verdict"] != "good"
         assert flagged == (float(row["score"]) > review) == bool(row["reason"])
         judged = read_float_map(out / "calibrated" / row["defect"] / f"{row['name']}.tiff")
-        assert judged.shape == (96, 200)
+        assert judged.shape == shape
         assert np.isfinite(judged).all()
 
 
 def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_path, monkeypatch, capsys):
-    data, out = write_small_dataset(tmp_path / "data", 96, 200), tmp_path / "out"
+    data, out = write_small_dataset(tmp_path / "data", 140, 260), tmp_path / "out"
     write = stage.write_choices
 
     def interrupt_after_writing(folder, **parts):
@@ -49,7 +52,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(stage, "write_choices", interrupt_after_writing)
         assert main(["run", "--data", str(data), "--out", str(out), *FAST, *FIXED]) == 130
-    assert "go on with --resume" in capsys.readouterr().err
+    assert f"go on with: ssimae run --resume {out}" in capsys.readouterr().err
     before, config = read(out)
     assert len(before["trials"]) == 1
     assert not config["run"]["chosen"]
@@ -60,14 +63,14 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     said = capsys.readouterr().err
     assert ("no trial learned anything" in said) == all(trial["collapsed"] for trial in after["trials"])
     assert after["trials"][0] == before["trials"][0]  # to the bit: it was not repeated
-    assert [(trial["scale"], trial["patch_size"]) for trial in after["trials"]] == [(1.0, 64), (0.5, 32)]
+    assert [(trial["scale"], trial["patch_size"]) for trial in after["trials"]] == CANDIDATES
     for trial in after["trials"]:
         assert trial["collapsed"] == (trial["loss"] > 0.97 * trial["plateau"])
         assert trial["score"] == 0 or not trial["collapsed"]
     chosen = config["settings"]
     assert config["run"]["chosen"]
     assert config["run"]["minutes"] == 0.05
-    assert (chosen["scale"], chosen["patch_size"]) in [(1.0, 64), (0.5, 32)]
+    assert (chosen["scale"], chosen["patch_size"]) in CANDIDATES
     assert (chosen["latent_dim"], chosen["batch_size"], chosen["stride"], chosen["channels"]) == (8, 16, 16, 1)
 
     settled = load_model(out / "model.safetensors")
@@ -76,7 +79,7 @@ def test_trials_of_an_interrupted_run_are_kept_and_the_run_goes_to_its_end(tmp_p
     assert (chosen["calibration"], chosen["residual_smoothing"]) == ("border", 2)
     assert {treatment["calibration"] for treatment in after["treatments"]} == {"border"}
     assert {treatment["residual_smoothing"] for treatment in after["treatments"]} == {2}
-    assert_verdicts_follow_calibrated_scores(out, settled.thresholds.review)
+    assert_verdicts_follow_calibrated_scores(out, settled.thresholds.review, (140, 260))
     assert json.loads((out / "pod.json").read_text())
 
     # A run that chose its settings goes on at its thresholds: nothing is tried or trained again.

@@ -53,12 +53,12 @@ class Run:
             path = self.folder.map_path(part, kind, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(path, map_ if part == self.folder.calibrated else np.full(SIZE, 9, np.float32))
-        truth = None
+        truth: tuple[Path, ...] = ()
         if mask and kind not in ("good", "training", "unlabelled"):
-            truth = self.folder.root / f"{name}_mask.png"
+            truth = (self.folder.root / f"{name}_mask.png",)
             pixels = np.zeros(SIZE, np.uint8)
             pixels[DEFECT] = 255
-            Image.fromarray(pixels).save(truth)
+            Image.fromarray(pixels).save(truth[0])
         regions = 0 if marked is None else 1
         self._rows.append(
             StoredInspection(

@@ -123,7 +123,7 @@ class RunFolder:
         try:
             _, facts = self.read_config()
         except (OSError, ValueError):
-            return ""
+            return ", or overwrite it with --force" if self.is_ours() else ""
         verb = "predict" if isinstance(facts, PredictFacts) else "run"
         return f", go on with `{self.command(verb, '--resume')}`, or overwrite it with --force"
 

@@ -66,8 +66,8 @@ def candidates(
         if not fitting and "patch_size" not in given:
             continue
         size = patch_size if "patch_size" in given else fitting[-1]
-        if size < patch_size and found:
-            continue  # a smaller patch is for images that leave no choice: planted defects flatter it
+        if size < patch_size and found and not abandoned:
+            continue  # a smaller patch is for where there is no other choice: planted defects flatter it
         derived: dict[str, Any] = {
             "scale": scale,
             "patch_size": size,
