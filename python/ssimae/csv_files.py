@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssimae.atomic import write_text
+from ssimae.errors import in_short
 from ssimae.reading import read_text
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
@@ -63,7 +64,7 @@ def read_csv(path: Path, *, unfinished: bool = False) -> list[dict[str, str]]:
                 rows.append(dict(zip(columns, map(_plain, cells), strict=True)))
     except csv.Error as error:
         if not unfinished:  # there, the end of the file may lie inside quotes
-            raise ValueError(f"not a table ({error})") from error
+            raise ValueError(f"not a table ({in_short(error)})") from error
     return rows
 
 

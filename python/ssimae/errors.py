@@ -64,6 +64,15 @@ def reason_of(error: OSError | ValueError, path: Path) -> str:
     return text.removeprefix(f"{path}: ")
 
 
+_LONGEST_REASON = 300
+
+
+def in_short(reason: object) -> str:
+    """Return a reason that a library or a damaged file gave in one short line: it may quote all of the file."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
+
+
 def perhaps(name: str, known: Iterable[str]) -> str:
     """Return what was perhaps meant by an unknown name, for the end of a sentence; nothing where none comes near."""
     found = difflib.get_close_matches(name.casefold(), known, n=1)

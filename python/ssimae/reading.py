@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from ssimae.errors import in_short
+
 _T = TypeVar("_T")
 
 Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
@@ -61,7 +63,7 @@ def read_text(path: Path) -> str:
     try:
         return read_bytes(path).decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error})") from error
+        raise ValueError(f"{path}: not UTF-8 text ({in_short(error)})") from error
 
 
 def read_json(path: Path, kind: type[_T]) -> _T:
@@ -94,7 +96,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not TOML ({error})") from error
+        raise ValueError(f"{path}: not TOML ({in_short(error)})") from error
 
 
 def from_json(text: str | bytes, kind: type[_T]) -> _T:
@@ -102,7 +104,7 @@ def from_json(text: str | bytes, kind: type[_T]) -> _T:
     try:
         content = msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error})") from error
+        raise ValueError(f"not JSON ({in_short(error)})") from error
     return as_kind(content, kind)
 
 
@@ -117,7 +119,7 @@ def as_kind(content: object, kind: type[_T]) -> _T:
     try:
         return msgspec.convert(content, kind, dec_hook=_path)
     except (ValueError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(in_short(error)) from error
 
 
 def as_row(cells: Mapping[str, Any], kind: type[_T]) -> _T:
@@ -125,7 +127,7 @@ def as_row(cells: Mapping[str, Any], kind: type[_T]) -> _T:
     try:
         return msgspec.convert(dict(cells), kind, strict=False, dec_hook=_path)
     except ValueError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(in_short(error)) from error
 
 
 def _path(kind: type, value: object) -> Path:

@@ -45,7 +45,7 @@ from ssimae.training.checkpoint import TrainingPosition, load_state, save_state
 OLD_RUN = Path(__file__).parents[1] / "storage" / "old_run"
 MOST_SECONDS = 10
 MOST_MEMORY = 2**30
-LONGEST_LINE = 2000
+LONGEST_LINE = 1000
 
 SETTINGS = Settings(patch_size=32, latent_dim=2)
 CHOICES = {

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ssimae.atomic import write_bytes, write_text
 from ssimae.csv_files import write_csv
 from ssimae.data.dataset import Sample
+from ssimae.errors import in_short
 from ssimae.evaluation.parts import by_defect, by_size
 from ssimae.evaluation.result import Evaluation
 from ssimae.images.npy import read_npy
@@ -126,7 +127,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
         if lacking := [limit for limit in metrics["fpr_limits"] if str(limit) not in metrics["aupros"]]:
             raise ValueError(f"no AU-PRO up to {lacking[0]}")
     except ValueError as error:
-        raise ValueError(f"{path}: not the metrics of an evaluation ({error})") from error
+        raise ValueError(f"{path}: not the metrics of an evaluation ({in_short(error)})") from error
     return content
 
 
@@ -150,7 +151,7 @@ def read_curves(path: Path) -> dict[str, NDArray[np.float64]]:
                         curves[member.filename.removesuffix(".npy")] = read_npy(stored, member.file_size)
         # What zipfile raises for damaged archives.
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-            raise ValueError(f"{path}: not the curves of an evaluation ({error})") from error
+            raise ValueError(f"{path}: not the curves of an evaluation ({in_short(error)})") from error
     _check_curves(path, curves)
     return curves
 

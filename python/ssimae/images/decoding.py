@@ -22,6 +22,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from ssimae.errors import in_short
 from ssimae.images.pixels import (
     DEFLATED,
     ORIENTATION,
@@ -114,7 +115,7 @@ def _opened(path: Path, page: int | None) -> Iterator[Stored]:
         # Errors of the system name the file themselves; those of the decoders carry no number.
         if (error.errno is not None and error.filename is not None) or str(error).startswith(f"{path}: "):
             raise
-        raise OSError(f"{path}: not a readable image ({error})") from error
+        raise OSError(f"{path}: not a readable image ({in_short(error)})") from error
     except _DECODER_ERRORS as error:
         raise ValueError(f"{path}: not a readable image ({error or type(error).__name__})") from error
 

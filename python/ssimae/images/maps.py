@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import replacing
 from ssimae.bands import bands, let_go
+from ssimae.errors import in_short
 from ssimae.images.decoding import decode
 from ssimae.images.npy import npy_head, read_npy
 from ssimae.images.read import MAX_PIXELS, image_size, refuse_not_finite
@@ -84,7 +85,7 @@ def read_array(path: Path) -> NDArray[Any]:
         try:
             return read_npy(file, os.fstat(file.fileno()).st_size)
         except ValueError as error:
-            raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+            raise ValueError(f"{path}: not a readable .npy array ({in_short(error)})") from error
 
 
 def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
@@ -110,7 +111,7 @@ def stored_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any] | None]:
         try:
             return npy_head(file, os.fstat(file.fileno()).st_size)
         except ValueError as error:
-            raise ValueError(f"{path}: not a readable .npy array ({error})") from error
+            raise ValueError(f"{path}: not a readable .npy array ({in_short(error)})") from error
 
 
 def _is_image_shape(shape: tuple[int, ...]) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
 from ssimae.config.systems import Pretrained
+from ssimae.errors import in_short
 from ssimae.reading import open_regular
 
 FILES: dict[Pretrained, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
@@ -54,7 +55,7 @@ def pretrained_state(name: Pretrained, file: Path | None) -> tuple[dict[str, Ten
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: damaged ({error})") from error
+        raise ValueError(f"{path}: damaged ({in_short(error)})") from error
     return state, digest
 
 

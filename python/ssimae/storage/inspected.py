@@ -9,6 +9,7 @@ from pathlib import Path
 from ssimae.atomic import naming
 from ssimae.csv_files import csv_line, read_csv, write_csv
 from ssimae.data.dataset import Sample
+from ssimae.errors import in_short
 from ssimae.storage.predictions import (
     COLUMNS,
     REGION_COLUMNS,
@@ -105,7 +106,8 @@ def _stored(folder: RunFolder) -> list[Inspected]:
         found = [StoredRegion.from_row(row) for row in read_csv(regions, unfinished=unfinished)]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{inspections}, {regions.name}: damaged ({error}); delete both, and all images are inspected again"
+            f"{inspections}, {regions.name}: damaged ({in_short(error)}); delete both, and all images are inspected "
+            "again"
         ) from error
     by_image: dict[tuple[str, str], list[StoredRegion]] = {}
     for region in found:

@@ -17,6 +17,7 @@ from ssimae.atomic import write_bytes
 from ssimae.calibration.reference import PREFIX, Reference
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
+from ssimae.errors import in_short
 from ssimae.hardware import resolve_precision
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
@@ -142,7 +143,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a model file, or damaged ({error})") from error
+        raise ValueError(f"{path}: not a model file, or damaged ({in_short(error)})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -156,7 +157,7 @@ def _description(metadata: Mapping[str, str]) -> Description:
         thresholds = from_json(metadata["thresholds"], dict[str, Any] | None)  # type: ignore[arg-type]
         precision = as_kind(metadata["precision"], Precision)
     except KeyError as error:
-        raise ValueError(f"the metadata of the model is incomplete ({error})") from error
+        raise ValueError(f"the metadata of the model is incomplete ({in_short(error)})") from error
     return Description(
         settings,
         precision,

@@ -11,6 +11,7 @@ from typing import Self, get_type_hints
 
 from ssimae.csv_files import read_csv, write_csv
 from ssimae.data.dataset import GOOD, UNLABELLED, Sample
+from ssimae.errors import in_short
 from ssimae.images.read import MAX_PIXELS
 from ssimae.inspection.verdict import Region, Verdict
 from ssimae.reading import Count, Finite, as_row, from_json
@@ -172,7 +173,7 @@ def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[Sk
             tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),
         )
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not the predictions of this version ({error})") from error
+        raise ValueError(f"{path}: not the predictions of this version ({in_short(error)})") from error
 
 
 def write_regions(path: Path, regions: Iterable[StoredRegion]) -> None:

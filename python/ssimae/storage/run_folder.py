@@ -18,6 +18,7 @@ from ssimae.atomic import naming, sweep, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.data.dataset import Sample
+from ssimae.errors import in_short
 from ssimae.inspection.threshold import Thresholds
 from ssimae.reading import as_kind, from_json, read_json, read_text, read_toml
 from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
@@ -261,7 +262,7 @@ class RunFolder:
                 lines.append(from_json(line, dict[str, Any]))
                 as_kind(lines[-1], StoredLine)
             except ValueError as error:
-                raise ValueError(f"{self.log}: line {number} is not one of a log ({error})") from error
+                raise ValueError(f"{self.log}: line {number} is not one of a log ({in_short(error)})") from error
         return tuple(lines)
 
     def append_log(self, line: Mapping[str, Any]) -> None:
@@ -294,7 +295,7 @@ def _read_tables(path: Path) -> tuple[Settings, dict[str, Any]]:
     tables = read_toml(path)
     unknown = sorted(tables.keys() - {"settings", "run"})
     if unknown:
-        raise ValueError(f"{path}: unknown table or key `{unknown[0]}`; settings belong under [settings]")
+        raise ValueError(f"{path}: unknown table or key `{in_short(unknown[0])}`; settings belong under [settings]")
     if wrong := [name for name, table in tables.items() if not isinstance(table, dict)]:
         raise ValueError(f"{path}: `{wrong[0]}` must be a table")
     try:

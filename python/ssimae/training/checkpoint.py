@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ssimae.atomic import write_bytes
 from ssimae.config.settings import Settings, inspection_settings, setting_fields
 from ssimae.config.stored import settings_from_dict
+from ssimae.errors import in_short
 from ssimae.models.build import check_weights
 from ssimae.models.tensor_file import tensor_bytes
 from ssimae.reading import Count, Finite, NotNegative, from_json, open_regular
@@ -86,7 +87,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, settin
                     )
             check_weights(saved)
     except SafetensorError as error:
-        raise ValueError(f"{path}: damaged training state ({error})") from error
+        raise ValueError(f"{path}: damaged training state ({in_short(error)})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     for name, parameter in model.named_parameters():
