@@ -22,7 +22,7 @@ from ssimae.inspection.cleaning import clean
 from ssimae.inspection.holdout import take
 from ssimae.tuning.parts import Part
 
-_ANYTHING: WholeLimits = fit_limits([(0.0, 0.0, 0.0)], [0.0])
+ANYTHING: WholeLimits = fit_limits([(0.0, 0.0, 0.0)], [0.0])
 """Limits that no image leaves: folds do not judge whole images."""
 
 
@@ -78,7 +78,7 @@ def fit_folds(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> dic
     for fold in range(1 + max(part.fold for part in parts)):
         fitted = fit_channels([part for part in parts if part.fold != fold], forms, seed=seed)
         for form, references in folds.items():
-            references.append(Reference(fitted[form], _ANYTHING))
+            references.append(Reference(fitted[form], ANYTHING))
     return folds
 
 

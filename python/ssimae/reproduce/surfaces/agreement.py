@@ -15,7 +15,6 @@ from scipy.stats import spearmanr
 
 from ssimae.calibration.places import place_features
 from ssimae.calibration.reference import Reference
-from ssimae.calibration.whole import fit_limits
 from ssimae.config.settings import Form, Settings
 from ssimae.data.dataset import Sample, inspected_samples
 from ssimae.data.layouts import open_dataset
@@ -24,12 +23,11 @@ from ssimae.images.read import read_image
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.inspector import Inspector, surface_of
 from ssimae.jobs.stages import read_good_images
-from ssimae.models.build import place
 from ssimae.progress import Progress
 from ssimae.regions import label_regions
 from ssimae.storage.model_file import load_model
 from ssimae.storage.run_folder import RunFolder
-from ssimae.tuning.folds import calibrated_maps, fit_channels, fit_folds, share_geometry
+from ssimae.tuning.folds import ANYTHING, calibrated_maps, fit_channels, fit_folds, share_geometry
 from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_PIXELS, fewer_parts, inspect_parts, labels_of
 from ssimae.tuning.score import PlantedScore, score_maps
 from ssimae.tuning.settle import SMOOTHINGS
@@ -78,20 +76,12 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
     settings, facts = folder.read_training()
     dataset = open_dataset(facts.data, ignore=facts.ignore)
     saved = load_model(folder.model)
-    inspector = Inspector(
-        model=place(saved.model, device),
-        settings=saved.settings,
-        reference=None,
-        head=None if saved.head is None else place(saved.head, device),
-        device=device,
-        precision=saved.precision,
-    )
+    inspector = dataclasses.replace(saved.on(device), reference=None)
     good = fewer_parts(read_good_images(dataset, settings, progress), GOOD_PIXELS)
     parts, planted = inspect_parts(inspector, good, planted_pixels=PLANTED_PIXELS, on_part=lambda count: None)
     forms: list[Form] = ["border", "surface", *(("position", "both") if share_geometry(parts) else ())]
     folds, whole = fit_folds(parts, forms, seed=settings.seed), fit_channels(parts, forms, seed=settings.seed)
     real = list(_real_defects(inspector, inspected_samples(dataset), progress))
-    anything = fit_limits([(0.0, 0.0, 0.0)], [0.0])
     found = []
     weights = _HEAD_WEIGHTS if inspector.head is not None else _HEAD_WEIGHTS[:1]
     treatments = list(itertools.product(forms, weights, SMOOTHINGS))
@@ -109,7 +99,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
                     min_area=treated.smallest_region,
                     ignored=[part.ignored_inside for part in planted],
                 ),
-                "real": _score_real(good_maps, real, Reference(whole[form], anything), treated),
+                "real": _score_real(good_maps, real, Reference(whole[form], ANYTHING), treated),
             }
             found.append(
                 {
