@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ssimae import _rust
 from ssimae.bands import let_go, new_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def patch_grid(height: int, width: int, *, patch_size: int, stride: int) -> NDArray[np.int64]:
@@ -264,9 +265,9 @@ def as_array(name: str, value: NDArray[Any] | Tensor) -> NDArray[Any]:
     ValueError
         If a tensor lies elsewhere or is not float32.
     """
-    if not isinstance(value, Tensor):
+    if isinstance(value, np.ndarray):
         return value
-    if value.device.type != "cpu" or value.dtype != torch.float32:
+    if value.device.type != "cpu" or str(value.dtype) != "torch.float32":
         raise ValueError(f"`{name}` must be a float32 tensor on the CPU, got {value.dtype} on {value.device}")
     array: NDArray[Any] = value.detach().numpy()
     return array

@@ -15,6 +15,7 @@ from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame, pair_ignore_masks
 from ssimae.data.layouts import open_dataset
+from ssimae.engines.pytorch import torch_engine
 from ssimae.images.maps import read_float_map
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.residual import inspect_image
@@ -192,9 +193,8 @@ def test_what_lies_outside_the_frame_has_no_influence():
     maps = []
     for selvedge in (0.0, 1.0):
         image[:, :24], image[60:] = selvedge, selvedge
-        reconstruction, residual = inspect_image(
-            model, image, settings, device=torch.device("cpu"), precision="float32", ignored=mask
-        )
+        engine = torch_engine(model, settings, device=torch.device("cpu"), precision="float32")
+        reconstruction, residual = inspect_image(engine, image, settings, ignored=mask)
         assert residual.shape == image.shape
         assert not residual[mask].any()
         assert (residual[~mask] > 0).any()

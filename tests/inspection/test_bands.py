@@ -70,7 +70,8 @@ rng = np.random.default_rng(0)
 samples = np.tile(rng.integers(0, 256, (500, 500)).astype(np.uint8), (5, 5))
 
 def peak_of(image):
-    judging = replace(made_up_inspector(settings, image.shape), head=None)  # which works in tiles of its own
+    judging = made_up_inspector(settings, image.shape)
+    judging = replace(judging, engine=replace(judging.engine, has_head=False))  # it works in tiles of its own
     judge(judging.inspect(Pixels(image, 255.0)), made_up_thresholds(1e9, 2e9))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from ssimae.config.settings import Settings
+from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection import head as module
 from ssimae.inspection.head import head_map
+from ssimae.models.build import new_autoencoder
 from ssimae.models.head import Head
 
 CPU = torch.device("cpu")
@@ -19,7 +21,8 @@ def found(height: int, width: int, *, channels: int = 1, scale: float = 1.0) -> 
     settings = Settings(channels=channels, scale=scale)
     head = Head(channels, seed=0).eval()
     torch.nn.init.normal_(head.last.weight, std=3.0, generator=torch.Generator().manual_seed(0))
-    return head_map(head, image, rebuilt, residual, settings, device=CPU, precision="float32")
+    engine = torch_engine(new_autoencoder(settings, seed=0), settings, head=head, device=CPU, precision="float32")
+    return head_map(engine, image, rebuilt, residual, settings)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 300), (33, 47)])

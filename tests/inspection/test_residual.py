@@ -6,9 +6,13 @@ import torch
 from scipy.interpolate import RegularGridInterpolator
 from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
+from ssimae.engines.engine import Engine
+from ssimae.engines.pytorch import torch_engine
+from ssimae.inspection.comparison import compare_patches
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses import ssim
 from ssimae.losses.network import reconstruct
+from ssimae.losses.protocol import loss_module
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.storage.run_folder import RunFolder
 from ssimae.tiling import extract_patches, stitch_patches
@@ -19,6 +23,21 @@ def settings(**changes: object) -> Settings:
     return Settings(**{"patch_size": 32, "latent_dim": 8, "stride": 16, "opening": 0, **changes})
 
 
+def on_cpu(model: Autoencoder, chosen: Settings) -> Engine:
+    return torch_engine(model, chosen, device=torch.device("cpu"), precision="float32")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("loss", ["ssim", "l2", "vae", "fm"])
+def test_an_image_is_compared_as_its_loss_says_to_the_last_bit(loss: str, channels: int) -> None:
+    chosen = settings(loss=loss, channels=channels, residual_scales=3, variance_floor=0.3)
+    x, y, variances = np.random.default_rng(0).random((3, 2, channels, 71, 54), dtype=np.float32)
+    spread = variances if loss == "vae" else None
+    planes = [None if part is None else torch.from_numpy(part) for part in (x, y, spread)]
+    want = loss_module(chosen).residual(planes[0], planes[1], chosen, planes[2])
+    np.testing.assert_array_equal(compare_patches(x, y, chosen, spread), want.numpy())
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("average", [False, True])
 def test_the_margin_is_mirrored_and_cut_off_again(channels: int, average: bool) -> None:
@@ -26,7 +45,7 @@ def test_the_margin_is_mirrored_and_cut_off_again(channels: int, average: bool) 
     rng = np.random.default_rng(0)
     image = rng.random((40, 51, channels) if channels == 3 else (40, 51), dtype=np.float32)
     model = Autoencoder(8, 32, channels, seed=0).eval()
-    reconstruction, residual = inspect_image(model, image, chosen, device=torch.device("cpu"), precision="float32")
+    reconstruction, residual = inspect_image(on_cpu(model, chosen), image, chosen)
     assert reconstruction.shape == image.shape
     assert residual.shape == (40, 51)
     padded = np.pad(image, [(13, 13), (13, 13), (0, 0)][: image.ndim], mode="reflect")
@@ -45,7 +64,7 @@ def test_the_margin_is_mirrored_and_cut_off_again(channels: int, average: bool) 
 def test_without_a_margin_the_image_is_tiled_as_it_is() -> None:
     image = np.random.default_rng(1).random((32, 32), dtype=np.float32)
     model = Autoencoder(8, 32, 1, seed=0).eval()
-    reconstruction, _ = inspect_image(model, image, settings(margin=0), device=torch.device("cpu"), precision="float32")
+    reconstruction, _ = inspect_image(on_cpu(model, settings(margin=0)), image, settings(margin=0))
     want = reconstruct(model, torch.from_numpy(image[None, None]), "float32")[0, 0].numpy()
     np.testing.assert_allclose(reconstruction, want, atol=1e-6)
 
@@ -131,9 +150,7 @@ def test_flips_keep_the_lowest_residual_of_four_mirrored_images(loss: str) -> No
 
     def inspect(plane: np.ndarray, *, flips: bool) -> tuple[np.ndarray, np.ndarray]:
         chosen = settings(loss=loss, residual_flips=flips)
-        return inspect_image(
-            model, np.ascontiguousarray(plane), chosen, device=torch.device("cpu"), precision="float32"
-        )
+        return inspect_image(on_cpu(model, chosen), np.ascontiguousarray(plane), chosen)
 
     reconstruction, found = inspect(image, flips=True)
     each = [inspect(image[::down, ::right], flips=False)[1][::down, ::right] for down in (1, -1) for right in (1, -1)]

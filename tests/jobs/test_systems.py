@@ -15,6 +15,7 @@ from ssimae import Detector
 from ssimae.cli import main
 from ssimae.config.settings import Settings, as_system
 from ssimae.config.systems import ROWS, TITLES, Loss, Method, Pretrained, System
+from ssimae.engines.pytorch import torch_engine
 from ssimae.errors import InterruptedRunError
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses import fm, vae
@@ -276,14 +277,15 @@ def test_a_vae_gives_an_image_the_same_map_every_time(averaged):
     model = VariationalAutoencoder(8, 32, seed=0).eval()
     image = np.random.default_rng(0).random((70, 90), dtype=np.float32)
     (first, map_), (second, again) = (
-        inspect_image(model, image, settings, device=CPU, precision="float32") for _ in range(2)
+        inspect_image(torch_engine(model, settings, device=CPU, precision="float32"), image, settings) for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(map_, again)
     assert map_.shape == (70, 90)
     assert (map_ >= 0).all()
     other = dataclasses.replace(settings, seed=1)
-    assert (inspect_image(model, image, other, device=CPU, precision="float32")[1] != map_).any()
+    drawn = inspect_image(torch_engine(model, other, device=CPU, precision="float32"), image, other)
+    assert (drawn[1] != map_).any()
 
 
 def test_a_vae_rebuilds_from_latent_means_when_called():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ssimae import ssim_loss
 from ssimae.config.settings import Settings
+from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses.network import reconstruct
 from ssimae.models.autoencoder import Autoencoder
@@ -52,7 +53,7 @@ def test_the_script_finds_the_same_residuals_inside_the_border(pair: tuple[Autoe
     ours, plain = pair
     image = np.random.default_rng(0).random((170, 190), dtype=np.float32)
     settings = Settings(latent_dim=16, residual_window="uniform", residual_scales=1, border="symmetric")
-    found, residual = inspect_image(ours, image, settings, device=CPU, precision="float32")
+    found, residual = inspect_image(torch_engine(ours, settings, device=CPU, precision="float32"), image, settings)
     wanted, plain_residual = plain_inspect(plain, image)
     np.testing.assert_allclose(found, wanted, atol=ROUNDING)
     inner = slice(8, -8)  # SciPy's opening continues the image otherwise

@@ -8,6 +8,7 @@ from ssimae.calibration.places import N_BORDER, N_FEATURES
 from ssimae.calibration.reference import Reference
 from ssimae.calibration.whole import WholeLimits
 from ssimae.config.settings import Settings
+from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import new_autoencoder
@@ -36,9 +37,8 @@ def made_up_inspector(settings: Settings, shape: tuple[int, ...]) -> Inspector:
         reference = Reference(channels, WholeLimits((-9.0,) * 4, (9.0, 9.0, 9.0, -5.0)))
         head = Head(settings.channels, seed=0).eval()
     model = new_autoencoder(settings, seed=0).eval()
-    return Inspector(
-        model=model, settings=settings, reference=reference, head=head, device=torch.device("cpu"), precision="float32"
-    )
+    engine = torch_engine(model, settings, head=head, device=torch.device("cpu"), precision="float32")
+    return Inspector(engine=engine, settings=settings, reference=reference)
 
 
 def made_up_thresholds(review: float, defective: float) -> Thresholds:

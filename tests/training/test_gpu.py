@@ -9,6 +9,7 @@ import pytest
 import torch
 from ssimae.cli import main
 from ssimae.config.settings import Settings
+from ssimae.engines.pytorch import torch_engine
 from ssimae.errors import InterruptedRunError
 from ssimae.hardware import steady
 from ssimae.inspection.residual import inspect_image
@@ -69,7 +70,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, loss
 def test_residuals_are_those_of_the_cpu(loss: str) -> None:
     model = new_autoencoder(of(loss), seed=0).eval()
     maps = [
-        inspect_image(model.to(device), IMAGE, of(loss), device=device, precision="float32") for device in (CPU, CUDA)
+        inspect_image(torch_engine(model.to(device), of(loss), device=device, precision="float32"), IMAGE, of(loss))
+        for device in (CPU, CUDA)
     ]
     for here, there in zip(*maps):
         np.testing.assert_allclose(there, here, rtol=1e-3, atol=1e-3 * np.abs(here).max())

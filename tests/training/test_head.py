@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
+from ssimae.engines.pytorch import torch_engine
 from ssimae.errors import InterruptedRunError
 from ssimae.inspection.head import head_map
 from ssimae.inspection.residual import inspect_image
@@ -49,9 +50,10 @@ def test_it_tells_a_spot_from_the_surface_and_leaves_the_autoencoder_alone(monke
     image = surface(2, 80, 96)
     spot = (slice(30, 44), slice(50, 66))
     image[spot] = 0.95
-    rebuilt, residual = inspect_image(model, image, settings, device=CPU, precision="float32")
+    engine = torch_engine(model, settings, head=head, device=CPU, precision="float32")
+    rebuilt, residual = inspect_image(engine, image, settings)
     assert rebuilt is not None
-    found = head_map(head, image, rebuilt, residual, settings, device=CPU, precision="float32")
+    found = head_map(engine, image, rebuilt, residual, settings)
     good = np.ones(image.shape, bool)
     good[20:54, 40:76] = False
     assert np.quantile(found[spot], 0.1) > 0.5 > np.quantile(found[good], 0.99)

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import torch
 from ssimae.config.settings import Settings
+from ssimae.engines.pytorch import torch_engine
 from ssimae.hardware import steady
 from ssimae.inspection.head import head_map
 from ssimae.inspection.residual import inspect_image
@@ -28,9 +29,10 @@ def test_denormal_numbers_are_there_again_afterwards() -> None:
     assert not flushed()
     head = train_head(model, [IMAGE], SETTINGS, device=CPU, precision="float32")
     assert not flushed()
-    rebuilt, residual = inspect_image(model, IMAGE, SETTINGS, device=CPU, precision="float32")
+    engine = torch_engine(model, SETTINGS, head=head, device=CPU, precision="float32")
+    rebuilt, residual = inspect_image(engine, IMAGE, SETTINGS)
     assert rebuilt is not None
-    head_map(head, IMAGE, rebuilt, residual, SETTINGS, device=CPU, precision="float32")
+    head_map(engine, IMAGE, rebuilt, residual, SETTINGS)
     assert not flushed()
 
 

@@ -10,8 +10,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
 
 HIDDEN = (32, 32)
 _STEPS, _BATCH = 1500, 256
@@ -97,6 +95,10 @@ def fit_expectation(
     seed : int
         Seed of the start and of the order.
     """
+    # Only here: who inspects with what was fitted has no need of it.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.neural_network import MLPRegressor  # noqa: PLC0415
+
     used = features[:, :n_features]
     mean, spread = used.mean(axis=0), used.std(axis=0) + np.float32(1e-3)
     level = float(values.mean())

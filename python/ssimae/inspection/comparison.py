@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from ssimae import _rust
 from ssimae.bands import Band, bands, in_bands, let_go, new_map
 from ssimae.config.settings import Settings
 from ssimae.images.depth import Image
 from ssimae.images.resize import enlarge_rows
-from ssimae.losses.protocol import loss_module
 from ssimae.similarity.window import Window, make_window
 
 
-@torch.inference_mode()
 def compare(
     image: Image,
     reconstruction: NDArray[np.float32],
@@ -33,18 +28,34 @@ def compare(
     settings : Settings
     variances : ndarray of the reconstruction's shape, float32, optional
         Of a VAE.
+
+    Notes
+    -----
+    It is computed here once more, without torch: a test holds it and the losses together.
     """
     if settings.row.windowed:
         return _windowed(image, reconstruction, settings)
-    loss = loss_module(settings)
 
     def compared(band: Band) -> NDArray[np.float32]:
-        spread = None if variances is None else as_batch(variances[band.rows])
-        found = loss.residual(as_batch(image[band.rows]), as_batch(reconstruction[band.rows]), settings, spread)
-        map_: NDArray[np.float32] = found[0].numpy()
-        return map_
+        squares = np.square(_planes(image[band.rows]) - _planes(reconstruction[band.rows]))
+        if variances is not None:
+            squares /= np.maximum(_planes(variances[band.rows]), np.float32(settings.variance_floor))
+        return _mean(squares)
 
     return in_bands(compared, new_map(image.shape[:2]), image, reconstruction, variances)
+
+
+def compare_patches(
+    patches: NDArray[np.float32],
+    reconstructions: NDArray[np.float32],
+    settings: Settings,
+    variances: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return the residual maps of patches (P, C, k, k), each compared by itself, (P, k, k) float32."""
+    x, y = np.moveaxis(patches, 1, -1), np.moveaxis(reconstructions, 1, -1)
+    spread = None if variances is None else np.moveaxis(variances, 1, -1)
+    each = [compare(x[i], y[i], settings, None if spread is None else spread[i]) for i in range(len(x))]
+    return np.stack(each)
 
 
 def _windowed(image: Image, reconstruction: NDArray[np.float32], settings: Settings) -> NDArray[np.float32]:
@@ -59,13 +70,9 @@ def _windowed(image: Image, reconstruction: NDArray[np.float32], settings: Setti
         x, y = _halved(x), _halved(y)
         means = _loss_map(x, y, form)
         for band in bands(*total.shape, step=2**scale):
-            part = torch.from_numpy(total[band.rows])
-            part += torch.from_numpy(enlarge_rows(means, band.rows, 2**scale)[:, : total.shape[1]])
+            total[band.rows] += enlarge_rows(means, band.rows, 2**scale)[:, : total.shape[1]]
             let_go(total, means)
-    for band in bands(*total.shape):
-        torch.from_numpy(total[band.rows]).div_(settings.n_scales)
-        let_go(total)
-    return total
+    return in_bands(lambda band: total[band.rows] / np.float32(settings.n_scales), total)
 
 
 def _loss_map(x: Image, y: NDArray[np.float32], form: Window) -> NDArray[np.float32]:
@@ -73,13 +80,12 @@ def _loss_map(x: Image, y: NDArray[np.float32], form: Window) -> NDArray[np.floa
     height, width = x.shape[:2]
 
     def rows(band: Band) -> NDArray[np.float32]:
-        seen_x, seen_y = (as_batch(plane[band.seen])[0].numpy() for plane in (x, y))
+        seen_x, seen_y = (np.ascontiguousarray(_planes(plane[band.seen])) for plane in (x, y))
         maps = np.empty((len(seen_x), band.rows.stop - band.rows.start, width), np.float32)
         _rust.ssim_loss_rows(
             seen_x, seen_y, maps, window=form, height=height, top=band.seen.start, first=band.rows.start
         )
-        mean: NDArray[np.float32] = torch.from_numpy(maps)[None].mean(dim=1)[0].numpy()
-        return mean
+        return _mean(maps)
 
     # The rows come by twos, so that one more than the window's radius is read.
     return in_bands(rows, new_map((height, width)), x, y, halo=form.radius + 1)
@@ -90,17 +96,29 @@ def _halved(image: Image) -> NDArray[np.float32]:
     height, width = (-(-side // 2) for side in image.shape[:2])
     channels = image.shape[2] if image.ndim == 3 else 1
 
+    across = np.full((width, 1), 2, np.float32)
+    across[-1] -= image.shape[1] % 2
+
     def rows(band: Band) -> NDArray[np.float32]:
-        planes = as_batch(image[2 * band.rows.start : 2 * band.rows.stop])
-        means = avg_pool2d(planes, 2, ceil_mode=True, count_include_pad=False)
-        found: NDArray[np.float32] = means[0].permute(1, 2, 0).numpy()
-        return found
+        seen = image[2 * band.rows.start : 2 * band.rows.stop].reshape(-1, image.shape[1], channels)
+        down = np.full((band.rows.stop - band.rows.start, 1, 1), 2, np.float32)
+        down[-1] -= len(seen) % 2
+        whole = np.pad(seen, ((0, len(seen) % 2), (0, image.shape[1] % 2), (0, 0)))
+        upper, lower = whole[::2], whole[1::2]
+        means: NDArray[np.float32] = upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]
+        means /= down * across
+        return means
 
     return in_bands(rows, new_map((height, width, channels)), image)
 
 
-def as_batch(image: NDArray[np.float32]) -> Tensor:
-    """Return an image (h, w) or (h, w, C) as a batch (1, C, h, w) with a memory of its own."""
-    # A copy: torch warns of arrays that cannot be written, such as those of a file.
-    planes = torch.tensor(np.ascontiguousarray(image)).reshape(*image.shape[:2], -1)
-    return planes.permute(2, 0, 1)[None].contiguous()
+def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image (h, w) or (h, w, C) as planes (C, h, w)."""
+    planes: NDArray[np.float32] = np.moveaxis(image.reshape(*image.shape[:2], -1), 2, 0)
+    return planes
+
+
+def _mean(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of planes (C, h, w), (h, w)."""
+    mean: NDArray[np.float32] = planes[0] if len(planes) == 1 else planes.mean(axis=0)
+    return mean

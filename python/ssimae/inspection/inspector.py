@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ssimae.bands import in_bands
@@ -15,12 +14,11 @@ from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
 from ssimae.calibration.whole import measure_image, median
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
+from ssimae.engines.engine import Engine, Rebuilder
 from ssimae.images.depth import Image, view
 from ssimae.inspection.cleaning import clean
 from ssimae.inspection.head import head_map
 from ssimae.inspection.residual import framed, inspect_image, raw_residual
-from ssimae.models.build import Network
-from ssimae.models.head import Head
 
 
 @dataclass(frozen=True)
@@ -40,17 +38,12 @@ class Maps:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspector:
-    """A trained network on a device, with what good images show."""
+    """What runs a trained network, with what good images show."""
 
-    model: Network
+    engine: Engine
     settings: Settings
     reference: Reference | None
     """None where the residual is not calibrated."""
-    head: Head | None = None
-    """Discriminative head, on `device`."""
-    device: torch.device
-    precision: str
-    """Arithmetic of the forward pass: float32 or bfloat16."""
 
     def inspect(self, image: Image, ignored: NDArray[np.bool_] | None = None) -> Maps:
         """Return the maps of an image of shape (h, w) or (h, w, C), float32 in [0, 1]; nothing where `ignored`.
@@ -61,9 +54,7 @@ class Inspector:
             If the image, or what is left of it, is smaller than a patch after scaling.
         """
         if self.reference is None:
-            reconstruction, residual = inspect_image(
-                self.model, image, self.settings, device=self.device, precision=self.precision, ignored=ignored
-            )
+            reconstruction, residual = inspect_image(self.engine, image, self.settings, ignored=ignored)
             return Maps(reconstruction, residual, residual, calibrated=False)
         frame, inner = inspected_frame(ignored), inside_frame(ignored)
         cut = view(image, frame)
@@ -83,12 +74,10 @@ class Inspector:
 
     def channels(self, image: Image) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
         """Return the reconstruction of an image and its maps by channel, before calibration and cleaning."""
-        rebuilt, residual = raw_residual(self.model, image, self.settings, device=self.device, precision=self.precision)
+        rebuilt, residual = raw_residual(self.engine, image, self.settings)
         channels = {RESIDUAL: residual}
-        if self.head is not None and rebuilt is not None:
-            channels[HEAD] = head_map(
-                self.head, image, rebuilt, residual, self.settings, device=self.device, precision=self.precision
-            )
+        if isinstance(self.engine, Rebuilder) and self.engine.has_head and rebuilt is not None:
+            channels[HEAD] = head_map(self.engine, image, rebuilt, residual, self.settings)
         return rebuilt, channels
 
     def judged(

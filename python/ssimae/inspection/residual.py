@@ -5,21 +5,17 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ssimae.bands import Band, in_bands, new_map
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
-from ssimae.hardware import steady
+from ssimae.engines.engine import Engine, Rebuilder, Scorer
 from ssimae.images.depth import Image, view
 from ssimae.images.patches import patch_batches
 from ssimae.images.resize import restore_size, scale_image
 from ssimae.inspection.cleaning import clean
-from ssimae.inspection.comparison import compare
-from ssimae.losses.protocol import loss_module
-from ssimae.models.build import AnyAutoencoder, Network
-from ssimae.models.dictionary import FeatureDictionary, score_map
+from ssimae.inspection.comparison import compare, compare_patches
 from ssimae.tiling import Stitcher
 
 BATCH = 64
@@ -30,26 +26,17 @@ _FLIPS = ((1, -1), (-1, 1), (-1, -1))
 
 
 def inspect_image(
-    model: Network,
-    image: Image,
-    settings: Settings,
-    *,
-    device: torch.device,
-    precision: str,
-    ignored: NDArray[np.bool_] | None = None,
+    engine: Engine, image: Image, settings: Settings, *, ignored: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Return the reconstruction and the residual map of one image, both of its size.
 
     Parameters
     ----------
-    model : Autoencoder, VariationalAutoencoder or FeatureDictionary
-        Trained network, on `device`.
+    engine : Rebuilder or Scorer
+        What runs the trained network.
     image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1], or Pixels
     settings : Settings
         Stride, residual window, averaging, smoothing, opening, scale.
-    device : torch.device
-    precision : {"float32", "bfloat16"}
-        Arithmetic of the forward pass.
     ignored : ndarray of shape (h, w), bool, or None
         True for pixels that are not inspected. The image is cut to the rectangle around the others first.
 
@@ -68,10 +55,10 @@ def inspect_image(
         If the image, or what is left of it, is smaller than a patch after scaling.
     """
     if ignored is None:
-        reconstruction, raw = raw_residual(model, image, settings, device=device, precision=precision)
+        reconstruction, raw = raw_residual(engine, image, settings)
         return reconstruction, clean(raw, settings)
     frame = inspected_frame(ignored)
-    rebuilt, raw = raw_residual(model, view(image, frame), settings, device=device, precision=precision)
+    rebuilt, raw = raw_residual(engine, view(image, frame), settings)
     residual = framed(clean(raw, settings, inside_frame(ignored)), frame, image.shape[:2])
     return None if rebuilt is None else framed(rebuilt, frame, image.shape, image), residual
 
@@ -96,48 +83,32 @@ def framed(
     return in_bands(rows, new_map(shape), values, outside)
 
 
-@steady()
 def raw_residual(
-    model: Network, image: Image, settings: Settings, *, device: torch.device, precision: str
+    engine: Engine, image: Image, settings: Settings
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
     """Return the reconstruction and the residual map of a whole image, neither smoothed nor opened.
 
     Parameters and errors are those of :func:`inspect_image`.
     """
-    scaled = scale_image(image, settings.scale)
-    shape = image.shape[:2]
-    if isinstance(model, FeatureDictionary):
-        scores = score_map(
-            model,
-            scaled,
-            patch_size=settings.dictionary_patch,
-            stride=settings.dictionary_stride,
-            device=device,
-        )
-        return None, restore_size(scores, *shape)
-    reconstruction, residual = _rebuild(model, scaled, settings, device=device, precision=precision)
-    for down, right in _FLIPS if settings.residual_flips else ():
-        mirrored = view(scaled, (slice(None, None, down), slice(None, None, right)))
-        _, again = _rebuild(model, mirrored, settings, device=device, precision=precision)
-        upright = again[::down, ::right]
-        in_bands(partial(_lower, residual, upright), residual, upright)
-    return restore_size(reconstruction, *shape), restore_size(residual, *shape)
+    with engine.steady():
+        scaled = scale_image(image, settings.scale)
+        shape = image.shape[:2]
+        if isinstance(engine, Scorer):
+            return None, restore_size(engine.scores(scaled), *shape)
+        reconstruction, residual = _rebuild(engine, scaled, settings)
+        for down, right in _FLIPS if settings.residual_flips else ():
+            mirrored = view(scaled, (slice(None, None, down), slice(None, None, right)))
+            _, again = _rebuild(engine, mirrored, settings)
+            upright = again[::down, ::right]
+            in_bands(partial(_lower, residual, upright), residual, upright)
+        return restore_size(reconstruction, *shape), restore_size(residual, *shape)
 
 
 def _lower(one: NDArray[np.float32], other: NDArray[np.float32], band: Band) -> NDArray[np.float32]:
     return np.minimum(one[band.rows], other[band.rows])
 
 
-@torch.inference_mode()
-def _rebuild(
-    model: AnyAutoencoder,
-    image: Image,
-    settings: Settings,
-    *,
-    device: torch.device,
-    precision: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    loss = loss_module(settings)
+def _rebuild(engine: Rebuilder, image: Image, settings: Settings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     height, width = image.shape[:2]
     if min(height, width) < settings.patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
@@ -149,13 +120,12 @@ def _rebuild(
     differences = Stitcher(*shape, **grid) if settings.residual_average else None
     # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
     for start, cut in patch_batches(image, **grid, margin=margin, batch=BATCH):
-        batch = torch.from_numpy(cut).to(device)
-        output, variance = loss.rebuild(model, batch, settings, precision=precision, first=start)
-        rebuilt.add(output.cpu())
+        output, variance = engine.rebuild(cut, first=start)
+        rebuilt.add(output)
         if differences is not None:
-            differences.add(loss.residual(batch, output, settings, variance).cpu())
+            differences.add(compare_patches(cut, output, settings, variance))
         elif variances is not None and variance is not None:
-            variances.add(variance.cpu())
+            variances.add(variance)
     inner = (slice(margin, margin + height), slice(margin, margin + width))
     reconstruction = rebuilt.image()[inner]
     if differences is not None:

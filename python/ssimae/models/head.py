@@ -8,11 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
 
-STEP = 8
-"""The network halves an image three times; origins of tiles at multiples of this see the same grid."""
-
-REACH = 64
-"""Pixels beyond which nothing reaches an output, a multiple of :data:`STEP`."""
+from ssimae.models.reach import STEP
 
 _SLOPE = 0.1
 _WIDTH = 16

@@ -17,6 +17,7 @@ from ssimae.atomic import write_bytes
 from ssimae.calibration.reference import PREFIX, Reference
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
+from ssimae.engines.pytorch import torch_engine
 from ssimae.errors import in_short
 from ssimae.hardware import resolve_precision
 from ssimae.inspection.inspector import Inspector
@@ -54,14 +55,14 @@ class SavedModel:
 
     def on(self, device: torch.device) -> Inspector:
         """Return what inspects images with this model on a device, in its own arithmetic where the device has it."""
-        return Inspector(
-            model=place(self.model, device),
-            settings=self.settings,
-            reference=self.reference,
+        engine = torch_engine(
+            place(self.model, device),
+            self.settings,
             head=None if self.head is None else place(self.head, device),
             device=device,
             precision=resolve_precision(self.precision, device),
         )
+        return Inspector(engine=engine, settings=self.settings, reference=self.reference)
 
 
 def save_model(path: Path, saved: SavedModel) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ssimae.calibration.reference import Reference
 from ssimae.calibration.whole import fit_limits, measure_image
 from ssimae.config.settings import Form, Settings
-from ssimae.hardware import describe
+from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_level
 from ssimae.inspection.threshold import Thresholds, refuse_fine_shares, set_thresholds
@@ -122,7 +122,8 @@ def settle(
     rests on all parts.
     """
     settings = treatable(settings, good)
-    inspector = Inspector(model=model, settings=settings, reference=None, head=head, device=device, precision=precision)
+    engine = torch_engine(model, settings, head=head, device=device, precision=precision)
+    inspector = Inspector(engine=engine, settings=settings, reference=None)
     if settings.calibration == "none":
         return _settle_plain(inspector, good, on_part)
     good = fewer_parts(good, good_pixels)
@@ -247,8 +248,8 @@ def _thresholds(
         shares=[map_.size / size for map_, size in zip(maps, sizes, strict=True)],
         masked=good.masked,
         held_out=good.split.kind != "none",
-        precision=inspector.precision,
-        engine=f"torch {torch.__version__} on {describe(inspector.device)}",
+        precision=inspector.engine.precision,
+        engine=inspector.engine.name,
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ssimae.config.presets import preset
 from ssimae.config.settings import Settings, as_system
 from ssimae.config.systems import ROWS
+from ssimae.engines.pytorch import torch_engine
 from ssimae.hardware import describe, resolve_precision, steady
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses.network import reconstruct
@@ -114,14 +115,13 @@ def _ours(settings: Settings, image: NDArray[np.float32], device: torch.device) 
     features = fixed_features(dataclasses.replace(settings, features="random"), None)
     patches = torch.rand(_BATCH, 1, settings.patch_size, settings.patch_size, device=device)
     precision = settings.precision
+    engine = torch_engine(model, settings, device=device, precision=precision)
     return Subject(
         f"{settings.row.title}, {precision}",
         {
             "forward": lambda: _timed(lambda: reconstruct(model, patches[:1], precision), device, 10),
             "batch": lambda: _timed(lambda: reconstruct(model, patches, precision), device) / _BATCH,
-            "image": lambda: _timed(
-                lambda: inspect_image(model, image, settings, device=device, precision=precision), device
-            ),
+            "image": lambda: _timed(lambda: inspect_image(engine, image, settings), device),
             "step": lambda: _training_step(settings, image, features, device),
         },
     )
@@ -130,15 +130,14 @@ def _ours(settings: Settings, image: NDArray[np.float32], device: torch.device) 
 def _dictionary(settings: Settings, image: NDArray[np.float32], device: torch.device) -> Subject:
     dictionary = FeatureDictionary(ResNet18Features.random(0), n_components=100, size=settings.dictionary_size)
     dictionary.to(device).eval()
+    engine = torch_engine(dictionary, settings, device=device, precision="float32")
     patches = torch.rand(_BATCH, 1, settings.dictionary_patch, settings.dictionary_patch, device=device)
     return Subject(
         f"{settings.row.title}, float32",
         {
             "forward": lambda: _timed(lambda: dictionary.score(patches[:1]), device, 10),
             "batch": lambda: _timed(lambda: dictionary.score(patches), device) / _BATCH,
-            "image": lambda: _timed(
-                lambda: inspect_image(dictionary, image, settings, device=device, precision="float32"), device
-            ),
+            "image": lambda: _timed(lambda: inspect_image(engine, image, settings), device),
         },
     )
 

@@ -83,7 +83,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
     folds, whole = fit_folds(parts, forms, seed=settings.seed), fit_channels(parts, forms, seed=settings.seed)
     real = list(_real_defects(inspector, inspected_samples(dataset), progress))
     found = []
-    weights = _HEAD_WEIGHTS if inspector.head is not None else _HEAD_WEIGHTS[:1]
+    weights = _HEAD_WEIGHTS if inspector.engine.has_head else _HEAD_WEIGHTS[:1]
     treatments = list(itertools.product(forms, weights, SMOOTHINGS))
     with progress.task("comparing treatments", len(treatments)) as task:
         for count, (form, weight, smoothing) in enumerate(treatments, 1):

@@ -1,0 +1,91 @@
+"""State what inspection asks of whatever runs a trained network; NumPy arrays go in and come out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.images.depth import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Runs(ABC):
+    name: str
+    """What runs the network, and on which processor; thresholds record it."""
+    precision: str
+    """Arithmetic of the forward pass: float32 or bfloat16."""
+    has_head: bool
+    """Whether it judges pixels, too."""
+
+    @abstractmethod
+    def steady(self) -> AbstractContextManager[None]:
+        """Return the context in which an image is inspected, so that the same image gives the same numbers."""
+
+
+class Rebuilder(_Runs):
+    """What rebuilds patches, and judges pixels where a head was trained."""
+
+    @abstractmethod
+    def rebuild(
+        self, patches: NDArray[np.float32], *, first: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the reconstruction of patches, and its variance where the network gives one.
+
+        Parameters
+        ----------
+        patches : ndarray of shape (P, C, k, k), float32 in [0, 1]
+            Overwritten by the caller afterwards.
+        first : int
+            Number of the first of these patches in its image.
+
+        Returns
+        -------
+        reconstruction : ndarray of shape (P, C, k, k), float32
+        variance : ndarray of shape (P, C, k, k), float32, or None
+        """
+
+    @abstractmethod
+    def defects(
+        self,
+        image: NDArray[np.float32],
+        reconstruction: NDArray[np.float32],
+        residual: NDArray[np.float32],
+        part: tuple[slice, slice],
+    ) -> NDArray[np.float32]:
+        """Return how likely each pixel of a part of an image is a defect, as the head says.
+
+        Parameters
+        ----------
+        image : ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+            Begins at a multiple of :data:`ssimae.models.reach.STEP` of the whole image.
+        reconstruction : ndarray of the image's shape, float32
+        residual : ndarray of shape (h, w), float32
+        part : tuple of slice
+            Rows and columns that are wanted.
+
+        Returns
+        -------
+        ndarray of the part's shape, float32 in [0, 1]
+        """
+
+
+class Scorer(_Runs):
+    """What scores the pixels of an image without rebuilding it."""
+
+    @abstractmethod
+    def scores(self, image: Image) -> NDArray[np.float32]:
+        """Return the score of every pixel of an image (h, w) or (h, w, C), float32 in [0, 1], as (h, w) float32.
+
+        Raises
+        ------
+        ValueError
+            If the image is smaller than a patch.
+        """
+
+
+Engine = Rebuilder | Scorer
+"""What runs the network of a system."""
