@@ -117,5 +117,25 @@ def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, 
     return _statistics(regions.measures())
 
 
+def open_levels(levels: NDArray[np.uint8], *, min_area: int) -> NDArray[np.uint8]:
+    """Return a map of levels whose pixels above any level are those in large regions above it.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (h, w), uint8
+    min_area : int
+        Pixels of an 8-connected region that is kept.
+
+    Returns
+    -------
+    ndarray of shape (h, w), uint8
+        Each pixel the highest level at or above which it lies in such a region; 0 where there is none. This is the area
+        opening, so the segmentation of :func:`ssimae.inspection.verdict.segment` at every level at once.
+    """
+    opened = np.empty(levels.shape, np.uint8)
+    _rust.open_levels(np.ascontiguousarray(levels), opened, min_area=min_area)
+    return opened
+
+
 def _statistics(found: _rust.RegionMeasures) -> RegionStatistics:
     return RegionStatistics(found.areas, found.boxes, found.centroids, found.max_scores, found.mean_scores)

@@ -129,6 +129,20 @@ pub fn distances(
     Ok(())
 }
 
+/// Lowers each pixel of levels (H, W) to the highest at which it lies in a region of `min_area` pixels.
+#[pyfunction]
+#[pyo3(signature = (levels, out, *, min_area))]
+pub fn open_levels(
+    py: Python<'_>,
+    levels: PyReadonlyArray2<'_, u8>,
+    mut out: PyReadwriteArray2<'_, u8>,
+    min_area: u64,
+) -> PyResult<()> {
+    let (height, width) = (levels.shape()[0], levels.shape()[1]);
+    let (levels, out) = (levels.as_slice()?, out.as_slice_mut()?);
+    Ok(py.detach(|| regions::open(levels, height, width, min_area, out))?)
+}
+
 fn connectivity(eight_connected: bool) -> Connectivity {
     if eight_connected { Connectivity::Eight } else { Connectivity::Four }
 }

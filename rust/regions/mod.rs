@@ -3,7 +3,9 @@
 mod distance;
 mod labels;
 mod large;
+mod opening;
 
 pub use distance::distances;
 pub use labels::{Connectivity, Regions, RowRun, Statistics, find, label, measure};
 pub use large::{LargeRegions, RegionSearch};
+pub use opening::open;

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from ssimae.regions import keep_large_regions, label_regions, region_statistics
+from scipy import ndimage
+from ssimae.regions import keep_large_regions, label_regions, open_levels, region_statistics
 from support.oracles import assert_same_partition
 
 # Sums of at most a few thousand float64 values of order 100 or less.
@@ -173,3 +174,15 @@ def test_what_is_kept_of_a_mask_are_its_large_regions(min_area: int) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(all_, name)[large])
     with pytest.raises(ValueError, match="shape of `mask`"):
         keep_large_regions(kept, scores[1:], min_area=min_area)
+
+
+@pytest.mark.parametrize("min_area", [1, 7, 60])
+def test_opened_levels_hold_the_large_regions_above_each_level(min_area: int) -> None:
+    rng = np.random.default_rng(min_area)
+    levels = ndimage.gaussian_filter(rng.random((57, 83)), 1.5)
+    levels = (255 * (levels - levels.min()) / np.ptp(levels)).astype(np.uint8)
+    opened = open_levels(levels, min_area=min_area)
+    for level in range(255):
+        mask = levels > level
+        keep_large_regions(mask, levels.astype(np.float32), min_area=min_area)
+        np.testing.assert_array_equal(opened > level, mask)
