@@ -21,11 +21,13 @@ from ssimae.config.keywords import SettingsKeywords
 from ssimae.config.presets import Preset
 from ssimae.config.presets import preset as named_settings
 from ssimae.config.settings import Settings, setting_fields
-from ssimae.data.check import depth_note, gray_note
+from ssimae.data.check import depth_note, flat_note, gray_note
+from ssimae.data.ignore import inspected_frame
 from ssimae.errors import CollapseWarning, perhaps
 from ssimae.hardware import resolve_device
-from ssimae.images.depth import Image
+from ssimae.images.depth import Image, view
 from ssimae.images.given import Given, take_image
+from ssimae.images.read import is_flat
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
 from ssimae.inspection.verdict import Region, Verdict, judge
@@ -161,7 +163,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If there is no image, one is smaller than a patch or not finite, or a parameter breaks its rule.
+            If there is no image, one is smaller than a patch or not finite, each is of one value throughout, or a
+            parameter breaks its rule.
         """
         settings = self._settings()
         device = resolve_device(self.device)
@@ -191,6 +194,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             _as_ignored(mask, image, f"ignore {index}")
             for index, (mask, image) in enumerate(zip(masks, images, strict=True))
         ]
+        kept = [view(image, inspected_frame(mask)) for image, mask in zip(images, ignored, strict=True)]
+        if (note := flat_note([is_flat(image) for image in kept])) is not None:
+            raise ValueError(f"`X`: {note}")
         if chooses:
             look = look_at(some, [(image.shape[0], image.shape[1]) for image in images])
             settings, _ = choose(images, ignored, look, settings, given=given, minutes=self.minutes, device=device)

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ssimae import Detector
+from ssimae.cli import main
 from ssimae.data import check
 from ssimae.data.check import Problem
 from ssimae.data.dataset import Dataset, Sample
 from ssimae.data.layouts import open_dataset
+from support.small_data import SETTINGS
 
 GRAY = np.full((16, 20), 90, np.uint8)
+GRAY[2, 3] = 91
 MARK = np.zeros((16, 20), np.uint8)
 MARK[3:6, 4:9] = 255
 
@@ -123,6 +127,7 @@ def test_black_and_constant_images_are_fine(tmp_path: Path) -> None:
     write(tmp_path / "8" / "black.png", GRAY * 0)
     write(tmp_path / "8" / "gray.png", GRAY)
     write(tmp_path / "16" / "black.png", np.zeros((16, 20), np.uint16))
+    write(tmp_path / "16" / "gray.png", GRAY.astype(np.uint16) * 257)
     for depth in ("8", "16"):
         assert check_dataset(open_dataset(tmp_path / depth), patch_size=16) == []
 
@@ -159,3 +164,35 @@ def test_checking_needs_neither_torch_nor_scikit_learn() -> None:
     code = "import sys, ssimae.data.check, ssimae.data.layouts; print({'torch', 'sklearn'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("value", [0, 90])
+def test_good_images_that_show_nothing_stop_before_any_training(
+    tmp_path: Path, value: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    for name in ("good/1.png", "good/2.png", "bad/3.png"):
+        write(data / name, np.full((70, 96), value, np.uint8))
+    write(data / "bad/3.png", np.arange(70 * 96, dtype=np.uint8).reshape(70, 96))
+    said = f"{data}: all 2 good images are of one value throughout: there is nothing to learn from"
+    assert main(["check", str(data), "--patch-size", "32"]) == 2
+    assert said in capsys.readouterr().err
+    assert main(["run", "--data", str(data), "--out", str(out), *SETTINGS]) == 2
+    assert capsys.readouterr().err == f"ssimae: {said}\n"
+    assert not out.exists()
+    # With an ignore mask it is what is inspected that counts.
+    clamp = np.full((70, 96), value, np.uint8)
+    clamp[:, :10] = 200
+    for name in ("1", "2"):
+        write(data / f"good/{name}.png", clamp)
+    assert main(["check", str(data), "--patch-size", "32"]) == 0
+    ignore = write(tmp_path / "ignore.png", np.where(clamp == 200, 255, 0).astype(np.uint8))
+    assert main(["check", str(data), "--patch-size", "32", "--ignore", str(ignore)]) == 2
+    with pytest.raises(ValueError, match="`X`: all 2 good images are of one value throughout"):
+        Detector(patch_size=32).fit([clamp, clamp], ignore=clamp == 200)
+
+
+def test_one_good_image_that_shows_something_is_enough(tmp_path: Path) -> None:
+    root = whole(tmp_path)
+    write(root / "train/good/1.png", np.full((16, 20), 7, np.uint8))
+    assert check_dataset(open_dataset(root), patch_size=16) == []

@@ -64,6 +64,42 @@ def test_smooth_edges_are_cut_at_half(tmp_path_factory: pytest.TempPathFactory, 
     np.testing.assert_array_equal(got, pixels > 127)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+@pytest.mark.parametrize("colour", [0, 255])
+def test_what_is_drawn_in_an_alpha_channel_is_marked(tmp_path: Path, suffix: str, colour: int) -> None:
+    opaque = np.where(REGIONS > 0, 255, 0).astype(np.uint8)
+    pixels = np.dstack([np.full((*REGIONS.shape, 3), colour, np.uint8), opaque])
+    path = tmp_path / f"mask.{suffix}"
+    Image.fromarray(pixels).save(path, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
+    marks = load_marks(Sample(tmp_path / "a.png", "a", "hole", (path,)), None)
+    np.testing.assert_array_equal(marks.marked, REGIONS > 0)
+    assert marks.kinds == ("opacity",)
+
+
+def test_an_alpha_channel_that_says_what_colours_say_changes_nothing(tmp_path: Path) -> None:
+    white = np.where(REGIONS > 0, 255, 0).astype(np.uint8)
+    frame = np.full_like(white, 255)
+    frame[:3] = 0  # as a mask that was turned has transparent corners
+    for alpha in (white, frame, np.full_like(white, 255), np.zeros_like(white)):
+        got, kind = marked(tmp_path, np.dstack([white, white, white, alpha]))
+        assert kind == "two values"
+        np.testing.assert_array_equal(got, REGIONS > 0)
+
+
+def test_colours_that_cannot_be_seen_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_small_dataset(tmp_path / "data")
+    mask = data / "ground_truth/hole/f_mask.png"
+    red_on_transparent_white = np.full((70, 96, 4), [255, 255, 255, 0], np.uint8)
+    red_on_transparent_white[20:40, 30:60] = [255, 0, 0, 255]
+    save(mask, red_on_transparent_white)
+    assert main(["check", str(data), "--patch-size", "32"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"error: {mask}: {70 * 96 - 600} pixels are marked by their colour and transparent: save the mask without an "
+        "alpha channel"
+    )
+
+
 def test_many_instances_are_told_from_the_noise_of_a_jpeg_that_was_stored_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     instances = rng.permutation(np.arange(1, 256))[:56].reshape(7, 8).astype(np.uint8)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from ssimae.data.ignore import inspected_frame
 from ssimae.data.masks import MaskKind, ignored_note, load_marks, mask_notes, read_ignored
 from ssimae.errors import reason_of
 from ssimae.images.decoding import decode
-from ssimae.images.read import MAX_PIXELS, has_colour, white_level
+from ssimae.images.read import MAX_PIXELS, has_colour, is_flat, white_level
 from ssimae.images.resize import scaled_shape
 
 _TWELVE_BITS = 4096
@@ -52,11 +52,17 @@ class Checked:
     """How many masks hold what."""
     coloured: int
     """Number of images in colour, of whatever the detector sees."""
+    flat: list[bool]
+    """Of each image, whether all that is inspected of it is of one value."""
 
     @property
     def errors(self) -> list[Problem]:
         """Problems with which no run can start."""
         return [problem for problem in self.problems if problem.severity == "error"]
+
+    def with_problem(self, problem: Problem) -> Checked:
+        """Return the same with one more problem."""
+        return replace(self, problems=[*self.problems, problem])
 
     @property
     def warnings(self) -> list[Problem]:
@@ -75,6 +81,7 @@ class _Finding:
     at_high_end: bool = False
     """Whether all its values are multiples of 16."""
     coloured: bool = False
+    flat: bool = False
     masks: tuple[MaskKind, ...] = ()
 
 
@@ -107,16 +114,16 @@ def check_dataset(
     -------
     Checked
         Its problems in the order of the data set: unreadable images and masks, images smaller than a patch, masks of
-        another size, missing masks where other defective images have one; as warnings, masks that mark nothing or most
-        of an image, or may be turned against it, colour that is made gray, images of different depth, and 16-bit data
-        that looks like 12 bits.
+        another size, missing masks where other defective images have one, good images none of which shows anything; as
+        warnings, masks that mark nothing or most of an image, or may be turned against it, colour that is made
+        gray, images of different depth, and 16-bit data that looks like 12 bits.
 
     Raises
     ------
     ValueError
         If a parameter breaks its rule.
     """
-    return check_samples(
+    checked = check_samples(
         [*good_samples(dataset, defect=GOOD), *dataset.test],
         patch_size=patch_size,
         scale=scale,
@@ -125,6 +132,8 @@ def check_dataset(
         progress=progress,
         root=dataset.root,
     )
+    note = flat_note(checked.flat[: len(dataset.train)])
+    return checked if note is None else checked.with_problem(Problem(dataset.root, note, "error"))
 
 
 def check_samples(
@@ -142,7 +151,7 @@ def check_samples(
     What is said of all of them together is said of `root`, by default the folder that holds them all.
     """
     if not samples:
-        return Checked([], [], {}, 0)
+        return Checked([], [], {}, 0, [])
     root = root or Path(os.path.commonpath([sample.path.parent for sample in samples]))
     findings = _examine_all(
         samples, patch_size=patch_size, scale=scale, channels=channels, data_range=data_range, progress=progress
@@ -161,7 +170,16 @@ def check_samples(
         [finding.problems for finding in findings],
         Counter(kind for finding in findings for kind in finding.masks),
         coloured,
+        [finding.flat for finding in findings],
     )
+
+
+def flat_note(flat: Sequence[bool]) -> str | None:
+    """Return a sentence that good images show nothing, each being flat; or None where one is not."""
+    if not flat or not all(flat):
+        return None
+    subject = "the good image is" if len(flat) == 1 else f"all {len(flat)} good images are"
+    return f"{subject} of one value throughout: there is nothing to learn from"
 
 
 def gray_note(coloured: int, images: int) -> str | None:
@@ -279,6 +297,7 @@ def _examine(
         largest_16_bit=int(decoded.samples.max()) if whole_type else None,
         at_high_end=whole_type and not any((row % 16).any() for row in decoded.samples),
         coloured=has_colour(decoded.samples, white),
+        flat=is_flat(inspected),
         masks=kinds,
     )
 

@@ -18,12 +18,13 @@ from ssimae.images.read import MAX_PIXELS, image_orientation
 
 logger = logging.getLogger(__name__)
 
-MaskKind = Literal["two values", "numbers", "shades"]
+MaskKind = Literal["two values", "numbers", "shades", "opacity"]
 
 RULES: dict[MaskKind, str] = {
     "two values": "black and white: what is not black is marked",
     "numbers": "numbers of classes or instances: all but 0 is marked",
     "shades": "shades, as of smooth edges: what is brighter than half of white is marked",
+    "opacity": "one colour, drawn in the alpha channel: what is more than half opaque is marked",
 }
 """How each kind of mask is read."""
 
@@ -74,7 +75,9 @@ def read_mask(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     taken for numbers of classes or instances if most of them are no step from a darker to a brighter neighbour, as
     those of a smooth edge are, and, where there are many up to white, most lie among equal ones; so 1 is marked in a
     mask of 0 and 1, and so are 1, 2 and 255 in one of 0, 1, 2 and 255. JPEG changes values, so its masks are always
-    taken as shades. Of coloured masks the brightest channel counts. Several masks of one image are united.
+    taken as shades. Of coloured masks the brightest channel counts. Several masks of one image are united. Where an
+    alpha channel says something, a mask of a single colour is what is opaque, and colour must not mark what cannot be
+    seen.
     """
     mask = load_mask(sample, shape)
     for note in mask_notes(sample, mask):
@@ -178,8 +181,19 @@ def _read_marks(path: Path) -> tuple[NDArray[np.bool_], MaskKind]:
     if decoded.white is None:
         raise ValueError(f"{path}: a mask must be of unsigned integers, got {decoded.samples.dtype.name}")
     levels = decoded.samples if decoded.samples.ndim == 2 else decoded.samples.max(axis=2)
+    alpha = decoded.alpha
+    if alpha is not None and (alpha != alpha[0, 0]).any():
+        if (decoded.samples == decoded.samples[0, 0]).all():
+            return alpha > decoded.white / 2, "opacity"
+    else:
+        alpha = None
     kind = _kind_of(levels, decoded.white, lossy=decoded.lossy)
     marked: NDArray[np.bool_] = levels > (decoded.white / 2 if kind == "shades" else 0)
+    if alpha is not None and (unseen := int(np.count_nonzero(marked & (alpha == 0)))):
+        raise ValueError(
+            f"{path}: {unseen} pixels are marked by their colour and transparent: save the mask without an alpha "
+            "channel"
+        )
     return marked, kind
 
 

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -32,7 +33,6 @@ from ssimae.images.pixels import (
     from_pillow,
     pillow_quiet,
     select_page,
-    upright,
 )
 from ssimae.images.tiff import TIFF_SIGNATURES, open_tiff
 from ssimae.reading import open_regular
@@ -146,8 +146,7 @@ def _open_pillow(file: IO[bytes], signature: bytes, page: int | None) -> Stored:
         image.load()
         if kind is PngImageFile:
             _refuse_wrong_sums(file)
-        decoded = from_pillow(image)
-        return Decoded(upright(decoded.samples, orientation), decoded.white, lossy)
+        return replace(from_pillow(image).turned(orientation), lossy=lossy)
 
     return Stored(height, width, orientation, decode_image)
 

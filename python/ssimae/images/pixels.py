@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,13 @@ class Decoded:
     """Value of white; None where the type does not say (floats and signed integers)."""
     lossy: bool = False
     """Whether the file changes values a little, as JPEG does."""
+    alpha: NDArray[Any] | None = None
+    """(h, w): opacity, beside samples that leave it out, up to `white`; None where the file has none."""
+
+    def turned(self, orientation: int) -> Decoded:
+        """Return the samples turned as EXIF's orientation 1..8 asks."""
+        alpha = None if self.alpha is None else upright(self.alpha, orientation)
+        return replace(self, samples=upright(self.samples, orientation), alpha=alpha)
 
     @property
     def depth(self) -> str:
@@ -82,10 +89,12 @@ def from_pillow(image: Image.Image) -> Decoded:
         image = image.convert("RGB")
     elif mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B", "F"):
         raise RefusedError(f"pixels of kind {mode} are not understood")
-    samples = np.asarray(image)
+    samples, alpha = np.asarray(image), None
+    if image.mode in ("LA", "RGBA"):
+        alpha = samples[:, :, -1]
     if samples.ndim == 3:
         samples = samples[:, :, 0] if mode == "LA" else samples[:, :, :3]
-    return Decoded(samples, _WHITE[samples.dtype.name])
+    return Decoded(samples, _WHITE[samples.dtype.name], alpha=alpha)
 
 
 def select_page(pages: int, page: int | None, seek: Callable[[int], object]) -> None:

@@ -139,6 +139,11 @@ def has_colour(samples: NDArray[Any], white: float) -> bool:
     return bool(coloured > _SHARE_COLOURED * samples[..., 0].size)
 
 
+def is_flat(image: Image | NDArray[Any]) -> bool:
+    """Return whether all pixels of an image, or of samples, (h, w) or (h, w, 3), are the same."""
+    return all(bool((image[band] == image[0, 0]).all()) for band in _bands(image.shape[0]))
+
+
 def image_size(path: Path | str, *, page: int | None = None) -> tuple[int, int]:
     """Return height and width of an image file in pixels, upright, without decoding it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from ssimae.images.pixels import (
     from_pillow,
     pillow_quiet,
     select_page,
-    upright,
 )
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -47,10 +47,8 @@ def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Sto
     def decode_page() -> Decoded:
         _refuse_missing_bytes(tiff, head)
         if _pillow_reads_in_full(head, tiff.byteorder):
-            decoded = _decode_with_pillow(file, index, head.bitspersample)
-            return Decoded(decoded.samples, decoded.white, lossy)
-        decoded = _decode_with_tifffile(tiff, head)
-        return Decoded(upright(decoded.samples, orientation), decoded.white, lossy)
+            return replace(_decode_with_pillow(file, index, head.bitspersample), lossy=lossy)
+        return replace(_decode_with_tifffile(tiff, head).turned(orientation), lossy=lossy)
 
     return Stored(head.imagelength, head.imagewidth, orientation, decode_page)
 
@@ -75,7 +73,7 @@ def _decode_with_pillow(file: IO[bytes], index: int, bits: int) -> Decoded:
         # Turns the image upright by itself.
         image.load()
     decoded = from_pillow(image)
-    return Decoded(decoded.samples, 4095.0) if bits == 12 else decoded
+    return replace(decoded, white=4095.0) if bits == 12 else decoded
 
 
 def _decode_with_tifffile(tiff: tifffile.TiffFile, head: Any) -> Decoded:
@@ -99,6 +97,7 @@ def _decode_with_tifffile(tiff: tifffile.TiffFile, head: Any) -> Decoded:
         samples = np.moveaxis(samples, 0, -1)
     elif head.axes not in ("YX", "YXS"):
         raise RefusedError(f"axes {head.axes} are not an image")
+    alpha = samples[:, :, -1] if extra else None
     if samples.ndim == 3:
         samples = samples[:, :, :3] if colour else samples[:, :, 0]
     if samples.dtype.kind not in "ui":
@@ -108,7 +107,7 @@ def _decode_with_tifffile(tiff: tifffile.TiffFile, head: Any) -> Decoded:
         if white is None:
             raise RefusedError("signed samples with white as zero are not understood")
         samples = samples.dtype.type(white) - samples
-    return Decoded(samples, white)
+    return Decoded(samples, white, alpha=alpha)
 
 
 def _refuse_missing_bytes(tiff: tifffile.TiffFile, head: Any) -> None:
