@@ -6,7 +6,9 @@ import math
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,7 +19,7 @@ LARGE = 2**24
 """Values from which on a map lies in a temporary file."""
 
 BAND = 2**22
-"""Pixels that are worked on at a time."""
+"""Values of a map or image that are worked on at a time."""
 
 _Value = TypeVar("_Value", bound=np.generic)
 
@@ -114,10 +116,16 @@ def in_bands(
     halo, step : int
         As for :func:`bands`.
     """
-    for band in bands(*out.shape[:2], halo=halo, step=step):
+    for band in bands(out.shape[0], _values_a_row(out, *read), halo=halo, step=step):
         out[band.rows] = work(band)
         let_go(out, *read)
     return out
+
+
+def _values_a_row(out: NDArray[Any], *read: Any) -> int:
+    """Return how many values of what has most of them belong to a row of `out`."""
+    most: int = max(math.prod(image.shape) // out.shape[0] for image in (out, *read) if image is not None)
+    return most
 
 
 def extremes(map_: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
@@ -129,3 +137,25 @@ def extremes(map_: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
         highs.append(rows.max())
         let_go(map_)
     return min(lows), max(highs)
+
+
+class Room:
+    """Room for so many pixels at once, whatever the number of threads; an image of more has it alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room, and hold it."""
+        pixels = min(pixels, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._free)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()

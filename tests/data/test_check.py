@@ -1,8 +1,11 @@
 """The check reads every file of a data set and lists all that is wrong, without stopping at the first."""
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from ssimae.data import check
 from ssimae.data.check import Problem
 from ssimae.data.dataset import Dataset, Sample
 from ssimae.data.layouts import open_dataset
+from ssimae.images.pixels import Decoded
 from support.small_data import SETTINGS
 
 GRAY = np.full((16, 20), 90, np.uint8)
@@ -196,3 +200,31 @@ def test_one_good_image_that_shows_something_is_enough(tmp_path: Path) -> None:
     root = whole(tmp_path)
     write(root / "train/good/1.png", np.full((16, 20), 7, np.uint8))
     assert check_dataset(open_dataset(root), patch_size=16) == []
+
+
+def test_large_images_are_read_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        write(tmp_path / f"{number}.png", GRAY if number % 3 else np.tile(GRAY, (2, 3)))
+    (tmp_path / "odd.png").write_text("no image")
+    together, most, lock = [0], [0], threading.Lock()
+    decode = check.decode
+
+    def counted(path: Path, **options: Any) -> Decoded:
+        decoded = decode(path, **options)
+        with lock:
+            together[0] += decoded.samples.size
+            most[0] = max(most[0], together[0])
+        time.sleep(0.01)
+        with lock:
+            together[0] -= decoded.samples.size
+        return decoded
+
+    monkeypatch.setattr(check, "decode", counted)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    dataset = open_dataset(tmp_path)
+    for at_once in (2 * GRAY.size, 8 * GRAY.size):
+        monkeypatch.setattr(check, "AT_ONCE", at_once)
+        most[0] = 0
+        assert [problem.path.name for problem in check_dataset(dataset, patch_size=16)] == ["odd.png"]
+        assert most[0] <= max(at_once, 6 * GRAY.size)
+    assert most[0] > 6 * GRAY.size  # as many as there is room for, all the same

@@ -35,6 +35,28 @@ def test_a_map_is_written_in_bands_as_tifffile_writes_the_whole(
     assert (tmp_path / "a.tiff").read_bytes() == whole.getvalue()
 
 
+@pytest.mark.parametrize("shape", [(50, 70), (31, 20, 3)])
+def test_a_large_map_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
+    array = rng.random(shape, np.float32)
+    path = tmp_path / "a.tiff"
+    write_float_tiff(path, array)
+    monkeypatch.setattr(bands, "BAND", 300)
+    monkeypatch.setattr(bands, "LARGE", 1000)
+    found = read_float_map(path)
+    assert not found.flags.writeable  # mapped, not read
+    np.testing.assert_array_equal(found, array)
+    array[20, 3] = np.nan
+    write_float_tiff(path, array)
+    with pytest.raises(ValueError, match=r"a\.tiff: pixels must be finite, got .* at row 20, column 3"):
+        read_float_map(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"a\.tiff: not a readable image"):
+        read_float_map(path)
+    for kind in ({"compression": "zlib"}, {"byteorder": ">"}):
+        tifffile.imwrite(path, found, photometric="rgb" if len(shape) == 3 else "minisblack", **kind)
+        np.testing.assert_array_equal(read_float_map(path), found)
+
+
 def test_float_map_is_read_from_npy_too(tmp_path: Path) -> None:
     array = rng.random((7, 5), dtype=np.float32)
     for name, stored in (("a.npy", array), ("b.npy", array.astype(">f4")), ("c.npy", np.asfortranarray(array))):

@@ -10,7 +10,8 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from ssimae.images.decoding import IMAGE_SUFFIXES
+from ssimae import bands
+from ssimae.images.decoding import IMAGE_SUFFIXES, decode
 from ssimae.images.read import image_size, read_image
 
 rng = np.random.default_rng(0)
@@ -98,6 +99,26 @@ def test_colour_without_colour_is_the_gray_itself(tmp_path: Path) -> None:
 def test_gray_is_repeated_for_three_channels(tmp_path: Path) -> None:
     got = read_image(save(tmp_path / "a.png", Image.fromarray(GRAY8)), channels=3)
     np.testing.assert_array_equal(got, np.repeat(unit(GRAY8, 255)[:, :, None], 3, axis=2))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_large_files_are_decoded_band_by_band_to_the_same_samples(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = Image.fromarray(GRAY8.astype(np.uint16) * 200)
+    image = deep if mode == "I;16" else Image.fromarray(COLOUR8).convert(mode)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    if mode == "P":
+        image.info["transparency"] = 3
+    image.save(path)
+    whole = decode(path, page=None, max_pixels=10**6)
+    monkeypatch.setattr(bands, "BAND", 3 * image.width)
+    found = decode(path, page=None, max_pixels=10**6)
+    np.testing.assert_array_equal(found.samples, whole.samples)
+    assert found.samples.dtype == whole.samples.dtype
+    assert (found.alpha is None) == (whole.alpha is None)
+    if whole.alpha is not None:
+        np.testing.assert_array_equal(found.alpha, whole.alpha)
 
 
 def test_alpha_is_dropped_from_gray_and_colour(tmp_path: Path) -> None:

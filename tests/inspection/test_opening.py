@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from ssimae import bands
 from ssimae.config.settings import Settings
 from ssimae.images.resize import restore_size, scale_image, scaled_shape
 from ssimae.inspection.cleaning import clean, disk_footprint, open_map
@@ -145,3 +147,16 @@ def test_all_four_borders_are_opened_alike() -> None:
     opened = open_map(residual, 4)
     assert np.array_equal(open_map(residual[::-1].copy(), 4)[::-1], opened)
     assert np.array_equal(open_map(residual[:, ::-1].copy(), 4)[:, ::-1], opened)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("shape", [(33, 7), (5, 129), (70, 300), (70, 40, 3)])
+def test_a_map_is_enlarged_band_by_band_as_the_whole(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], factor: int
+) -> None:
+    map_ = np.random.default_rng(0).random(shape, np.float32)
+    planes = torch.from_numpy(map_).reshape(*shape[:2], -1).permute(2, 0, 1)[None]
+    whole = torch.nn.functional.interpolate(planes, size=(factor * shape[0], factor * shape[1]), mode="bilinear")
+    monkeypatch.setattr(bands, "BAND", 5 * factor * factor * shape[1])
+    found = restore_size(map_, factor * shape[0], factor * shape[1])
+    np.testing.assert_array_equal(found, whole[0].permute(1, 2, 0).reshape(found.shape).numpy())

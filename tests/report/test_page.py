@@ -12,14 +12,16 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from ssimae import bands
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
+from ssimae.images.depth import Pixels
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import Maps, assess
-from ssimae.report.figures.previews import draw_segmentation, preview_shape, shrink_highest
+from ssimae.report.figures.previews import draw_segmentation, preview_shape, shrink, shrink_highest
 from ssimae.report.format import share
 from ssimae.report.page import write_report
 from ssimae.report.wording import training_sentence
@@ -221,6 +223,23 @@ def test_shrinking_keeps_the_highest_residual() -> None:
     assert small[-1, -1] == 7
     assert np.count_nonzero(small) == 1
     np.testing.assert_array_equal(shrink_highest(map_, map_.shape), map_)
+
+
+@pytest.mark.parametrize("shape", [(101, 67), (101, 67, 3), (40, 300)])
+def test_large_images_are_shrunk_band_by_band_to_the_same_pixels(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    samples, map_ = rng.integers(0, 256, shape).astype(np.uint8), rng.random(shape[:2], np.float32)
+    image, gray = Pixels(samples, 255.0), len(shape) == 3
+    small = (31, 23)
+    whole = np.asarray(Image.fromarray(samples).resize((23, 31), Image.Resampling.BOX))
+    highest, mean = shrink_highest(map_, small), shrink(image, small, gray=gray)
+    monkeypatch.setattr(bands, "BAND", 700)
+    np.testing.assert_array_equal(shrink(image, small), whole)
+    np.testing.assert_array_equal(shrink(image, small, gray=gray), mean)
+    np.testing.assert_array_equal(shrink_highest(map_, small), highest)
+    np.testing.assert_array_equal(shrink_highest(map_ > 0.99, small), highest > 0.99)
 
 
 def test_truth_is_outlined_red_and_result_filled_green() -> None:

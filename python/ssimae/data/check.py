@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,17 +15,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.bands import Room
 from ssimae.data.dataset import GOOD, Dataset, Sample, good_samples
 from ssimae.data.files import shortened
 from ssimae.data.ignore import inspected_frame
 from ssimae.data.masks import MaskKind, ignored_note, load_marks, mask_notes, read_ignored
 from ssimae.errors import reason_of
 from ssimae.images.decoding import decode
-from ssimae.images.read import MAX_PIXELS, has_colour, is_flat, white_level
+from ssimae.images.read import MAX_PIXELS, has_colour, image_size, is_flat, white_level
 from ssimae.images.resize import scaled_shape
 
 _TWELVE_BITS = 4096
 _WHITE_16_BIT = 65535
+
+AT_ONCE = 2**26
+"""Pixels of images that are read at once, or one image that has more."""
 
 _NAMED = 2
 """Images named as examples."""
@@ -244,9 +249,13 @@ def _examine_all(
     if not scale > 0:
         raise ValueError(f"`scale` must be positive, got {scale}")
     masks_expected = any(sample.masks for sample in samples)
-    examine = partial(
-        _examine, patch_size=patch_size, scale=scale, data_range=data_range, masks_expected=masks_expected
-    )
+    look = partial(_examine, patch_size=patch_size, scale=scale, data_range=data_range, masks_expected=masks_expected)
+    room = Room(AT_ONCE)
+
+    def examine(sample: Sample) -> _Finding:
+        with room.taken(_pixels(sample.path)):
+            return look(sample)
+
     findings = []
     executor = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
@@ -257,6 +266,14 @@ def _examine_all(
     finally:
         executor.shutdown(cancel_futures=True)
     return findings
+
+
+def _pixels(path: Path) -> int:
+    """Return how many pixels an image file announces; none where it cannot be read, which decoding it then says."""
+    try:
+        return math.prod(image_size(path))
+    except (OSError, ValueError):
+        return 0
 
 
 def _examine(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.data.dataset import GOOD, Sample
 from ssimae.images.decoding import decode
-from ssimae.images.read import MAX_PIXELS, image_orientation
+from ssimae.images.read import MAX_PIXELS, image_orientation, is_flat
 
 logger = logging.getLogger(__name__)
 
@@ -182,8 +182,8 @@ def _read_marks(path: Path) -> tuple[NDArray[np.bool_], MaskKind]:
         raise ValueError(f"{path}: a mask must be of unsigned integers, got {decoded.samples.dtype.name}")
     levels = decoded.samples if decoded.samples.ndim == 2 else decoded.samples.max(axis=2)
     alpha = decoded.alpha
-    if alpha is not None and (alpha != alpha[0, 0]).any():
-        if (decoded.samples == decoded.samples[0, 0]).all():
+    if alpha is not None and not is_flat(alpha):
+        if is_flat(decoded.samples):
             return alpha > decoded.white / 2, "opacity"
     else:
         alpha = None

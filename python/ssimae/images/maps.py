@@ -50,6 +50,8 @@ def write_float_tiff(path: Path | str, array: NDArray[np.float32]) -> None:
 def read_float_map(path: Path | str) -> NDArray[np.float32]:
     """Return a float map, such as a residual, from a TIFF or ``.npy`` file.
 
+    A large one in an uncompressed TIFF, as :func:`write_float_tiff` writes it, stays in its file.
+
     Returns
     -------
     ndarray of shape (h, w) or (h, w, 3), float32, finite
@@ -67,7 +69,9 @@ def read_float_map(path: Path | str) -> NDArray[np.float32]:
         raise ValueError(
             f"{path}: a map must be float32 of shape (h, w) or (h, w, 3), got {array.dtype.name} of shape {array.shape}"
         )
-    refuse_not_finite(array, path)
+    for band in bands(*array.shape[:2]):
+        refuse_not_finite(array[band.rows], path, first=band.rows.start)
+        let_go(array)
     return np.ascontiguousarray(array, dtype=np.float32)
 
 

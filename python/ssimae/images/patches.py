@@ -32,7 +32,9 @@ def patch_batches(
     tops = patch_grid(height, patch_size, patch_size=patch_size, stride=stride)[:, 0]
     across = count_patches(patch_size, width, patch_size=patch_size, stride=stride)
     out = np.empty((batch, image.shape[2] if image.ndim == 3 else 1, patch_size, patch_size), np.float32)
-    more = max(band_rows(width) - patch_size, 0) // stride  # rows of patches that a band holds beyond the first
+    more = (
+        max(band_rows(width * out.shape[1]) - patch_size, 0) // stride
+    )  # rows of patches that a band holds beyond the first
     first = last = -1
     band = np.empty((0, 0, 0), np.float32)
     for start in range(0, len(tops) * across, batch):

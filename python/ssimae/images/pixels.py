@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ssimae.bands import band_rows
+
 logger = logging.getLogger(__name__)
 
 ORIENTATION = 274
@@ -24,6 +26,13 @@ DEFLATED = 1032
 """Bytes that one byte of a deflated stream stands for at most."""
 
 _WHITE = {"bool": 1.0, "uint8": 255.0, "uint16": 65535.0, "float32": None}
+
+# By way of RGBA: Pillow warns of transparent palettes turned into RGB.
+_READ_AS = {
+    **{mode: mode for mode in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B", "F")},
+    **{"P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"},
+}
+"""Mode that the samples of each mode of Pillow are taken in."""
 
 _pillow_lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
@@ -81,20 +90,32 @@ class Stored:
 
 def from_pillow(image: Image.Image) -> Decoded:
     """Return what Pillow decoded, alpha dropped; palettes, CMYK and YCbCr as RGB."""
-    mode = image.mode
-    if mode in ("P", "PA"):
-        # By way of RGBA: Pillow warns of transparent palettes turned into RGB.
-        image = image.convert("RGBA")
-    elif mode in ("CMYK", "YCbCr"):
-        image = image.convert("RGB")
-    elif mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B", "F"):
-        raise RefusedError(f"pixels of kind {mode} are not understood")
-    samples, alpha = np.asarray(image), None
-    if image.mode in ("LA", "RGBA"):
+    if image.mode not in _READ_AS:
+        raise RefusedError(f"pixels of kind {image.mode} are not understood")
+    mode = _READ_AS[image.mode]
+    samples, alpha = _samples(image, mode), None
+    if mode in ("LA", "RGBA"):
         alpha = samples[:, :, -1]
     if samples.ndim == 3:
         samples = samples[:, :, 0] if mode == "LA" else samples[:, :, :3]
     return Decoded(samples, _WHITE[samples.dtype.name], alpha=alpha)
+
+
+def _samples(image: Image.Image, mode: str) -> NDArray[Any]:
+    """Return the samples of an image in a mode; band by band, since Pillow makes two copies of what it hands over."""
+    width, height = image.size
+    rows = band_rows(width)
+    if rows >= height:
+        return np.asarray(image if mode == image.mode else image.convert(mode))
+    samples: NDArray[Any] | None = None
+    for top in range(0, height, rows):
+        part = image.crop((0, top, width, min(top + rows, height)))
+        values = np.asarray(part if mode == image.mode else part.convert(mode))
+        if samples is None:
+            samples = np.empty((height, *values.shape[1:]), values.dtype)
+        samples[top : top + rows] = values
+    assert samples is not None
+    return samples
 
 
 def select_page(pages: int, page: int | None, seek: Callable[[int], object]) -> None:

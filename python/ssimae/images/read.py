@@ -176,9 +176,12 @@ def _bands(rows: int) -> list[slice]:
     return [slice(top, top + _BAND_ROWS) for top in range(0, rows, _BAND_ROWS)]
 
 
-def refuse_not_finite(samples: NDArray[Any], path: Path | str) -> None:
-    """Refuse pixels that are not finite; the message names the file and the position of the first."""
-    for row, line in enumerate(samples):
+def refuse_not_finite(samples: NDArray[Any], path: Path | str, *, first: int = 0) -> None:
+    """Refuse pixels that are not finite; the message names the file and the position of the first.
+
+    The samples are rows from `first` on.
+    """
+    for row, line in enumerate(samples, first):
         bad = ~np.isfinite(line)
         if bad.any():
             column = int(np.argmax(bad.reshape(len(line), -1).any(axis=1)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import bands, in_bands, let_go, new_map
+from ssimae.bands import Band, bands, in_bands, let_go, new_map
 from ssimae.images.depth import Image
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def restore_size(image: NDArray[np.float32], height: int, width: int) -> NDArray
     """Return an image or residual resized to (height, width), bilinear."""
     if image.shape[:2] == (height, width):
         return image
+    for factor in (2, 4, 8):
+        if (height, width) == (factor * image.shape[0], factor * image.shape[1]):
+            out = new_map((height, width, *image.shape[2:]))
+            return in_bands(partial(_enlarged_band, image, factor), out, image, step=factor)
     # Only here: `ssimae check` asks for scaled shapes, and must not wait for torch.
     import torch  # noqa: PLC0415
 
@@ -53,26 +58,31 @@ def restore_size(image: NDArray[np.float32], height: int, width: int) -> NDArray
 
 
 def enlarge_rows(values: NDArray[np.float32], rows: slice, factor: int) -> NDArray[np.float32]:
-    """Return some rows of a map (h, w) that is enlarged by a whole factor, (rows, w times the factor), bilinear.
+    """Return some rows of a map that is enlarged by a factor, (rows, w times the factor) or with channels, bilinear.
+
+    They are those of the whole to the last bit.
 
     Parameters
     ----------
-    values : ndarray of shape (h, w), float32
+    values : ndarray of shape (h, w) or (h, w, C), float32
     rows : slice
         Of the enlarged map; its start is a multiple of the factor.
     factor : int
+        A power of two: others are rounded as the rows lie.
     """
     import torch  # noqa: PLC0415
 
     # A row on either side would do, but torch rounds images whose sides sum up to 128 or less otherwise.
     context = max(1, 128 // factor)
     first = max(rows.start // factor - context, 0)
-    seen = np.ascontiguousarray(values[first : -(-rows.stop // factor) + context])
-    wide = torch.nn.functional.interpolate(
-        torch.from_numpy(seen)[None, None], scale_factor=factor, mode="bilinear", align_corners=False
-    )
-    enlarged: NDArray[np.float32] = wide[0, 0, rows.start - first * factor : rows.stop - first * factor].numpy()
-    return enlarged
+    seen = values[first : -(-rows.stop // factor) + context]
+    wide = torch.nn.functional.interpolate(_planes(seen), scale_factor=factor, mode="bilinear", align_corners=False)
+    enlarged: NDArray[np.float32] = wide[0, :, rows.start - first * factor : rows.stop - first * factor].numpy()
+    return np.moveaxis(enlarged, 0, -1).reshape(-1, wide.shape[3], *values.shape[2:])
+
+
+def _enlarged_band(values: NDArray[np.float32], factor: int, band: Band) -> NDArray[np.float32]:
+    return enlarge_rows(values, band.rows, factor)
 
 
 def _resized(image: Image, factor: float) -> NDArray[np.float32]:

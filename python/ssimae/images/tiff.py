@@ -1,14 +1,22 @@
-"""Decode TIFF files: by Pillow where it reads them in full, by tifffile where Pillow would cut them to 8 bits."""
+"""Decode TIFF files: by Pillow where it reads them in full, by tifffile where Pillow would cut them to 8 bits.
+
+Large maps stay in their file, mapped into memory.
+"""
 
 from __future__ import annotations
 
+import math
+import mmap
+import sys
 from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
+from ssimae import bands
 from ssimae.images.pixels import (
     ORIENTATION,
     Decoded,
@@ -27,6 +35,8 @@ _PACKED = (5, 8, 32773, 32946)
 """Compressions whose byte stands for a bounded number of bytes: LZW, deflate, PackBits."""
 _MOST_PACKED = 4096
 _UNSIGNED, _FLOAT = 1, 3
+_FLOAT_BYTES = 4
+_NATIVE = "<" if sys.byteorder == "little" else ">"
 _ALPHA = ((1,), (2,))
 _JPEG = (6, 7)
 """Compressions that change values."""
@@ -46,11 +56,33 @@ def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Sto
 
     def decode_page() -> Decoded:
         _refuse_missing_bytes(tiff, head)
+        if orientation == 1 and _can_stay(head, tiff.byteorder):
+            return Decoded(_mapped(file, head), None)
         if _pillow_reads_in_full(head, tiff.byteorder):
             return replace(_decode_with_pillow(file, index, head.bitspersample), lossy=lossy)
         return replace(_decode_with_tifffile(tiff, head).turned(orientation), lossy=lossy)
 
     return Stored(head.imagelength, head.imagewidth, orientation, decode_page)
+
+
+def _can_stay(head: Any, byteorder: str) -> bool:
+    """Return whether the pixels are those of a large map, as they lie in memory: they can be left in the file."""
+    size = math.prod(head.shape)
+    plain = head.photometric in (_BLACK_IS_ZERO, _RGB) and head.samplesperpixel in (1, 3) and head.axes in ("YX", "YXS")
+    return bool(
+        size >= bands.LARGE
+        and plain
+        and head.dtype == np.float32
+        and byteorder == _NATIVE
+        and head.is_memmappable
+        and head.databytecounts[0] >= _FLOAT_BYTES * size
+    )
+
+
+def _mapped(file: IO[bytes], head: Any) -> NDArray[np.float32]:
+    """Return the pixels of a page mapped into memory: the system need not keep them there."""
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(content, np.float32, math.prod(head.shape), head.dataoffsets[0]).reshape(head.shape)
 
 
 def _pillow_reads_in_full(head: Any, byteorder: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from ssimae.bands import Band, band_rows, in_bands, let_go
+from ssimae.images.depth import Image as Pixels
 from ssimae.images.maps import read_float_map
-from ssimae.images.read import read_image
+from ssimae.images.read import read_stored
 from ssimae.report.assessment import Maps, read_maps
 from ssimae.storage.predictions import StoredInspection
 from ssimae.storage.records import ModelResults
@@ -32,6 +35,8 @@ RESULT_GREEN = (0, 190, 60)
 RESULT_ALPHA = 0.5
 IGNORED_LIGHT = 0.35
 """Share of its light that is left of what was not inspected."""
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 _COLOURS = "inferno"
 _QUALITIES = (82, 70, 55, 40)
@@ -126,18 +131,20 @@ def draw_previews(
     """
     shape = (inspection.height, inspection.width)
     small = preview_shape(*shape)
-    maps = read_maps(results, inspection)
-    problems = list(maps.problems)
+    problems: list[str] = []
     original = reconstruction = None
     try:
         original = _checked(
-            read_image(inspection.image, channels=results.settings.channels, data_range=results.settings.data_range),
+            read_stored(inspection.image, channels=results.settings.channels, data_range=results.settings.data_range),
             shape,
         )
     except FileNotFoundError:
         problems.append(f"The original is not there any more: {inspection.image}.")
     except (OSError, ValueError) as error:
         problems.append(f"The original cannot be shown: {error}.")
+    # Behind the original, which takes most memory while it is decoded.
+    maps = read_maps(results, inspection)
+    problems = [*maps.problems, *problems]
     path = results.folder.map_path(results.folder.reconstructions, inspection.defect, inspection.name)
     rebuilds = results.settings.row.rebuilds
     try:
@@ -182,16 +189,37 @@ def preview_shape(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def shrink(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image of (h, w) or (h, w, 3) in [0, 1] as 8 bits in a smaller shape, pixels averaged."""
-    whole = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    return np.asarray(Image.fromarray(whole).resize((shape[1], shape[0]), Image.Resampling.BOX))
+def shrink(image: Pixels, shape: tuple[int, int], *, gray: bool = False) -> NDArray[np.uint8]:
+    """Return an image of (h, w) or (h, w, 3) in [0, 1] as 8 bits in a smaller shape, pixels averaged.
+
+    Of colour, `gray` takes the mean of the channels.
+    """
+    colour = image.ndim == 3 and not gray
+    narrow = np.empty((image.shape[0], shape[1], 3) if colour else (image.shape[0], shape[1]), np.uint8)
+
+    def rows(band: Band) -> NDArray[np.uint8]:
+        values = image[band.rows]
+        values = values if colour or values.ndim == 2 else values.mean(axis=2)
+        whole = Image.fromarray(np.round(255 * np.clip(values, 0, 1)).astype(np.uint8))
+        return np.asarray(whole.resize((shape[1], whole.height), Image.Resampling.BOX))
+
+    # The two passes that Pillow takes over the whole.
+    whole = Image.fromarray(in_bands(rows, narrow, image))
+    return np.asarray(whole.resize((shape[1], shape[0]), Image.Resampling.BOX))
 
 
-def shrink_highest(map_: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return a map in a smaller shape, each pixel the highest it stands for: a small defect does not fade away."""
-    rows, columns = (np.arange(short) * full // short for short, full in zip(shape, map_.shape, strict=True))
-    highest: NDArray[np.float32] = np.maximum.reduceat(np.maximum.reduceat(map_, rows, axis=0), columns, axis=1)
+def shrink_highest(map_: NDArray[_Value], shape: tuple[int, int]) -> NDArray[_Value]:
+    """Return a map or mask in a smaller shape, each pixel the highest it stands for: a small defect does not fade."""
+    height, width = map_.shape
+    tops, lefts = (np.arange(short) * full // short for short, full in zip(shape, map_.shape, strict=True))
+    highest = np.empty(shape, map_.dtype)
+    together = max(1, band_rows(width) * shape[0] // height)
+    for first in range(0, shape[0], together):
+        starts = tops[first : first + together]
+        end = int(tops[first + together]) if first + together < shape[0] else height
+        rows = np.maximum.reduceat(map_[int(starts[0]) : end], starts - starts[0], axis=0)
+        highest[first : first + together] = np.maximum.reduceat(rows, lefts, axis=1)
+        let_go(map_)
     return highest
 
 
@@ -200,9 +228,7 @@ def draw_map(map_: NDArray[np.float32], shape: tuple[int, int], top: float) -> N
     return _colourise(shrink_highest(map_, shape), top)
 
 
-def draw_segmentation(
-    original: NDArray[np.float32] | None, maps: Maps, shape: tuple[int, int]
-) -> NDArray[np.uint8] | None:
+def draw_segmentation(original: Pixels | None, maps: Maps, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
     """Return the original in gray with the result filled green and the truth outlined red, (h, w, 3).
 
     What was not inspected is darkened. Without the original the ground is plain gray.
@@ -211,24 +237,23 @@ def draw_segmentation(
         return None
     picture = np.full((*shape, 3), 90.0)
     if original is not None:
-        gray = shrink(original if original.ndim == 2 else original.mean(axis=2), shape)
-        picture[:] = gray[:, :, None]
+        picture[:] = shrink(original, shape, gray=True)[:, :, None]
     if maps.ignored is not None:
-        picture[shrink_highest(maps.ignored.astype(np.float32), shape) > 0] *= IGNORED_LIGHT
-    marked = shrink_highest(maps.segmentation.astype(np.float32), shape) > 0
+        picture[shrink_highest(maps.ignored, shape)] *= IGNORED_LIGHT
+    marked = shrink_highest(maps.segmentation, shape)
     picture[marked] = (1 - RESULT_ALPHA) * picture[marked] + RESULT_ALPHA * np.array(RESULT_GREEN)
     corners = np.ones((3, 3), dtype=np.bool_)
     # An opaque rim: a region of a few pixels is lost otherwise in a bright texture.
     picture[marked & ~ndimage.binary_erosion(marked, corners)] = RESULT_GREEN
     if maps.truth is not None:
-        defective = shrink_highest(maps.truth.astype(np.float32), shape) > 0
+        defective = shrink_highest(maps.truth, shape)
         # One pixel outside and one inside: a line of two, seen also on the smallest defect and at the image's border.
         outline = ndimage.binary_dilation(defective, corners) & ~ndimage.binary_erosion(defective, corners)
         picture[outline] = TRUTH_RED
     return np.round(picture).astype(np.uint8)
 
 
-def _checked(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _checked(image: Pixels, shape: tuple[int, int]) -> Pixels:
     if image.shape[:2] != shape:
         raise ValueError(
             f"it is {image.shape[1]} x {image.shape[0]} now, but was {shape[1]} x {shape[0]} when inspected"
