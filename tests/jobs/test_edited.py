@@ -1,6 +1,7 @@
 """What was changed by hand is honoured or refused by every verb that would ignore it."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,31 @@ def test_edited_thresholds_are_refused_by_every_verb(
             assert f"{path}: " in refused(arguments, capsys)
     path.write_text(json.dumps(stored))
     assert main(["report", str(run)]) == 0
+
+
+def test_what_images_were_inspected_with_is_not_changed_behind_them(
+    run: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    assert main(["predict", str(run), str(finished / "data/test"), "--out", str(out), "--allow-collapsed"]) == 0
+    assert main(["report", str(out)]) == 0
+    page = (out / "report.html").read_bytes()
+    thresholds, config = out / "thresholds.json", out / "config.toml"
+    stored, settings = json.loads(thresholds.read_text()), config.read_text()
+    thresholds.write_text(json.dumps({**stored, "review": 1e-3}, indent=1))
+    line = refused(["report", str(out)], capsys)
+    assert f"{thresholds}: no longer what the images were judged by" in line
+    assert refused(["predict", "--resume", str(out)], capsys) == line
+    config.write_text(settings.replace("stride = 16", "stride = 5"))
+    for arguments in (["report", str(out)], ["predict", "--resume", str(out)]):
+        assert f"{config}: its [settings] are no longer those" in refused(arguments, capsys)
+    config.write_text(settings)
+    # As the message says.
+    thresholds.unlink()
+    assert main(shlex.split(line.split("again by: ")[1])[1:]) == 0
+    assert json.loads(thresholds.read_text()) == stored
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").read_bytes() == page
 
 
 @pytest.mark.parametrize(("old", "new"), [("stride = 16", "stride = 5"), ("collapsed = true", "collapsed = false")])

@@ -237,6 +237,31 @@ def test_its_report_says_what_is_true_of_it(run: Path, images: Path, tmp_path: P
         assert untrue not in page
 
 
+def test_an_image_of_a_format_that_is_not_read_is_never_passed_over(
+    run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("8.gif", "9.PGM"):
+        Image.open(images / "4.png").save(images / name)
+    (images / "Thumbs.db").write_bytes(b"")
+    out = tmp_path / "out"
+    command = ["predict", str(run), str(images), "--out", str(out)]
+    assert main(command) == 2
+    passed_over, *said = capsys.readouterr().err.splitlines()
+    assert "passed over 1 file: 1 with the suffix .db, which is not read (Thumbs.db)" in passed_over
+    assert [line.split(": not a PNG")[0].removeprefix("ssimae: ") for line in said] == [
+        str(images / "8.gif"),
+        str(images / "9.PGM"),
+    ]
+    assert not out.exists()
+    assert main([*command, "--skip-bad"]) == 3
+    skipped = {row["name"] for row in rows(out) if row["verdict"] == "skipped"}
+    assert skipped == {"8", "9"}
+    assert main(["report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "Not inspected: " in page
+    assert "1 with the suffix .db, which is not read (Thumbs.db)" in page
+
+
 def test_hidden_files_links_and_own_results_are_passed_over(run: Path, images: Path, tmp_path: Path) -> None:
     first = images / "results"
     assert main(["predict", str(run), str(images), "--out", str(first)]) == 0

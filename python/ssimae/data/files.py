@@ -13,14 +13,14 @@ _LONGEST_NAME_BYTES = 255 - len(".tiff")
 _SHOWN = 12
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, *, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
     """Return the image files directly in a folder, in natural order; links that lead nowhere are among them."""
     with os.scandir(folder) as entries:
         images = [
             Path(entry.path)
             for entry in entries
             if not entry.name.startswith(".")
-            and entry.name.lower().endswith(IMAGE_SUFFIXES)
+            and entry.name.lower().endswith(suffixes)
             and (leads_to_file(entry) or (entry.is_symlink() and not os.path.exists(entry.path)))
         ]
     return sorted(images, key=natural_key)

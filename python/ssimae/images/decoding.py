@@ -42,6 +42,13 @@ logger = logging.getLogger(__name__)
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes of image files, in lower case."""
 
+PICTURE_SUFFIXES = (
+    *(".arw", ".avif", ".cr2", ".cr3", ".dib", ".dng", ".exr", ".fits", ".gif", ".hdr", ".heic", ".heif", ".j2k"),
+    *(".jp2", ".jpf", ".jpx", ".jxl", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".raf"),
+    *(".raw", ".rw2", ".tga"),
+)
+"""Suffixes of image files, in lower case, that are not read."""
+
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By the colour type in the head."""
 

@@ -36,6 +36,8 @@ _PACKED = (5, 8, 32773, 32946)
 _MOST_PACKED = 4096
 _UNSIGNED, _FLOAT = 1, 3
 _FLOAT_BYTES = 4
+_SUBIFDS = 330
+"""Tag of pages below a page."""
 _NATIVE = "<" if sys.byteorder == "little" else ">"
 _ALPHA = ((1,), (2,))
 _JPEG = (6, 7)
@@ -47,6 +49,10 @@ def open_tiff(file: IO[bytes], tiff: tifffile.TiffFile, page: int | None) -> Sto
     index = page or 0
     select_page(len(tiff.pages), page, lambda _: None)
     head: Any = tiff.pages[index]
+    if page is None and head.is_reduced and _SUBIFDS in head.tags:
+        raise RefusedError(
+            "its first page is a preview, as in raw files of cameras; save the image as a file of its own"
+        )
     if head.imagedepth != 1:
         raise RefusedError(f"a volume of {head.imagedepth} planes is not an image")
     tag = head.tags.get(ORIENTATION)

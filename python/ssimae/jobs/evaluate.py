@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssimae.data.dataset import Sample, has_masks, inspected_samples
-from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.output import write_scores
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
-from ssimae.jobs.accounts import account_for
+from ssimae.jobs.accounts import account_for, open_again
 from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.predictions import read_predictions
@@ -76,7 +75,7 @@ def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
     """
     folder = RunFolder(out)
     settings, facts = folder.read_training()
-    dataset = open_dataset(facts.data, ignore=facts.ignore)
+    dataset = open_again(folder, facts)
     account_for(dataset, progress, ignore=facts.ignore)
     samples = inspected_samples(dataset)
     if not has_masks(samples):

@@ -16,6 +16,7 @@ import torch
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.config.systems import ROWS, System
+from ssimae.data.accounting import in_words, passed_over
 from ssimae.data.check import Checked, check_dataset
 from ssimae.data.dataset import Dataset, dataset_fingerprint, has_masks, inspected_samples
 from ssimae.hardware import describe, resolve_precision
@@ -172,4 +173,5 @@ def facts_of(job: Job, dataset: Dataset, device: torch.device) -> Facts:
         compare=job.compare,
         minutes=job.minutes,
         given=job.given,
+        passed_over=tuple(in_words(passed_over(dataset, ignore=job.ignore), dataset.root)),
     )

@@ -15,10 +15,13 @@ from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
 
 
-def list_samples(images: Sequence[Path], ignore: Path | None, progress: Progress) -> tuple[Sample, ...]:
+def list_samples(
+    images: Sequence[Path], ignore: Path | None, progress: Progress
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     """Return image files, and those in folders and below, without masks; their folders make names unique.
 
-    What is passed over in folders, such as hidden files and results of earlier runs, is said with the reason.
+    What is passed over in folders, such as hidden files and results of earlier runs, is said with the reason, and
+    returned in such sentences.
 
     Raises
     ------
@@ -26,11 +29,13 @@ def list_samples(images: Sequence[Path], ignore: Path | None, progress: Progress
         If a path does not exist, or a folder holds no image.
     """
     paths: dict[Path, None] = {}
+    passed_over: list[str] = []
     for path in images:
         if path.is_dir():
             files, left = images_to_inspect(path.absolute(), ignore=ignore)
             if line := in_one_line(left, path.absolute()):
                 progress.say(line)
+                passed_over.append(line)
             if not files:
                 raise ValueError(f"{path}: no image in this folder")
             paths.update(dict.fromkeys(files))
@@ -51,7 +56,7 @@ def list_samples(images: Sequence[Path], ignore: Path | None, progress: Progress
             name = f"{path.parent.name}-{path.name}-{number}"
         taken.add(name)
         samples.append(Sample(path, name, UNLABELLED))
-    return tuple(samples)
+    return tuple(samples), tuple(passed_over)
 
 
 def unwritable_names(folder: RunFolder, samples: Iterable[Sample]) -> dict[Path, str]:

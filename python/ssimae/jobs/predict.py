@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,14 +19,14 @@ from ssimae.errors import CollapsedError
 from ssimae.hardware import describe, resolve_device
 from ssimae.jobs.inspect import predict_stage
 from ssimae.jobs.listing import fingerprint, list_samples, unwritable_names
-from ssimae.jobs.stages import write_thresholds
+from ssimae.jobs.stages import thresholds_text, write_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import InspectedImages
 from ssimae.storage.model_file import SavedModel, load_model
 from ssimae.storage.predictions import SkippedImage
-from ssimae.storage.run_folder import RunFolder
+from ssimae.storage.run_folder import RunFolder, settings_sha256
 from ssimae.training.interrupt import resumable
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def predict(
     """
     torch_device = resolve_device(device)
     saved = _load(model, allow_collapsed=allow_collapsed)
-    samples = _samples(images, ignore, saved, progress)
+    samples, passed_over = _samples(images, ignore, saved, progress)
     folder = RunFolder(out)
     bad = _check(folder, samples, saved, skip_bad=skip_bad, progress=progress)
     folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
@@ -104,6 +105,9 @@ def predict(
                 fingerprint=_fingerprint(model, samples),
                 ssimae=version("ssimae"),
                 alarm=saved.alarm,
+                passed_over=passed_over,
+                settings_sha256=settings_sha256(saved.settings),
+                thresholds_sha256=sha256(thresholds_text(saved).encode()).hexdigest(),
             )
             folder.write_config(saved.settings, facts)
             return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=skip_bad, progress=progress)
@@ -121,8 +125,9 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
     facts = folder.read_prediction()
     torch_device = resolve_device(device)
     with folder.locked(), resumable(out):
+        check_agreement(folder)
         saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
-        samples = _samples([Path(path) for path in facts.images], facts.ignore, saved, progress)
+        samples, _ = _samples([Path(path) for path in facts.images], facts.ignore, saved, progress)
         if facts.fingerprint != _fingerprint(facts.model, samples):
             raise ValueError(
                 f"{out}: the images, masks or model have changed since it was begun; inspect them into another --out"
@@ -145,15 +150,17 @@ def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
     return replace(saved, alarm=alarm)
 
 
-def _samples(images: Sequence[Path], ignore: Path | None, saved: SavedModel, progress: Progress) -> tuple[Sample, ...]:
-    """Return the images with their ignore masks."""
-    samples = list_samples(images, ignore, progress)
+def _samples(
+    images: Sequence[Path], ignore: Path | None, saved: SavedModel, progress: Progress
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Return the images with their ignore masks, and what was passed over beside them."""
+    samples, passed_over = list_samples(images, ignore, progress)
     if ignore is not None:
         pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
         samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
     elif saved.thresholds is not None and saved.thresholds.masked:
         logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
-    return samples
+    return samples, passed_over
 
 
 def _fingerprint(model: Path, samples: Sequence[Sample]) -> str:

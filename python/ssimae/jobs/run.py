@@ -20,7 +20,7 @@ from ssimae.hardware import resolve_device
 from ssimae.images.read import image_size
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import GoodImages
-from ssimae.jobs.accounts import account_for
+from ssimae.jobs.accounts import account_for, open_again
 from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.jobs.inspect import predict_stage
@@ -153,7 +153,7 @@ def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = 
             minutes=None if facts.chosen else facts.minutes,
             given=facts.given,
         )
-        dataset = open_dataset(facts.data, ignore=facts.ignore)
+        dataset = open_again(folder, facts)
         account_for(dataset, progress, ignore=facts.ignore)
         checked = check_images(dataset, settings, progress, smallest=_smallest(job), channels=_channels(job))
         if dataset_fingerprint(dataset) != facts.fingerprint:
@@ -209,6 +209,9 @@ def _continue(
         models.append((settings, nested))
         if not nested.config.exists():
             nested.write_config(settings, facts)
+        else:
+            stored, of_nested = nested.read_training()
+            nested.write_config(stored, dataclasses.replace(of_nested, data=facts.data))
     evaluations: dict[str, Evaluation | None] = {}
     may_give_up = facts.minutes is not None and len(facts.abandoned) < MOST_ABANDONED
     try:

@@ -235,8 +235,13 @@ def threshold_stage(
 
 def write_thresholds(folder: RunFolder, saved: SavedModel) -> None:
     """Write the thresholds of a model into ``thresholds.json``."""
+    write_text(folder.thresholds, thresholds_text(saved))
+
+
+def thresholds_text(saved: SavedModel) -> str:
+    """Return what ``thresholds.json`` holds for a model that has thresholds."""
     assert saved.thresholds is not None
-    _write_json(folder.thresholds, saved.thresholds.to_dict())
+    return _json_text(saved.thresholds.to_dict())
 
 
 def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
@@ -246,4 +251,8 @@ def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
 
 
 def _write_json(path: Path, content: object) -> None:
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_text(path, _json_text(content))
+
+
+def _json_text(content: object) -> str:
+    return json.dumps(content, indent=1) + "\n"

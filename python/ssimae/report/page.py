@@ -221,13 +221,12 @@ def write_report(root: Path, *, allow_collapsed: bool = False) -> Path:
 
 def _read_comparison(results: ModelResults) -> tuple[ModelResults | None, str | None]:
     """Return the model of comparison, or why there is none although the run names one."""
-    system = None if results.training is None else results.training.compare
-    if system is None:
+    if results.training is None or (system := results.training.compare) is None:
         return None, None
     nested = results.folder.comparison(system)
     if not nested.config.exists():
         return None, f"No comparison: the run names a second model ({system}), but {nested.root} holds no results."
-    return read_results(nested), None
+    return read_results(nested, data=results.training.data), None
 
 
 def _cards(

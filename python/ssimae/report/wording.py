@@ -115,10 +115,12 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     run = results.facts
     ignored = "nothing: whole images are inspected" if run.ignore is None else f"what {run.ignore} masks"
     seed = str(results.settings.seed)
+    passed_over = [("Passed over", "; ".join(run.passed_over))] if run.passed_over else []
     if isinstance(run, PredictFacts):
         return [
             ("Model", str(run.model)),
             *([("Images", _shown(run.images, 8))] if run.images else []),
+            *passed_over,
             ("Not inspected", ignored),
             ("Device", run.device),
             ("Seed", seed),
@@ -134,6 +136,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
         ("Settings", settings_text(run)),
         ("Seed", seed),
         ("Data", f"{run.data} ({'unknown' if layout is None else layout.title} layout)"),
+        *passed_over,
         ("Started", run.created.replace("T", " ").replace("+00:00", " UTC")),
         ("Versions", f"ssimae {run.ssimae}, torch {run.torch}, python {run.python}"),
     ]

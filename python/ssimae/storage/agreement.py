@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 from ssimae.config.settings import Settings
-from ssimae.storage.facts import Facts
+from ssimae.reading import read_bytes
+from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.model_file import Description, describe_model
-from ssimae.storage.run_folder import RunFolder
+from ssimae.storage.run_folder import RunFolder, settings_sha256
 
 _CHOSEN = "calibration", "residual_smoothing"
 """Settings that ``config.toml`` may leave open, where the model holds what was chosen."""
@@ -16,22 +18,40 @@ _CHOSEN = "calibration", "residual_smoothing"
 def check_agreement(folder: RunFolder) -> None:
     """Refuse a run whose ``config.toml`` or ``thresholds.json`` differs from its model, if that is there.
 
-    The model is what images are inspected with: settings that were changed beside it would be ignored.
+    The model is what images are inspected with: settings that were changed beside it would be ignored. In a folder of
+    `predict`, where it does not lie, both have to be as they were when images were inspected.
 
     Raises
     ------
     OSError, ValueError
         If a file cannot be read, or differs; the message names it.
     """
+    settings, facts = folder.read_config()
+    if isinstance(facts, PredictFacts):
+        _check_prediction(folder, facts)
     if not folder.model.exists():
         return
     said = describe_model(folder.model)
-    settings, facts = folder.read_config()
     _check_settings(folder, settings, said.settings)
     if isinstance(facts, Facts):
         if said.alarm is not None and not facts.collapsed:
             raise ValueError(f"{folder.config}: does not say that the training collapsed, as {folder.model.name} does")
         _check_thresholds(folder, said)
+
+
+def _check_prediction(folder: RunFolder, facts: PredictFacts) -> None:
+    if facts.settings_sha256 not in (None, settings_sha256(folder.config)):
+        raise ValueError(
+            f"{folder.config}: its [settings] are no longer those that the images were inspected with: put them back, "
+            "or inspect the images again, into another --out"
+        )
+    if not folder.thresholds.exists() or facts.thresholds_sha256 is None:
+        return
+    if hashlib.sha256(read_bytes(folder.thresholds)).hexdigest() != facts.thresholds_sha256:
+        raise ValueError(
+            f"{folder.thresholds}: no longer what the images were judged by: delete it, and it is written again by: "
+            f"{folder.command('predict', '--resume')}"
+        )
 
 
 def _check_settings(folder: RunFolder, stored: Settings, made: Settings) -> None:

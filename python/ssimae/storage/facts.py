@@ -107,6 +107,8 @@ class Facts(_Table):
     """Scale and patch size, as in ``1 64``, of trainings that were given up on the plateau of a constant output."""
     collapsed: bool = False
     """Whether the network learned nothing; the last of `warnings` then says so."""
+    passed_over: tuple[str, ...] = ()
+    """Files below `data` that were not taken: for each reason how many, with names of some."""
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Self:
@@ -164,6 +166,12 @@ class PredictFacts(_Table):
     """Version; None in a folder of an earlier one."""
     alarm: str | None = None
     """That the network of the model learned nothing, in a sentence, where it was to inspect images all the same."""
+    passed_over: tuple[str, ...] = ()
+    """Files below the folders among `images` that were not taken: for each reason how many, with names of some."""
+    settings_sha256: str | None = None
+    """SHA-256 of the settings, and of the thresholds, that the images were inspected with; None in a folder of an
+    earlier version."""
+    thresholds_sha256: str | None = None
 
     def graded_warnings(self) -> list[tuple[str, bool]]:
         """Return the alarm, if there is one, as a warning that makes the results worthless."""

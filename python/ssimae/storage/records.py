@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,11 @@ class ModelResults:
         return self.folder.root.name if self.training is None else self.training.dataset
 
 
-def read_results(folder: RunFolder) -> ModelResults:
+def read_results(folder: RunFolder, *, data: Path | None = None) -> ModelResults:
     """Return what a run folder holds.
+
+    Images and masks that are not where they were inspected are looked for below the data folder that ``config.toml``
+    names now, or below `data`: it, or the run that holds it, may have been moved.
 
     Raises
     ------
@@ -99,6 +102,8 @@ def read_results(folder: RunFolder) -> ModelResults:
     settings, facts = folder.read_config()
     check_agreement(folder)
     inspections, skipped = read_predictions(folder.predictions)
+    if isinstance(facts, Facts):
+        inspections = tuple(_found(inspection, data or facts.data) for inspection in inspections)
     choices = read_choices(folder.choices)
     return ModelResults(
         folder=folder,
@@ -114,6 +119,19 @@ def read_results(folder: RunFolder) -> ModelResults:
         trials=choices.trials,
         treatments=tuple(dict(treatment) for treatment in choices.treatments),
     )
+
+
+def _found(inspection: StoredInspection, data: Path) -> StoredInspection:
+    """Return an image with its files where they are now, as far as they are found below a data folder."""
+
+    def where(path: Path) -> Path:
+        if path.exists():
+            return path
+        places = (data.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+        return next((place for place in places if place.is_file()), path)
+
+    ignore = None if inspection.ignore is None else where(inspection.ignore)
+    return replace(inspection, image=where(inspection.image), masks=tuple(map(where, inspection.masks)), ignore=ignore)
 
 
 def _read_detection(path: Path) -> DetectionTable | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -166,12 +167,11 @@ class RunFolder:
 
     def write_config(self, settings: Settings, facts: Facts | PredictFacts) -> None:
         """Write ``config.toml``: the resolved settings, and the facts of this run."""
-        chosen = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
         table = facts.to_table()
         if isinstance(facts, Facts) and facts.data.is_relative_to(self.home.absolute()):
             # Images that lie in the run are found again when it is moved.
             table["data"] = os.path.relpath(facts.data, self.root)
-        write_text(self.config, tomli_w.dumps({"settings": chosen, "run": table}))
+        write_text(self.config, tomli_w.dumps({"settings": _settings_table(settings), "run": table}))
 
     def read_config(self) -> tuple[Settings, Facts | PredictFacts]:
         """Return the settings and facts of ``config.toml``, be they of a run that trained or of a prediction.
@@ -275,6 +275,16 @@ class RunFolder:
         if self.log.exists():
             kept = [line for line in self.read_log() if line["step"] <= step]
             write_text(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _settings_table(settings: Settings) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
+
+
+def settings_sha256(settings: Settings | Path) -> str:
+    """Return the SHA-256 of settings, as they are written or as a ``config.toml`` holds them."""
+    table = read_toml(settings).get("settings") if isinstance(settings, Path) else _settings_table(settings)
+    return hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def read_settings(path: Path) -> Settings:

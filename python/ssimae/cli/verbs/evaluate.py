@@ -22,7 +22,7 @@ from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.output import read_metrics
 from ssimae.evaluation.resampling import Interval
-from ssimae.jobs.accounts import account_for
+from ssimae.jobs.accounts import account_for, open_again
 from ssimae.jobs.evaluate import evaluate_run
 from ssimae.jobs.score import Options, Scored, score_folders
 from ssimae.report.tables import metric_rows, part_cells, part_columns
@@ -83,6 +83,7 @@ def main(arguments: list[str]) -> int:
             command = RunFolder(flags.maps).command("evaluate")
             raise ValueError(f"{flags.maps}: no run folder, so the data set must be named: {command} DATA")
         _, facts = RunFolder(flags.maps).read_training()
+        open_again(RunFolder(flags.maps), facts)
         data, ignore = facts.data, ignore or facts.ignore
     options = Options(
         fpr_limits=flags.fpr_limits,

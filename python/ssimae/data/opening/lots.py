@@ -8,11 +8,13 @@ from ssimae.data.accounting import PassedOver, files_passed_over
 from ssimae.data.files import image_files, refuse_results, walk_folders
 from ssimae.data.ignore import is_ignore_mask
 from ssimae.data.names import is_mask_folder, split_mask_name
+from ssimae.images.decoding import IMAGE_SUFFIXES, PICTURE_SUFFIXES
 
 
 def images_to_inspect(root: Path, *, ignore: Path | None) -> tuple[list[Path], list[PassedOver]]:
     """Return the images of a folder and all below it, in natural order, and every other file with the reason.
 
+    Images of a format that is not read are among them: who inspects a folder must hear of each that is not inspected.
     Ignore masks are neither. A file is taken for a mask, and passed over, if it is called ``07_mask``, `_gt` or
     `_label` and ``07`` lies beside it or its folder is one of masks, or if it lies in a folder of masks and an image
     elsewhere has its name.
@@ -32,7 +34,9 @@ def images_to_inspect(root: Path, *, ignore: Path | None) -> tuple[list[Path], l
         If the folder holds results of ours.
     """
     refuse_results(root)
-    files = [file for folder in walk_folders(root) for file in image_files(folder) if not is_ignore_mask(file, ignore)]
+    suffixes = IMAGE_SUFFIXES + PICTURE_SUFFIXES
+    found = (file for folder in walk_folders(root) for file in image_files(folder, suffixes=suffixes))
+    files = [file for file in found if not is_ignore_mask(file, ignore)]
     among_masks = {file for file in files if any(map(is_mask_folder, (root.name, *file.relative_to(root).parts[:-1])))}
     stems = {file.stem for file in files if file not in among_masks}
     places = {file.with_suffix("") for file in files}
