@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".", ".partial"
@@ -42,8 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written, or is full; it names `path`.
     """
     with naming(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
-        os.close(handle)
+        handle, name = _begin(path)
         try:
             yield Path(name)
             os.chmod(name, 0o644)
@@ -51,6 +51,30 @@ def replacing(path: Path) -> Iterator[Path]:
         except BaseException:
             os.unlink(name)
             raise
+        finally:
+            os.close(handle)
+
+
+def _begin(path: Path) -> tuple[int, str]:
+    """Return an empty file beside a path, locked, and its name: that of all writes to the path, one after the other.
+
+    So the next write takes what a killed one left. Where another process is writing, the name is a fresh one.
+    """
+    name = path.with_name(f"{_PREFIX}{sha256(os.fsencode(path.name)).hexdigest()[:8]}{_SUFFIX}")
+    try:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Not so once the other process has given the file its own name.
+        if os.path.samestat(os.fstat(handle), os.lstat(name)):
+            os.ftruncate(handle, 0)
+            return handle, str(name)
+    except OSError:
+        pass
+    os.close(handle)
+    return tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
 
 
 @contextmanager

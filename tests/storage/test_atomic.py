@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,37 @@ def test_a_killed_write_leaves_what_was_there(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", program, atomic.__file__, str(path)], check=False).returncode == 9
     assert path.read_bytes() == b"old"
-    left = [name for name in os.listdir(tmp_path) if name != "state.bin"]
-    assert all(name.startswith(".") and name.endswith(".partial") for name in left)
+    (left,) = set(os.listdir(tmp_path)) - {"state.bin"}
+    assert left.startswith(".")
+    assert left.endswith(".partial")
+    # The next write to that name takes its place.
+    write_bytes(path, b"newer")
+    assert os.listdir(tmp_path) == ["state.bin"]
+    assert path.read_bytes() == b"newer"
+
+
+def test_writes_to_one_name_at_once_are_whole_each(tmp_path: Path) -> None:
+    path = tmp_path / "state.bin"
+    with atomic.replacing(path) as first, atomic.replacing(path) as second:
+        assert first != second
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert path.read_bytes() == b"first"
+    contents = [bytes([number]) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: [write_bytes(path, content) for _ in range(20)], contents))
+    assert path.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["state.bin"]
+
+
+def test_what_stands_under_the_hidden_name_is_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "state.bin", tmp_path / "letter.txt"
+    with atomic.replacing(path) as partial:
+        pass
+    other.write_bytes(b"dear")
+    partial.symlink_to(other)
+    write_bytes(path, b"new")
+    assert (path.read_bytes(), other.read_bytes()) == (b"new", b"dear")
 
 
 def test_content_reaches_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
