@@ -189,6 +189,14 @@ def test_bands_are_a_fifth_of_the_longer_side_or_a_patch() -> None:
     assert split.kept[3] == (3, (whole, whole))
 
 
+def test_calibrated_bands_lie_at_both_ends_in_turn() -> None:
+    shapes = [(256, 4096), (100, 100), (4096, 256), (256, 4096)]  # the second is too small for a band
+    split = split_good(shapes, Settings(calibration="border"))
+    whole, start, end = slice(None), slice(0, 819), slice(3277, None)
+    assert split.held_out == ((0, (whole, end)), (2, (start, whole)), (3, (whole, end)))
+    assert_apart(split, shapes)
+
+
 @pytest.mark.parametrize(
     ("count", "smallest", "calibration", "kind", "held_out"),
     [

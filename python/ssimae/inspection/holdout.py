@@ -96,14 +96,16 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
     -----
     From 20 images on, a fifth of them is held out, chosen by the seed. With fewer, a band at least a patch wide at the
     end of each image's longer side is; images too small for a band and a patch beside it are trained on whole. Where
-    the residual is calibrated, bands are held out below 40 images, if all images are large enough for them. Where
-    nothing is held out, thresholds come from training images and will be too low: the run records it.
+    the residual is calibrated, bands are held out below 40 images, if all images are large enough for them, and every
+    other image has its band at the start: both ends, such as a selvedge on one side, are seen. Where nothing is held
+    out, thresholds come from training images and will be too low: the run records it.
     """
     everything = tuple((index, _WHOLE) for index in range(len(shapes)))
     if not settings.hold_out:
         return Split(everything, everything, "none")
-    kept, bands = _bands(shapes, settings.patch_size)
-    few = settings.calibration != "none" and len(shapes) < FEWEST_CALIBRATED and len(bands) == len(shapes)
+    calibrated = settings.calibration != "none"
+    kept, bands = _bands(shapes, settings.patch_size, alternating=calibrated)
+    few = calibrated and len(shapes) < FEWEST_CALIBRATED and len(bands) == len(shapes)
     if len(shapes) >= FEWEST_IMAGES and not few:
         chosen = np.random.default_rng([settings.seed, 3]).permutation(len(shapes))[: round(SHARE * len(shapes))]
         held_out = set(chosen.tolist())
@@ -115,19 +117,21 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
     return Split(kept, bands, "bands") if bands else Split(everything, everything, "none")
 
 
-def _bands(shapes: Sequence[tuple[int, int]], patch_size: int) -> tuple[Regions, Regions]:
-    """Return what is left of each image beside a band at its end, and the bands; small images are left whole."""
+def _bands(shapes: Sequence[tuple[int, int]], patch_size: int, *, alternating: bool) -> tuple[Regions, Regions]:
+    """Return what is left of each image beside a band, and the bands, at the end or in turn at the start."""
     kept, bands = [], []
     for index, (height, width) in enumerate(shapes):
         longer = max(height, width)
         band = max(patch_size, round(SHARE * longer))
         if longer - band < patch_size or min(height, width) < patch_size:
-            kept.append((index, _WHOLE))
+            kept.append((index, _WHOLE))  # too small for both
             continue
-        before, after = slice(0, longer - band), slice(longer - band, None)
+        left, held_out = slice(0, longer - band), slice(longer - band, None)
+        if alternating and len(bands) % 2:
+            left, held_out = slice(band, None), slice(0, band)
         whole = slice(None)
-        kept.append((index, (whole, before) if width == longer else (before, whole)))
-        bands.append((index, (whole, after) if width == longer else (after, whole)))
+        kept.append((index, (whole, left) if width == longer else (left, whole)))
+        bands.append((index, (whole, held_out) if width == longer else (held_out, whole)))
     return tuple(kept), tuple(bands)
 
 

@@ -89,7 +89,8 @@ class Inspector:
     ) -> tuple[NDArray[np.float32], list[str]]:
         """Return the calibrated map of an image, before cleaning, and how the whole is unlike the good images.
 
-        Where its surface as a whole is, the map is divided by the excess: single places still stand out.
+        Where its surface as a whole is, the map is divided by the square root of the excess: single places still stand
+        out, and it is still ranked above images that are as usual.
         """
         assert self.reference is not None
         joined = self.reference.joined(channels, features, self.settings.head_weight)
@@ -98,7 +99,7 @@ class Inspector:
         unlike = whole.unlike((*measure_image(image, ignored), level))
         excess = level - whole.high[-1]
         if excess > 0:
-            factor = np.float32(np.exp(excess))
+            factor = np.float32(np.exp(excess / 2))
             in_bands(lambda band: joined[band.rows] / factor, joined)
         return joined, unlike
 
