@@ -171,7 +171,7 @@ class Settings:
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and
     the smoothing of the residual spread a single point."""
-    head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.5
+    head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.7
     """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""
     false_calls: Annotated[float | None, THRESHOLDS, Share(), Between(1e-4, 1)] = None

@@ -20,8 +20,9 @@ UNSTAINED = 0.2
 
 FEWEST_STAINS, MOST_STAINS = 2, 3
 
-_SIZES = Sizes(ellipses=(1 / 20, 0.2), streaks=(0.08, 0.4))
-"""Neither specks that nobody could tell from grain, nor stains that leave little of the crop to compare them with."""
+_SIZES = Sizes(ellipses=(1 / 20, 0.2), streaks=(0.08, 1.2), aspects=(6.0, 80.0))
+"""Neither specks that nobody could tell from grain, nor stains that leave little of the crop to compare them with; but
+lines that cross all of it, as cracks and pulled threads do."""
 
 _CLEAR, _FAINT = 0.25, 0.02
 """Covers from which on a pixel is a defect, and up to which it is none; the rim in between is left open."""

@@ -16,7 +16,6 @@ _STREAKS = 0.25
 """Share of the stains that are thin streaks."""
 
 # Ranges of what is drawn log-uniform. Lengths of semi-axes are shares of a patch's side, others are in pixels.
-_STREAK_ASPECTS = 6.0, 30.0
 _THINNEST_STREAK = 0.5
 _EDGES = 0.5, 8.0
 _STRETCHES = 0.5, 2.0
@@ -37,11 +36,13 @@ _INVERTED = 0.2
 
 @dataclass(frozen=True)
 class Sizes:
-    """Ranges of the semi-axes of stains, as shares of a patch's side; log-uniform in between."""
+    """Ranges of the semi-axes of stains, as shares of a patch's side, and of their ratio; log-uniform in between."""
 
     ellipses: tuple[float, float] = (1 / 40, 0.3)
     streaks: tuple[float, float] = (0.06, 0.3)
     """Of the longer semi-axis."""
+    aspects: tuple[float, float] = (6.0, 30.0)
+    """Ratio of the semi-axes of streaks."""
 
 
 SIZES = Sizes()
@@ -123,7 +124,7 @@ def _draw_outlines(
     """Return where stains lie and how they are bounded, by the names of the arguments that take it."""
     streak = rng.random(shape) < _STREAKS
     lengths = side * _log_uniform(rng, sizes.streaks, shape)
-    widths = np.maximum(lengths / _log_uniform(rng, _STREAK_ASPECTS, shape), _THINNEST_STREAK)
+    widths = np.maximum(lengths / _log_uniform(rng, sizes.aspects, shape), _THINNEST_STREAK)
     ellipses = side * _log_uniform(rng, sizes.ellipses, (*shape, 2))
     semi_axes = np.where(streak[..., None], np.stack([lengths, widths], axis=-1), ellipses)
     bends = np.where(streak, rng.uniform(-_MOST_BEND, _MOST_BEND, shape) * lengths, 0.0)
