@@ -61,7 +61,9 @@ def test_what_forms_share_is_fitted_once_and_as_alone() -> None:
         (11, True, True, ["position"]),
         (12, True, True, ["position", "both"]),
         (12, True, False, ["surface"]),
-        (19, False, True, ["border"]),
+        (15, False, True, ["border"]),
+        (16, False, True, ["border", "position"]),
+        (16, False, False, ["border"]),
     ],
 )
 def test_forms_follow_from_the_number_of_held_out_images(
