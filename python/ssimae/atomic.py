@@ -7,11 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".", ".partial"
+_PARTIAL = f"{_PREFIX}{'?' * 8}{_SUFFIX}"
 """Of the names of files that are being written, with eight characters between."""
 
 
@@ -49,7 +50,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.chmod(name, 0o644)
             os.replace(name, path)
         except BaseException:
-            os.unlink(name)
+            with suppress(FileNotFoundError):  # a signal may come between the last step and its return
+                os.unlink(name)
             raise
         finally:
             os.close(handle)
@@ -138,8 +140,13 @@ def _sweep_folders(parent: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder and below; only where no other process writes."""
-    for path in folder.rglob(f"{_PREFIX}{'?' * 8}{_SUFFIX}"):
+    for path in folder.rglob(_PARTIAL):
         path.unlink()
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a file has the name of one that is being written, or that a killed process left."""
+    return path.match(_PARTIAL)
 
 
 def write_text(path: Path, content: str) -> None:

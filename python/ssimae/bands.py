@@ -82,7 +82,7 @@ def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[An
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"no room for {size} bytes of a large image's map ({error.strerror})",
+                f"no room for {size} bytes of a large image's map ({error.strerror}); TMPDIR may name another folder",
                 tempfile.gettempdir(),
             ) from error
         return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)

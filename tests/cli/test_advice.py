@@ -4,14 +4,19 @@ import importlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import ssimae
 from PIL import Image
+from ssimae import bands
 from ssimae.cli import main
 from ssimae.cli.verbs import check, report
 from ssimae.jobs import evaluate, run
@@ -37,7 +42,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def advised(text: str) -> list[str]:
     """Return the arguments of the one command in a message."""
-    (command,) = re.findall(r"(?:with|them|named): (ssimae .*)|`(ssimae .*?)`", text)
+    (command,) = re.findall(r"(?:with|them|named|by|again by): (ssimae .*)|`(ssimae .*?)`", text)
     return shlex.split("".join(command))[1:]
 
 
@@ -230,3 +235,98 @@ def test_an_interruption_while_textures_are_woven_leaves_the_folder_empty(
     for _ in range(2):
         assert main(command) == 143
         assert advised(capsys.readouterr().err) == command
+
+
+def test_an_edited_file_is_put_right_as_the_message_says(finished: Path, tmp_path: Path, capsys: Said) -> None:
+    run = tmp_path / "a copy"
+    shutil.copytree(finished, run)
+    thresholds, config = run / "thresholds.json", run / "config.toml"
+    before = thresholds.read_text()
+    thresholds.write_text(before.replace('"min_area": 4', '"min_area": 999'))
+    assert main(["report", str(run)]) == 2
+    command = advised(capsys.readouterr().err)
+    thresholds.unlink()
+    assert main(command) == 0
+    assert thresholds.read_text() == before
+    settings = config.read_text()
+    for old, new in (("stride = 16", "stride = 8"), ("residual_flips = false", "residual_flips = true")):
+        assert old in settings
+        config.write_text(settings.replace(old, new))
+        capsys.readouterr()
+        assert main(["report", str(run)]) == 2
+        command = advised(capsys.readouterr().err)
+        config.write_text(settings)
+        assert main([*command, "--out", str(tmp_path / new)]) == 0
+        assert new in (tmp_path / new / "config.toml").read_text()
+
+
+@pytest.mark.parametrize("verb", ["run", "predict"])
+def test_when_there_is_room_again_the_work_goes_on(
+    verb: str, data: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    out = tmp_path / "out"
+    command = {
+        "run": ["run", "--data", str(data), "--out", str(out), *SETTINGS],
+        "predict": ["predict", str(finished), str(data / "test"), "--out", str(out)],
+    }[verb]
+    replace, calls = os.replace, []
+
+    def full(source: str, target: Path) -> None:
+        calls.append(target)
+        if Path(target).suffix == ".tiff" and len([path for path in calls if Path(path).suffix == ".tiff"]) == 3:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        assert main(command) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"ssimae: {calls[-1]}: No space left on device"
+    assert main(command) == 2
+    assert main(advised(capsys.readouterr().err)) == 0
+    assert (out / "predictions.csv").exists()
+    assert not list(out.rglob("*.partial*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="maps lie in files on Linux")
+def test_maps_go_where_the_message_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bands, "LARGE", 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refuse)
+        with pytest.raises(OSError, match="TMPDIR may name another folder"):
+            bands.new_map((20, 20))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    reserve, places = os.posix_fallocate, []
+
+    def look(handle: int, start: int, size: int) -> None:
+        places.append(Path(os.readlink(f"/proc/self/fd/{handle}")).parent)
+        reserve(handle, start, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", look)
+    bands.new_map((20, 20))
+    assert places == [tmp_path]
+
+
+def test_what_is_to_be_installed_is_there_to_be_installed() -> None:
+    """Each extra that a message names is one of the package."""
+    sources = (path.read_text() for path in Path(ssimae.__path__[0]).rglob("*.py"))
+    named = {extra for source in sources for extra in re.findall(r"pip install '?ssimae\[(\w+)\]", source)}
+    assert named == {"features", "ray"}
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert named <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize(("verb", "advises"), [("train", True), ("predict", False)])
+def test_advice_on_memory_names_flags_of_the_verb(
+    verb: str, advises: bool, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    def run_out(_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\n more")
+
+    monkeypatch.setattr(importlib.import_module(f"ssimae.cli.verbs.{verb}"), "main", run_out)
+    assert main([verb]) == 2
+    flags = re.findall(r"--[a-z-]+", capsys.readouterr().err)
+    assert flags == (["--batch-size", "--scale"] if advises else [])

@@ -55,6 +55,19 @@ def test_an_interrupted_write_leaves_what_was_there_and_nothing_else(
     assert path.read_bytes() == b"new"
 
 
+def test_a_signal_right_behind_the_write_is_no_other_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def interrupted(source: str, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "state.bin", b"new")
+    assert (tmp_path / "state.bin").read_bytes() == b"new"
+
+
 def test_a_killed_write_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "state.bin"
     path.write_bytes(b"old")

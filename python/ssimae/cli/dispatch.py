@@ -86,9 +86,8 @@ def _run(arguments: list[str]) -> int:
         # As torch says it, of whichever device.
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
-        return complain(
-            f"not enough memory ({str(error).splitlines()[0]}); it takes less with a smaller --batch-size or --scale"
-        )
+        less = "; it takes less with a smaller --batch-size or --scale" if verb in ("run", "train") else ""
+        return complain(f"not enough memory ({str(error).splitlines()[0]}){less}")
 
 
 def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:

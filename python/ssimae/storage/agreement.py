@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shlex
 
-from ssimae.config.settings import Settings
+from ssimae.config.settings import Settings, inspection_settings
 from ssimae.reading import read_bytes
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.model_file import Description, describe_model
@@ -58,11 +59,20 @@ def _check_settings(folder: RunFolder, stored: Settings, made: Settings) -> None
     for field in dataclasses.fields(Settings):
         now, then = getattr(stored, field.name), getattr(made, field.name)
         if now != then and not (field.name in _CHOSEN and now in ("auto", None)):
-            flag = f"--{field.name.replace('_', '-')}"
             raise ValueError(
                 f"{folder.config}: `{field.name}` is {now}, but {folder.model.name} was made with {then}: put that "
-                f"back, or start a run with {flag} (a new look at the same network: `ssimae run --weights`)"
+                f"back{_with_value(folder, field.name, now)}"
             )
+
+
+def _with_value(folder: RunFolder, name: str, value: object) -> str:
+    """Return how a run is looked at with another value of a setting, for the end of a message."""
+    if value is None or name not in inspection_settings():
+        return "; another value needs a run of its own"
+    flag = name.replace("_", "-")
+    words = [f"--{flag}", str(value)] if not isinstance(value, bool) else [f"--{flag}" if value else f"--no-{flag}"]
+    command = shlex.join(["ssimae", "run", "--weights", str(folder.home), *words])
+    return f"; the same network is looked at with the other value by: {command}"
 
 
 def _check_thresholds(folder: RunFolder, said: Description) -> None:
@@ -73,5 +83,5 @@ def _check_thresholds(folder: RunFolder, said: Description) -> None:
         if (now := stored.to_dict()[name]) != value:
             raise ValueError(
                 f"{folder.thresholds}: `{name}` is {now!r:.80}, but images are judged by {folder.model.name}, which "
-                f"has {value!r:.80}: put that back, or set thresholds anew with `ssimae run --weights {folder.root}`"
+                f"has {value!r:.80}: delete it, and it is written again by: {folder.resumption}"
             )

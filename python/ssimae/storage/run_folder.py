@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from ssimae.atomic import naming, sweep, write_text
+from ssimae.atomic import is_partial, naming, sweep, write_text
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.data.dataset import Sample
@@ -111,7 +111,7 @@ class RunFolder:
             path = source.resolve()
             if root in (path, *path.parents) or (path in root.parents and (path / "config.toml").exists()):
                 raise ValueError(f"{self.root}: is or holds what this run reads ({source}); choose another --out")
-        if self.root.exists() and any(entry.name != LOCK for entry in self.root.iterdir()):
+        if self.root.exists() and not self._holds_nothing():
             if not force:
                 raise FileExistsError(f"{self.root}: not empty; choose another --out{self._other_ways()}")
             if not self.is_ours():
@@ -119,6 +119,11 @@ class RunFolder:
                     f"{self.root}: not a folder that ssimae wrote, so --force leaves it alone; choose another --out"
                 )
         self.root.mkdir(parents=True, exist_ok=True)
+
+    def _holds_nothing(self) -> bool:
+        """Return whether nothing is in the folder, or no more than what a command left that was killed at its start."""
+        left = [entry for entry in self.root.iterdir() if entry.name != LOCK]
+        return not left or (is_marked(self.root / LOCK) and all(map(is_partial, left)))
 
     def _other_ways(self) -> str:
         """Return what else can be done with what the folder holds, for the end of a message."""
