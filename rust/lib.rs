@@ -9,6 +9,7 @@ pub mod patches;
 #[cfg(feature = "python")]
 mod python;
 pub mod regions;
+pub mod resize;
 pub mod ssim;
 
 pub use error::Error;

@@ -6,6 +6,7 @@ mod evaluation;
 mod patches;
 mod pool;
 mod regions;
+mod resize;
 mod ssim;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -34,14 +35,17 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<regions::RegionSearch>()?;
     module.add_function(wrap_pyfunction!(evaluation::count_levels, module)?)?;
     module.add_function(wrap_pyfunction!(patches::count_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::distances, module)?)?;
     module.add_function(wrap_pyfunction!(patches::extract_patches, module)?)?;
     module.add_function(wrap_pyfunction!(patches::gather_crops, module)?)?;
-    module.add_function(wrap_pyfunction!(regions::distances, module)?)?;
+    module.add_function(wrap_pyfunction!(resize::interpolate, module)?)?;
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::open_levels, module)?)?;
     module.add_function(wrap_pyfunction!(patches::paint_stains, module)?)?;
     module.add_function(wrap_pyfunction!(patches::patch_grid, module)?)?;
+    module.add_function(wrap_pyfunction!(resize::shrink_columns, module)?)?;
+    module.add_function(wrap_pyfunction!(resize::shrink_rows, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_map, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_rows, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import Band, bands, in_bands, let_go, new_map
+from ssimae import _rust
+from ssimae.bands import Band, in_bands, let_go, new_map
 from ssimae.images.depth import Image
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def scale_image(image: Image, factor: float) -> Image:
@@ -41,20 +36,15 @@ def restore_size(image: NDArray[np.float32], height: int, width: int) -> NDArray
     """Return an image or residual resized to (height, width), bilinear."""
     if image.shape[:2] == (height, width):
         return image
-    for factor in (2, 4, 8):
-        if (height, width) == (factor * image.shape[0], factor * image.shape[1]):
-            out = new_map((height, width, *image.shape[2:]))
-            return in_bands(partial(_enlarged_band, image, factor), out, image, step=factor)
-    # Only here: `ssimae check` asks for scaled shapes, and must not wait for torch.
-    import torch  # noqa: PLC0415
+    planes = _planes(image)
+    down, across = (np.float32(old) / np.float32(new) for old, new in zip(image.shape, (height, width), strict=False))
 
-    resized = new_map((height, width, *image.shape[2:]))
-    torch.ops.aten.upsample_bilinear2d.out(
-        _planes(image), [height, width], False, None, None, out=torch.from_numpy(resized).reshape(height, width, -1)
-        .permute(2, 0, 1)[None],
-    )  # fmt: skip
-    let_go(resized, image)
-    return resized
+    def resized(band: Band) -> NDArray[np.float32]:
+        rows = np.empty((band.rows.stop - band.rows.start, width, *image.shape[2:]), np.float32)
+        _rust.interpolate(planes, _planes(rows), down=float(down), across=float(across), first=band.rows.start)
+        return rows
+
+    return in_bands(resized, new_map((height, width, *image.shape[2:])), image)
 
 
 def enlarge_rows(values: NDArray[np.float32], rows: slice, factor: int) -> NDArray[np.float32]:
@@ -70,19 +60,12 @@ def enlarge_rows(values: NDArray[np.float32], rows: slice, factor: int) -> NDArr
     factor : int
         A power of two: others are rounded as the rows lie.
     """
-    import torch  # noqa: PLC0415
-
-    # A row on either side would do, but torch rounds images whose sides sum up to 128 or less otherwise.
-    context = max(1, 128 // factor)
-    first = max(rows.start // factor - context, 0)
-    seen = values[first : -(-rows.stop // factor) + context]
-    wide = torch.nn.functional.interpolate(_planes(seen), scale_factor=factor, mode="bilinear", align_corners=False)
-    enlarged: NDArray[np.float32] = wide[0, :, rows.start - first * factor : rows.stop - first * factor].numpy()
-    return np.moveaxis(enlarged, 0, -1).reshape(-1, wide.shape[3], *values.shape[2:])
-
-
-def _enlarged_band(values: NDArray[np.float32], factor: int, band: Band) -> NDArray[np.float32]:
-    return enlarge_rows(values, band.rows, factor)
+    first = max(rows.start // factor - 1, 0)
+    seen = values[first : -(-rows.stop // factor) + 1]
+    enlarged = np.empty((rows.stop - rows.start, values.shape[1] * factor, *values.shape[2:]), np.float32)
+    skipped = rows.start - first * factor
+    _rust.interpolate(_planes(seen), _planes(enlarged), down=1 / factor, across=1 / factor, first=skipped)
+    return enlarged
 
 
 def _resized(image: Image, factor: float) -> NDArray[np.float32]:
@@ -93,31 +76,19 @@ def _resized(image: Image, factor: float) -> NDArray[np.float32]:
     height, width = scaled_shape(image, factor)
     tall, channels = image.shape[0], image.shape[2:]
     narrow = new_map((tall, width, *channels))
-    in_bands(lambda band: _antialiased(image[band.rows], band.rows.stop - band.rows.start, width), narrow, image)
+
+    def narrowed(band: Band) -> NDArray[np.float32]:
+        rows = np.empty((band.rows.stop - band.rows.start, width, *channels), np.float32)
+        _rust.shrink_columns(_planes(image[band.rows]), _planes(rows))
+        return rows
+
+    in_bands(narrowed, narrow, image)
     resized = new_map((height, width, *channels))
-    # Wider than it has to be: torch rounds a single column otherwise.
-    for stripe in bands(width, tall, halo=16):
-        seen = narrow[:, stripe.seen]
-        resized[:, stripe.rows] = _antialiased(seen, height, seen.shape[1])[:, stripe.inner]
-        let_go(narrow, resized)
+    _rust.shrink_rows(_planes(narrow), _planes(resized))
+    let_go(narrow, resized)
     return resized
 
 
-def _antialiased(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    import torch  # noqa: PLC0415
-
-    resized = torch.nn.functional.interpolate(
-        _planes(image), size=(height, width), mode="bilinear", align_corners=False, antialias=True
-    )
-    out: NDArray[np.float32] = resized[0].permute(1, 2, 0).reshape(height, width, *image.shape[2:]).contiguous().numpy()
-    return out
-
-
-def _planes(image: NDArray[np.float32]) -> Tensor:
-    """Return an image as a batch (1, C, h, w)."""
-    import torch  # noqa: PLC0415
-
-    contiguous = np.ascontiguousarray(image)
-    # A copy where it cannot be written, such as that of a file: torch warns of such arrays.
-    tensor = torch.from_numpy(contiguous) if contiguous.flags.writeable else torch.tensor(contiguous)
-    return tensor.reshape(*image.shape[:2], -1).permute(2, 0, 1)[None]
+def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image (h, w) or (h, w, C) as (h, w, C), contiguous."""
+    return np.ascontiguousarray(image).reshape(*image.shape[:2], -1)
