@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any, Self, Unpack, get_type_hints
@@ -30,7 +30,7 @@ from ssimae.images.given import Given, take_image
 from ssimae.images.read import is_flat
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
-from ssimae.inspection.verdict import Region, Verdict, judge
+from ssimae.inspection.verdict import Prediction, prediction_of
 from ssimae.models.build import place
 from ssimae.models.dictionary import FeatureDictionary
 from ssimae.storage.model_file import SavedModel, load_model, save_model
@@ -44,29 +44,6 @@ logger = logging.getLogger(__name__)
 
 ImageLike = NDArray[Any] | str | Path
 Ignore = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None] | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The result of inspecting one image."""
-
-    score: float
-    """Larger is more defective. Where the residual is calibrated, the level that a region of `min_area` pixels reaches:
-    1 is what good images show, and above `review` the image is flagged. Else the highest residual."""
-    verdict: Verdict
-    reason: str
-    """Why the image is not good: a place stands out, or the whole is unlike the good ones; empty for a good one."""
-    residual: NDArray[np.float32]
-    """(h, w), float32; neither smoothed nor opened where it is calibrated."""
-    calibrated: NDArray[np.float32] | None
-    """(h, w), float32: the residual divided by what good images show at a like place, smoothed and opened; what the
-    verdict rests on. None where the residual is not calibrated and the verdict rests on itself."""
-    reconstruction: NDArray[np.float32] | None
-    """Of the image's shape, float32; None from a dictionary, which rebuilds nothing."""
-    mask: NDArray[np.bool_]
-    """(h, w), True where a region lies."""
-    regions: tuple[Region, ...]
-    """Highest first."""
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -241,17 +218,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if taken.made_gray:
             logger.warning("%s: in colour, and inspected in gray", image)
         maps = self._saved().on(resolve_device(self.device)).inspect(array, _as_ignored(ignore, array, "ignore"))
-        judgement = judge(maps, self.thresholds_)
-        return Prediction(
-            score=judgement.score,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            residual=maps.residual,
-            calibrated=maps.judged if maps.calibrated else None,
-            reconstruction=maps.reconstruction,
-            mask=judgement.mask,
-            regions=judgement.regions,
-        )
+        return prediction_of(maps, self.thresholds_)
 
     def predict(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.int64]:
         """Return +1 for good images and -1 for defective ones, (n,); `review` counts as good.

@@ -33,6 +33,10 @@ class CollapsedError(SafeguardError):
     """A network that learned nothing was to judge images."""
 
 
+class ParityError(SafeguardError):
+    """An exported model says something else of an image than the model."""
+
+
 class CollapseWarning(UserWarning):
     """A network was fitted or loaded that learned nothing."""
 
@@ -77,3 +81,8 @@ def perhaps(name: str, known: Iterable[str]) -> str:
     """Return what was perhaps meant by an unknown name, for the end of a sentence; nothing where none comes near."""
     found = difflib.get_close_matches(name.casefold(), known, n=1)
     return f"; perhaps you meant {found[0]}" if found else ""
+
+
+def needs_package(name: str) -> ValueError:
+    """Return the error that a package which is an extra is not installed."""
+    return ValueError(f"this needs {name}, which is not installed: pip install {name}")

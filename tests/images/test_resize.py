@@ -10,8 +10,8 @@ from ssimae.images.resize import enlarge_rows, restore_size, scale_image
 from torch.nn.functional import interpolate
 
 ROUNDING = 4e-6
-"""Places up to 64 have steps of 4e-6 in float32. Torch's own arithmetic differs by that between small images and others;
-on a processor that fuses multiplication and addition, ours has the bits of the latter."""
+"""Places up to 64 have steps of 4e-6 in float32. Torch's arithmetic for small images differs by that from its other; on
+a processor that fuses multiplication and addition, ours has the bits of the latter."""
 
 rng = np.random.default_rng(0)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.images.depth import Image
+from ssimae.models.reach import STEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +90,16 @@ class Scorer(_Runs):
 
 Engine = Rebuilder | Scorer
 """What runs the network of a system."""
+
+
+def padded_planes(*images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    """Return images (h, w) or (h, w, C) as batches (1, C, H, W) for an exported head.
+
+    Their last rows and columns are repeated until both sides are multiples of :data:`ssimae.models.reach.STEP`.
+    """
+    batches = []
+    for image in images:
+        planes = np.moveaxis(image.reshape(*image.shape[:2], -1), 2, 0)[None]
+        rows, columns = (-side % STEP for side in image.shape[:2])
+        batches.append(np.pad(planes, ((0, 0), (0, 0), (0, rows), (0, columns)), mode="edge"))
+    return tuple(np.ascontiguousarray(batch) for batch in batches)

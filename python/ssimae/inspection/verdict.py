@@ -110,3 +110,41 @@ def judge(maps: Maps, thresholds: Thresholds) -> Judgement:
         verdict = "review" if verdict == "good" else verdict
         score = max(score, float(np.nextafter(thresholds.review, np.inf)))
     return Judgement(verdict, "; ".join(reasons), score, mask, regions)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The result of inspecting one image."""
+
+    score: float
+    """Larger is more defective. Where the residual is calibrated, the level that a region of `min_area` pixels reaches:
+    1 is what good images show, and above `review` the image is flagged. Else the highest residual."""
+    verdict: Verdict
+    reason: str
+    """Why the image is not good: a place stands out, or the whole is unlike the good ones; empty for a good one."""
+    residual: NDArray[np.float32]
+    """(h, w), float32; neither smoothed nor opened where it is calibrated."""
+    calibrated: NDArray[np.float32] | None
+    """(h, w), float32: the residual divided by what good images show at a like place, smoothed and opened; what the
+    verdict rests on. None where the residual is not calibrated and the verdict rests on itself."""
+    reconstruction: NDArray[np.float32] | None
+    """Of the image's shape, float32; None from a dictionary, which rebuilds nothing."""
+    mask: NDArray[np.bool_]
+    """(h, w), True where a region lies."""
+    regions: tuple[Region, ...]
+    """Highest first."""
+
+
+def prediction_of(maps: Maps, thresholds: Thresholds) -> Prediction:
+    """Return what the maps of an image say at thresholds."""
+    judgement = judge(maps, thresholds)
+    return Prediction(
+        score=judgement.score,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        residual=maps.residual,
+        calibrated=maps.judged if maps.calibrated else None,
+        reconstruction=maps.reconstruction,
+        mask=judgement.mask,
+        regions=judgement.regions,
+    )

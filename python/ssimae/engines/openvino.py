@@ -1,0 +1,72 @@
+"""Run an exported network with OpenVINO, on the CPU and in float32."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.engines.engine import Rebuilder, padded_planes
+from ssimae.errors import in_short, needs_package
+
+
+def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads: int | None = None) -> Rebuilder:
+    """Return what runs an exported network; parameters and errors as for :func:`.onnxruntime.onnxruntime_engine`.
+
+    A path may be that of an ``.xml`` file with its ``.bin`` beside it, or of an ``.onnx`` file.
+    """
+    openvino: Any
+    try:
+        openvino = importlib.import_module("openvino")
+    except ImportError as error:
+        raise needs_package("openvino") from error
+    core = openvino.Core()
+    # By default processors with bfloat16 compute in it.
+    options = {"INFERENCE_PRECISION_HINT": "f32"} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
+    compiled = []
+    for part in (network, head):
+        try:
+            read = None if part is None else core.read_model(str(part) if isinstance(part, Path) else part)
+            compiled.append(None if read is None else core.compile_model(read, "CPU", options))
+        except RuntimeError as error:
+            where = part if isinstance(part, Path) else "the exported network"
+            raise ValueError(f"{where}: not a network that openvino can run ({in_short(error)})") from error
+    return OpenvinoRebuilder(
+        name=f"openvino {openvino.__version__} on CPU",
+        precision="float32",
+        has_head=head is not None,
+        network=compiled[0],
+        head=compiled[1],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenvinoRebuilder(Rebuilder):
+    """Compiled models of OpenVINO; methods as in :class:`.engine.Rebuilder`."""
+
+    network: Any
+    head: Any
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: it computes the same each time."""
+        return nullcontext()
+
+    def rebuild(self, patches: NDArray[np.float32], *, first: int) -> tuple[NDArray[np.float32], None]:
+        """Return the reconstruction, which has no variance."""
+        return np.array(self.network([patches])[0]), None  # its own memory is used again
+
+    def defects(
+        self,
+        image: NDArray[np.float32],
+        reconstruction: NDArray[np.float32],
+        residual: NDArray[np.float32],
+        part: tuple[slice, slice],
+    ) -> NDArray[np.float32]:
+        """Return the head's probabilities."""
+        found: NDArray[np.float32] = self.head(list(padded_planes(image, reconstruction, residual)))[0]
+        return np.array(found[0, 0][part])

@@ -1,0 +1,97 @@
+"""Write the networks as graphs: the autoencoder over patches, and the head over pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from ssimae.export.graph import Graph
+from ssimae.models.autoencoder import Autoencoder
+from ssimae.models.head import Head
+
+PATCHES, RECONSTRUCTIONS = "patches_0_to_1", "reconstructions"
+"""Names of what goes into the autoencoder, and of what comes out."""
+
+IMAGE, RECONSTRUCTION, RESIDUAL, DEFECTS = "image_0_to_1", "reconstruction", "residual", "defects"
+"""Names of what goes into the head, and of what comes out."""
+
+
+def network_graph(model: Autoencoder, metadata: dict[str, str]) -> bytes:
+    """Return the graph of an autoencoder, for any number of patches, float32 (P, C, k, k) in [0, 1]."""
+    graph = Graph("ssimae autoencoder")
+    shape = ("patches", model.channels, model.patch_size, model.patch_size)
+    rebuilt = add_autoencoder(graph, model, graph.input(PATCHES, shape))
+    graph.output(rebuilt, RECONSTRUCTIONS, shape)
+    return graph.to_bytes(metadata)
+
+
+def head_graph(head: Head, metadata: dict[str, str]) -> bytes:
+    """Return the graph of a head, for images whose sides are multiples of 8."""
+    graph = Graph("ssimae head")
+    sides = ("height", "width")
+    image, rebuilt = (graph.input(name, (1, head.channels, *sides)) for name in (IMAGE, RECONSTRUCTION))
+    residual = graph.input(RESIDUAL, (1, 1, *sides))
+    graph.output(add_head(graph, head, image, rebuilt, residual), DEFECTS, (1, 1, *sides))
+    return graph.to_bytes(metadata)
+
+
+def add_autoencoder(graph: Graph, model: Autoencoder, patches: str) -> str:
+    """Add the layers from top to bottom; returns the reconstruction."""
+    value = patches
+    for layer in [*model.encoder, *model.decoder]:
+        value = _add_layer(graph, layer, value)
+    return value
+
+
+def add_head(graph: Graph, head: Head, image: str, rebuilt: str, residual: str) -> str:
+    """Add what a head does with images whose sides are multiples of 8; returns probabilities of their size."""
+    level = graph.add("Log", graph.calculate("Add", graph.calculate("Max", residual, 0.0), 0.05))
+    planes = graph.add(
+        "Concat",
+        graph.calculate("Sub", graph.calculate("Mul", image, 2.0), 1.0),
+        graph.calculate("Sub", graph.calculate("Mul", rebuilt, 2.0), 1.0),
+        graph.calculate("Mul", graph.add("Sub", image, rebuilt), 4.0),
+        graph.calculate("Add", level, 1.5),
+        axis=1,
+    )
+
+    def followed(layer: nn.Module, value: str) -> str:
+        return graph.add("LeakyRelu", _add_layer(graph, layer, value), alpha=head.middle[1].negative_slope)
+
+    def halved(value: str) -> str:
+        return graph.add("AveragePool", value, kernel_shape=[2, 2], strides=[2, 2])
+
+    def added(layers: nn.Sequential, value: str) -> str:
+        for layer in layers:
+            value = _add_layer(graph, layer, value)
+        return value
+
+    fine = followed(head.fine, followed(head.stem, planes))
+    middle = added(head.middle, halved(fine))
+    coarse = added(head.coarse, halved(middle))
+    wide = enlarged(graph, _add_layer(graph, head.from_coarse, coarse), 2)
+    middle = followed(head.to_middle, graph.add("Concat", wide, middle, axis=1))
+    wide = enlarged(graph, _add_layer(graph, head.from_middle, middle), 2)
+    fine = followed(head.to_fine, graph.add("Concat", wide, fine, axis=1))
+    return graph.add("Sigmoid", enlarged(graph, _add_layer(graph, head.last, fine), 2))
+
+
+def enlarged(graph: Graph, value: str, factor: int) -> str:
+    """Return images (N, C, h, w) enlarged by a whole factor, bilinear."""
+    scales = graph.constant([1, 1, factor, factor])
+    return graph.add("Resize", value, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+
+
+def _add_layer(graph: Graph, layer: nn.Module, value: str) -> str:
+    if isinstance(layer, nn.LeakyReLU):
+        return graph.add("LeakyRelu", value, alpha=layer.negative_slope)
+    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    assert layer.bias is not None
+    arrays = [graph.constant(part.detach().float().cpu().contiguous().numpy()) for part in (layer.weight, layer.bias)]
+    (padding, _), stride = (int(side) for side in layer.padding), [int(side) for side in layer.stride]
+    if layer.padding_mode == "replicate":
+        value = graph.add("Pad", value, graph.constant([0, 0, padding, padding] * 2, np.int64), mode="edge")
+        padding = 0
+    operator = "ConvTranspose" if isinstance(layer, nn.ConvTranspose2d) else "Conv"
+    kernel = [int(side) for side in layer.kernel_size]
+    return graph.add(operator, value, *arrays, kernel_shape=kernel, strides=stride, pads=[padding] * 4)

@@ -1,0 +1,3 @@
+"""Inspect images with an exported model, without torch."""
+
+from ssimae.runtime.runtime import Runtime as Runtime
