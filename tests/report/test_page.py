@@ -1,11 +1,14 @@
 """The report is one file that shows every image, says what is missing, and depends on the run folder alone."""
 
 import base64
+import dataclasses
+import hashlib
 import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 from ssimae import bands
+from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
 from ssimae.images.depth import Pixels
@@ -20,9 +24,10 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
-from ssimae.report.assessment import Maps, assess
-from ssimae.report.figures.previews import draw_segmentation, preview_shape, shrink, shrink_highest
+from ssimae.report.assessment import assess, read_maps
+from ssimae.report.figures.previews import shrink, shrink_highest
 from ssimae.report.format import share
+from ssimae.report.gallery.pictures import LONG_SIDE, TRUTH, preview_shape
 from ssimae.report.page import write_report
 from ssimae.report.wording import training_sentence
 from ssimae.storage.predictions import StoredInspection, write_predictions
@@ -33,8 +38,6 @@ from support.small_data import small_facts
 HEIGHT, WIDTH = 80, 96
 ODD_NAME = '<b>&"x"'
 DEFECT = (slice(20, 50), slice(30, 70))
-# JPEG moves a flat colour by a few levels of 255.
-JPEG_LEVELS = 30
 
 
 def write_run(
@@ -100,29 +103,53 @@ def _write_model(
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a page."""
+    """Tags, attributes, text and data of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.links: list[tuple[str, str, str]] = []
         self.words = ""
+        self.scripts: dict[str, str] = {}
+        """Content of script elements by their id."""
+        self._inside: str | None = None
         self.feed(path.read_text())
         self.words = re.sub(r"\s+", " ", self.words)
+        self.content: dict[str, Any] = json.loads(self.scripts["content"])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [(tag, name, value or "") for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag in ("script", "style"):
+            self._inside = dict(attrs).get("id") or tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
 
     def handle_data(self, data: str) -> None:
-        self.words += data
+        if self._inside is None:
+            self.words += data
+        else:
+            self.scripts[self._inside] = self.scripts.get(self._inside, "") + data
 
     @property
-    def pictures(self) -> list[NDArray[np.uint8]]:
-        """JPEG previews in the order of the page."""
-        start = "data:image/jpeg;base64,"
-        found = [value.removeprefix(start) for _, _, value in self.links if value.startswith(start)]
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) for content in found]
+    def images(self) -> list[dict[str, Any]]:
+        """What the page holds of each image."""
+        return list(self.content["images"])
+
+    @property
+    def problems(self) -> str:
+        """What it says is missing."""
+        return " ".join(problem for image in self.images for problem in image["problems"])
+
+    def pictures(self, index: int) -> dict[str, Any]:
+        """The data URIs of an image."""
+        found: dict[str, Any] = json.loads(self.scripts[f"pictures-{index}"])
+        return found
+
+
+def pixels(uri: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +170,43 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 def test_page_names_every_image_and_verdict(finished: RunFolder) -> None:
     folder, page = finished, Page(finished.report)
-    for inspection in read_results(folder).inspections:
-        assert page.words.count(inspection.name) == 2  # its card, and the table of all
+    stored = {(row.defect, row.name): (row.score, row.verdict) for row in read_results(folder).inspections}
+    rows = {
+        (item["defect"], item["name"]): (item["rows"][0]["score"], item["rows"][0]["verdict"]) for item in page.images
+    }
+    assert rows == stored
     assert "0 of 1 good images passed; 2 of 3 defective ones were flagged, 2 of them in the right place." in page.words
-    assert len(page.pictures) == 4 * 4
+    assert all(page.pictures(index)["original"] for index in range(len(stored)))
     assert {file.name for file in (folder.root / "figures").iterdir()} == {
         "training_ssim.png", "roc.png", "pro.png", "overlap_ssim.png", "scores_ssim.png",
     }  # fmt: skip
+
+
+def test_counts_at_every_threshold_are_those_of_the_segmentation(finished: RunFolder) -> None:
+    results, page = read_results(finished), Page(finished.report)
+    (model,) = page.content["models"]
+    thresholds = results.thresholds
+    assert thresholds is not None
+    assert model["bounds"][model["review"]] == thresholds.review
+    assert model["bounds"][model["defective"]] == thresholds.defective
+    for image, item in zip(page.images, assess(results), strict=True):
+        row = image["rows"][0]
+        peaks, hit, false = (
+            np.frombuffer(base64.b64decode(row[name]), kind)
+            for name, kind in (("peaks", "u1"), ("hit", "<u4"), ("false", "<u4"))
+        )
+        maps = read_maps(results, item.inspection)
+        assert maps.judged is not None
+        assert maps.truth is not None
+        for place in range(0, len(model["bounds"]), 9):
+            review = model["bounds"][place]
+            at = dataclasses.replace(thresholds, review=review, defective=max(review, thresholds.defective))
+            mask, _, verdict = segment(maps.judged, at)
+            assert (hit[place], false[place]) == ((mask & maps.truth).sum(), (mask & ~maps.truth).sum())
+            assert (peaks[place] > 0) == (verdict != "good")
+            assert (peaks[place] > max(place, model["defective"])) == (verdict == "defective")
+        assert item.counts is not None
+        assert (hit[model["review"]], false[model["review"]]) == (item.counts.hit, item.counts.false)
 
 
 def test_failures_come_first_and_the_missed_before_the_false_alarm(finished: RunFolder) -> None:
@@ -175,20 +232,25 @@ def test_same_folder_gives_same_bytes(compared: RunFolder) -> None:
 
 def test_markup_in_names_is_text(finished: RunFolder) -> None:
     folder, page = finished, Page(finished.report)
-    assert ODD_NAME in page.words
+    assert ODD_NAME in [image["name"] for image in page.images]
+    assert (folder.root.parent / "data" / f"{ODD_NAME}.png").as_uri() in [image["link"] for image in page.images]
     assert "tiles <i>" in page.words
-    assert "i" not in page.tags[page.tags.index("h1") : page.tags.index("dl")]
-    assert ("a", "href", (folder.root.parent / "data" / f"{ODD_NAME}.png").as_uri()) in page.links
-    assert "%3Cb%3E%26%22x%22.png" in folder.report.read_text()
+    assert "i" not in page.tags
+    assert page.scripts["content"].count("<") == 0
 
 
 def test_page_needs_nothing_but_itself(compared: RunFolder) -> None:
-    page = Page(compared.report)
-    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
+    page, text = Page(compared.report), compared.report.read_text()
+    assert not {"link", "iframe", "object", "embed"} & set(page.tags)
     for tag, _, value in page.links:
-        allowed = "data:image/" if tag == "img" else ("#image-", "file:///", "https://doi.org/")
+        allowed = "data:image/" if tag == "img" else ("#image-", "https://doi.org/")
         assert value.startswith(allowed), value
-    assert "url(" not in compared.report.read_text()
+    assert "url(" not in text
+    # The browser is told to load nothing, and to run this one script alone.
+    digest = base64.b64encode(hashlib.sha256(page.scripts["script"].encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in text
+    for word in ("eval(", "Function(", "innerHTML", "fetch(", "XMLHttpRequest", "import("):
+        assert word not in page.scripts["script"]
 
 
 def test_original_inside_the_run_folder_is_linked_relatively(tmp_path: Path) -> None:
@@ -196,7 +258,7 @@ def test_original_inside_the_run_folder_is_linked_relatively(tmp_path: Path) -> 
     (tmp_path / "data").rename(folder.root / "data")
     table = folder.predictions.read_text().replace(str(tmp_path / "data"), str(folder.root / "data"))
     folder.predictions.write_text(table)
-    assert ("a", "href", "data/image0.png") in Page(write_report(folder.root)).links
+    assert "data/image0.png" in [image["link"] for image in Page(write_report(folder.root)).images]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +274,7 @@ def test_original_inside_the_run_folder_is_linked_relatively(tmp_path: Path) -> 
     ],
 )
 def test_previews_keep_their_size_limit(height: int, width: int, expected: tuple[int, int]) -> None:
-    assert preview_shape(height, width) == expected
+    assert preview_shape(height, width, pixels=LONG_SIDE**2) == expected
 
 
 def test_shrinking_keeps_the_highest_residual() -> None:
@@ -231,47 +293,48 @@ def test_large_images_are_shrunk_band_by_band_to_the_same_pixels(
 ) -> None:
     rng = np.random.default_rng(0)
     samples, map_ = rng.integers(0, 256, shape).astype(np.uint8), rng.random(shape[:2], np.float32)
-    image, gray = Pixels(samples, 255.0), len(shape) == 3
+    image = Pixels(samples, 255.0)
     small = (31, 23)
     whole = np.asarray(Image.fromarray(samples).resize((23, 31), Image.Resampling.BOX))
-    highest, mean = shrink_highest(map_, small), shrink(image, small, gray=gray)
+    highest = shrink_highest(map_, small)
     monkeypatch.setattr(bands, "BAND", 700)
     np.testing.assert_array_equal(shrink(image, small), whole)
-    np.testing.assert_array_equal(shrink(image, small, gray=gray), mean)
     np.testing.assert_array_equal(shrink_highest(map_, small), highest)
     np.testing.assert_array_equal(shrink_highest(map_ > 0.99, small), highest > 0.99)
 
 
-def test_truth_is_outlined_red_and_result_filled_green() -> None:
-    segmentation, truth = (np.zeros((HEIGHT, WIDTH), np.bool_) for _ in range(2))
-    segmentation[10:60, 20:60] = True
-    truth[DEFECT] = True
-    gray = np.full((HEIGHT, WIDTH), 0.4, np.float32)
-    picture = draw_segmentation(gray, Maps(None, segmentation, truth, None, ()), (HEIGHT, WIDTH))
-    assert picture is not None
-    for inside in ((20, 30), (19, 50), (49, 69), (35, 30), (50, 70)):
-        assert tuple(picture[inside]) == (230, 0, 0)
-    for filled in ((12, 22), (35, 45)):
-        assert tuple(picture[filled]) == (51, 146, 81)
-    assert tuple(picture[10, 25]) == (0, 190, 60)
-    for bare in ((5, 5), (35, 65), (70, 90)):
-        assert tuple(picture[bare]) == (102, 102, 102)
+def test_pictures_hold_the_truth_and_every_segmentation(finished: RunFolder) -> None:
+    page, results = Page(finished.report), read_results(finished)
+    (model,) = page.content["models"]
+    for index, item in enumerate(assess(results)):
+        stored = page.pictures(index)
+        maps = read_maps(results, item.inspection)
+        opened = pixels(stored["maps"][0]["opened"])
+        np.testing.assert_array_equal(opened > model["review"], maps.segmentation)
+        if item.inspection.masks:
+            np.testing.assert_array_equal(pixels(stored["masks"]) == TRUTH, maps.truth)
+        else:
+            assert stored["masks"] is None
 
 
-def test_pictures_on_the_page_show_truth_and_result(finished: RunFolder) -> None:
-    pictures = Page(finished.report).pictures
-    missed, found = pictures[3].astype(int), pictures[11].astype(int)
-    assert missed.shape == (HEIGHT, WIDTH, 3)
-    assert np.abs(missed[20, 45] - (230, 0, 0)).max() < JPEG_LEVELS
-    assert np.ptp(missed[35, 50]) < JPEG_LEVELS
-    assert np.abs(found[20, 45] - (230, 0, 0)).max() < JPEG_LEVELS
-    assert found[35, 50, 1] - found[35, 50, 0] > 2 * JPEG_LEVELS
+def test_a_page_of_many_images_keeps_to_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def size(page: Page) -> int:
+        return sum(len(text) for name, text in page.scripts.items() if name.startswith("pictures"))
+
+    folder = write_run(tmp_path / "run", kinds=("good", "hole") * 2)
+    rng = np.random.default_rng(0)
+    for path in (tmp_path / "data").glob("*[0-9].png"):
+        Image.fromarray(rng.integers(0, 256, (HEIGHT, WIDTH), np.uint8)).save(path)
+    whole = size(Page(write_report(folder.root)))
+    monkeypatch.setattr("ssimae.report.gallery.content._PAGE_BYTES", int(0.7 * whole))
+    page = Page(write_report(folder.root))
+    assert size(page) < 0.75 * whole
+    assert all(image["preview"] < [WIDTH, HEIGHT] == image["size"] for image in page.images)
 
 
 def test_data_without_masks_has_no_metrics_and_says_so(tmp_path: Path) -> None:
     page = Page(write_report(write_run(tmp_path / "run", masks=False).root))
     assert "No metrics: this data has no ground-truth masks." in page.words
-    assert "Highest score first" in page.words
     assert "AU-PRO" not in page.words
 
 
@@ -294,7 +357,9 @@ def test_comparison_stands_beside_the_model(compared: RunFolder) -> None:
     assert "SSIM-AE: 0 of 1 good images passed; 2 of 3 defective" in page.words
     assert "L2-AE: No verdict counts" in page.words
     assert "L2-AE: the second network learned nothing" in page.words
-    assert len(page.pictures) == 4 * 6
+    assert [len(image["rows"]) for image in page.images] == [2] * 4
+    assert all(maps["opened"] for index in range(4) for maps in page.pictures(index)["maps"])
+    assert [model["title"] for model in page.content["models"]] == ["SSIM-AE", "L2-AE"]
     assert (folder.root / "figures" / "overlap_l2.png").exists()
 
 
@@ -309,7 +374,37 @@ def test_comparison_without_results_is_said(tmp_path: Path) -> None:
     (folder.root / "l2" / "config.toml").unlink()
     page = Page(write_report(folder.root))
     assert "No comparison: the run names a second model (l2)" in page.words
-    assert len(page.pictures) == 4 * 4
+    assert len(page.content["models"]) == 1
+
+
+def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("monday", "tuesday"):
+        (tmp_path / name).mkdir()
+        write_run(tmp_path / name / "run", kinds=("good", "hole", "hole") if name == "monday" else ("good", "hole"))
+    runs = [str(tmp_path / name / "run") for name in ("monday", "tuesday")]
+    out = tmp_path / "new" / "both.html"
+    assert main(["report", *runs, "--out", str(out)]) == 0
+    page = Page(out)
+    assert [model["title"] for model in page.content["models"]] == ["monday/run", "tuesday/run"]
+    assert [model["command"] for model in page.content["models"]] == runs
+    assert sorted(sum(row is not None for row in image["rows"]) for image in page.images) == [1, 2, 2]
+    assert main(["report", *runs, "--out", str(out)]) == 0
+    config = tmp_path / "monday" / "run" / "config.toml"
+    before = config.read_bytes()
+    assert main(["report", *runs, "--out", str(config)]) == 2
+    assert "exists, and is no page of runs side by side" in capsys.readouterr().err
+    assert config.read_bytes() == before
+    assert main(["report", runs[0], "--out", str(out)]) == 2
+    assert main(["report", runs[0], runs[0]]) == 2
+    assert "given twice" in capsys.readouterr().err
+
+
+def test_runs_without_a_common_image_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, kind in (("monday", "hole"), ("tuesday", "scratch")):
+        (tmp_path / name).mkdir()
+        write_run(tmp_path / name / "run", kinds=(kind,))
+    assert main(["report", *(str(tmp_path / name / "run") for name in ("monday", "tuesday"))]) == 2
+    assert "has no inspected image in common with" in capsys.readouterr().err
 
 
 def test_what_has_gone_is_named_at_its_image(tmp_path: Path) -> None:
@@ -319,11 +414,11 @@ def test_what_has_gone_is_named_at_its_image(tmp_path: Path) -> None:
     folder.map_path(folder.residuals, "hole", "image2").unlink()
     folder.map_path(folder.reconstructions, "hole", "image2").write_bytes(b"II*\0")
     page = Page(write_report(folder.root))
-    assert f"The original is not there any more: {tmp_path / 'data' / 'image0.png'}." in page.words
-    assert f"No ground truth: {tmp_path / 'data' / 'image3_mask.png'} is not there any more." in page.words
-    assert "No residual: " in page.words
-    assert "The reconstruction cannot be shown: " in page.words
-    assert page.words.count("not available") == 4
+    said = page.problems
+    assert f"The original is not there any more: {tmp_path / 'data' / 'image0.png'}." in said
+    assert f"The ground truth is not there any more: {tmp_path / 'data' / 'image3_mask.png'}." in said
+    assert "The residual is not there any more: " in said
+    assert "The reconstruction cannot be shown: " in said
 
 
 def test_training_that_has_not_finished_is_called_so(tmp_path: Path) -> None:
@@ -341,14 +436,14 @@ def test_run_that_stopped_early_still_has_a_page(tmp_path: Path) -> None:
     assert "No thresholds" in page.words
 
 
-def test_many_images_are_pictured_at_both_ends_and_listed_between(
+def test_of_many_images_the_worst_are_pictured_and_all_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ssimae.report.page.SHOWN_AT_EACH_END", 1)
+    monkeypatch.setattr("ssimae.report.gallery.content.MOST_PICTURED", 1)
     page = Page(write_report(write_run(tmp_path / "run").root))
-    assert len(page.pictures) == 2 * 4
-    assert "2 images between the worst and the best are listed here only." in page.words
-    assert all(name in page.words for name in ("image0", ODD_NAME, "image2", "image3"))
+    assert [name for name in page.scripts if name.startswith("pictures-")] == ["pictures-0"]
+    assert page.images[0]["name"] == "image2"  # the one that was missed
+    assert all("peaks" in image["rows"][0] for image in page.images)
 
 
 def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

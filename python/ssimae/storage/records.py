@@ -42,11 +42,13 @@ class ModelResults:
     """Short trainings that were compared; none where the settings were given."""
     treatments: tuple[dict[str, Any], ...] = ()
     """Ways to treat the residual that were compared; none where it is not calibrated."""
+    name: str | None = None
+    """What it is called beside other runs; by default as its system is."""
 
     @property
     def title(self) -> str:
-        """Name of the system as the paper writes it."""
-        return self.settings.row.title
+        """Name of the system as the paper writes it, or what it is called beside other runs."""
+        return self.name or self.settings.row.title
 
     @property
     def training(self) -> Facts | None:

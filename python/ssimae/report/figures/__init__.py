@@ -1,1 +1,1 @@
-"""Draw the pictures of a report: curves, trainings, scores, and the previews of single images."""
+"""Draw the figures of a report: curves, trainings and scores; and shrink images and maps."""

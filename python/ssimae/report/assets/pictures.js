@@ -1,0 +1,155 @@
+// Pictures of one image: decoded when they come into view, and painted for the thresholds of the moment.
+
+const GREEN = [0, 190, 60];
+const RED = [230, 0, 0];
+const IGNORED_LIGHT = 0.35;
+const GROUND = 90;
+const KEPT = 60;
+
+const decoded = new Map();
+const scratch = document.createElement("canvas");
+
+const isPictured = (index) => document.getElementById(`pictures-${index}`) !== null;
+
+// The pictures of an image; a few are kept, so that paging back and forth is quick.
+function pictures(index) {
+  if (decoded.has(index)) {
+    const found = decoded.get(index);
+    decoded.delete(index);
+    decoded.set(index, found);
+    return found;
+  }
+  const found = decodeAll(index);
+  decoded.set(index, found);
+  if (decoded.size > KEPT) decoded.delete(decoded.keys().next().value);
+  return found;
+}
+
+async function decodeAll(index) {
+  const stored = JSON.parse(document.getElementById(`pictures-${index}`).textContent);
+  const [width, height] = page.images[index].preview;
+  const planes = async (uri, take) => {
+    if (uri === null) return null;
+    const image = new Image();
+    image.src = uri;
+    await image.decode();
+    return take(image);
+  };
+  const pixels = (image) => {
+    [scratch.width, scratch.height] = [width, height];
+    const context = scratch.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, width, height).data;
+  };
+  const plane = (image) => pixels(image).filter((_, place) => place % 4 === 0);
+  const colours = (image) => pixels(image).slice();
+  const masks = await planes(stored.masks, plane);
+  const maps = [];
+  for (const one of stored.maps) {
+    maps.push({
+      map: await planes(one.map, plane),
+      opened: await planes(one.opened, plane),
+      rebuilt: await planes(one.rebuilt, colours),
+    });
+  }
+  return { width, height, original: await planes(stored.original, colours), masks, outline: outlineOf(masks, width, height), maps };
+}
+
+// A line of two pixels, one outside and one inside, seen also on the smallest defect and at the image's border.
+function outlineOf(masks, width, height) {
+  if (masks === null) return null;
+  const outline = new Uint8Array(width * height);
+  const defective = (row, column) => row >= 0 && row < height && column >= 0 && column < width && masks[row * width + column] === 1;
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      let inside = 0;
+      for (let r = row - 1; r <= row + 1; r++) for (let c = column - 1; c <= column + 1; c++) inside += defective(r, c);
+      outline[row * width + column] = inside > 0 && inside < 9;
+    }
+  }
+  return outline;
+}
+
+// What a canvas can show. Each function fills RGBA; it returns false where a file is missing.
+const VIEWS = {
+  original: (found, m, out) => fill(out, found.original),
+  rebuilt: (found, m, out) => fill(out, found.maps[m].rebuilt),
+  map: (found, m, out) => {
+    const { map } = found.maps[m];
+    if (map === null) return false;
+    for (let pixel = 0; pixel < map.length; pixel++) {
+      for (let c = 0; c < 3; c++) out[4 * pixel + c] = page.colours[3 * map[pixel] + c];
+      out[4 * pixel + 3] = 255;
+    }
+    return true;
+  },
+  marks: (found, m, out, options) => paintMarks(found, found.maps[m].opened, state.at[m].review, out, options),
+};
+
+function fill(out, colours) {
+  if (colours === null) return false;
+  out.set(colours);
+  return true;
+}
+
+function paintMarks(found, opened, threshold, out, { opacity = 0.5, truth = true } = {}) {
+  if (opened === null) return false;
+  const { width, height, original, masks, outline } = found;
+  const colour = (place, [red, green, blue], alpha) => {
+    out[place] = (1 - alpha) * out[place] + alpha * red;
+    out[place + 1] = (1 - alpha) * out[place + 1] + alpha * green;
+    out[place + 2] = (1 - alpha) * out[place + 2] + alpha * blue;
+  };
+  for (let row = 0, pixel = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, pixel++) {
+      const place = 4 * pixel;
+      let gray = original === null ? GROUND : (original[place] + original[place + 1] + original[place + 2]) / 3;
+      if (masks !== null && masks[pixel] === 2) gray *= IGNORED_LIGHT;
+      out[place] = out[place + 1] = out[place + 2] = gray;
+      out[place + 3] = 255;
+      if (opacity > 0 && opened[pixel] > threshold)
+        colour(place, GREEN, inside(opened, threshold, row, column, width, height) ? opacity : 1);
+      if (truth && outline !== null && outline[pixel] === 1) colour(place, RED, 1);
+    }
+  }
+  return true;
+}
+
+// Whether all neighbours of a marked pixel are marked. The rim is opaque: a region of a few pixels is lost otherwise in a
+// bright texture.
+function inside(opened, threshold, row, column, width, height) {
+  if (row === 0 || column === 0 || row === height - 1 || column === width - 1) return false;
+  for (let r = row - 1; r <= row + 1; r++)
+    for (let c = column - 1; c <= column + 1; c++) if (opened[r * width + c] <= threshold) return false;
+  return true;
+}
+
+function paint(canvas, found, view, m, options) {
+  const image = new ImageData(found.width, found.height);
+  const shown = VIEWS[view](found, m, image.data, options);
+  [canvas.width, canvas.height] = [found.width, found.height];
+  const context = canvas.getContext("2d");
+  if (shown) context.putImageData(image, 0, 0);
+  else {
+    context.fillStyle = "#888";
+    context.textAlign = "center";
+    context.font = `${Math.max(10, found.width / 16)}px sans-serif`;
+    context.fillText("not available", found.width / 2, found.height / 2);
+  }
+}
+
+// Titles of what a canvas shows; of several models, with the model's name.
+function viewTitle(view, m) {
+  const named = { original: "Original", rebuilt: "Reconstruction", map: page.models[m].map, marks: "Marks" }[view];
+  const title = named[0].toUpperCase() + named.slice(1);
+  return page.models.length > 1 && view !== "original" ? `${title}, ${page.models[m].title}` : title;
+}
+
+// Which canvases stand side by side when the reader asks for a view.
+function panes(view) {
+  const models = page.models.map((_, m) => m);
+  if (view === "original") return [["original", 0]];
+  if (view !== "all") return models.map((m) => [view, m]);
+  const each = (m) => [...(page.models[m].rebuilds ? [["rebuilt", m]] : []), ["map", m], ["marks", m]];
+  return [["original", 0], ...models.flatMap(each)];
+}
