@@ -96,6 +96,12 @@ def test_results_are_tables_curves_and_figures(data, tmp_path) -> None:
     assert {(row["defect"], row["image"]) for row in rows} == set(IMAGES[2:])
     assert [row["region"] for row in rows if row["image"] == "x"][:2] == ["1", "2"]
     assert {path.name for path in (out / "figures").iterdir()} == {"roc.png", "pro.png", "overlap_maps.png"}
+    page = (out / "report.html").read_text()
+    content = json.loads(page.split('id="content">')[1].split("</script>")[0])
+    assert {(image["defect"], image["name"]) for image in content["images"]} == set(IMAGES)
+    assert [model["title"] for model in content["models"]] == ["maps"]
+    assert "Regions found worst" in page
+    assert f"pixel AUROC {json.loads((out / 'metrics.json').read_text())['auroc']:.3f}" in page
     assert json.loads((out / "metrics.json").read_text())["fpr_limits"] == [0.05, 0.3]
 
 
@@ -153,6 +159,7 @@ def test_detectors_side_by_side(data, tmp_path, capsys) -> None:
         metrics = json.loads((out / name / "metrics.json").read_text())
         assert metrics["auroc"] == wanted(data, maps_of(data, gain)).auroc
     assert {"roc.png", "comparison.png"} <= {path.name for path in (out / "figures").iterdir()}
+    assert "95 % interval" in (out / "report.html").read_text()
     region = difference["largest"][0]
     assert region["image"] in {f"{defect}/{name}" for defect, name in IMAGES[2:]}
 

@@ -25,7 +25,9 @@ from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
 from ssimae.progress import Progress, Task
+from ssimae.report.evaluation import Detector, evaluation_page
 from ssimae.report.figures.curves import Curves, draw_comparison, draw_curves
+from ssimae.report.gallery.worst import worst_regions
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
 FIGURES = "figures"
 
 _WRITTEN = re.compile(
-    rf"([^/]+/)?(metrics\.json|curves\.npz|region_scores\.csv)|comparison\.json|{FIGURES}/(roc|pro|comparison|overlap_[^/]+)\.png",
+    rf"([^/]+/)?(metrics\.json|curves\.npz|region_scores\.csv)|comparison\.json|report\.html|{FIGURES}/(roc|pro|comparison|overlap_[^/]+)\.png",
     re.DOTALL,
 )
 """Paths below a folder of results that an evaluation writes, and no run."""
@@ -64,6 +66,8 @@ class Options:
     """Bytes of scores in memory; None for all."""
     resamples: int = 1000
     seed: int = 0
+    report: bool = True
+    """Whether a page of the images is written."""
 
     def __post_init__(self) -> None:
         check_fpr_limits(self.fpr_limits)
@@ -88,7 +92,7 @@ def score_folders(
     """Score folders of stored maps against a data set, and compare the others with the first.
 
     Writes ``metrics.json``, ``curves.npz``, ``region_scores.csv`` and ``figures/``, of each detector in a folder of its
-    name if there are several, and then ``comparison.json``.
+    name if there are several, and then ``comparison.json``; and ``report.html``.
 
     Parameters
     ----------
@@ -142,7 +146,9 @@ def score_folders(
         comparison = compare(contenders, overlap_fpr=COMPARED_FPR, resamples=options.resamples, seed=options.seed)
         if comparison.defective_images < FEW_IMAGES:
             logger.warning("only %d defective images: intervals say little", comparison.defective_images)
-    metrics = _write(out, names, evaluations, samples, comparison)
+    metrics = _write(
+        out, names, evaluations, samples, comparison, maps=maps if options.report else None, root=dataset.root
+    )
     return Scored(names, metrics, samples, comparison)
 
 
@@ -208,8 +214,14 @@ def _write(
     evaluations: Sequence[Evaluation],
     samples: Sequence[Sample],
     comparison: Comparison | None,
+    *,
+    maps: Sequence[Sequence[Path]] | None,
+    root: Path,
 ) -> tuple[dict[str, Any], ...]:
-    """Write everything beside `out` first, so that it appears whole, or earlier results stay; returns the metrics."""
+    """Write everything beside `out` first, so that it appears whole, or earlier results stay; returns the metrics.
+
+    The page needs the maps of each detector; without them there is none.
+    """
     metrics, curves = [], []
     with replacing_folder(out) as partial:
         for name, evaluation in zip(names, evaluations, strict=True):
@@ -225,6 +237,17 @@ def _write(
         (partial / FIGURES).mkdir()
         for picture in pictures:
             write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
+        if maps is not None:
+            folders = [partial / name if comparison else partial for name in names]
+            detectors = [
+                Detector(name, paths, evaluation, content, worst_regions(folder / "region_scores.csv"))
+                for name, paths, evaluation, content, folder in zip(
+                    names, maps, evaluations, metrics, folders, strict=True
+                )
+            ]
+            compared = [picture for picture in pictures if picture.name == "comparison"]
+            html = evaluation_page(detectors, samples, comparison, root=root, out=out, figures=compared)
+            write_text(partial / "report.html", html)
     return tuple(metrics)
 
 

@@ -11,14 +11,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ssimae.evaluation.resampling import Interval
 from ssimae.report.choices import ChoiceTable
 from ssimae.report.detection import Detection
 from ssimae.report.figures.drawing import Picture
 from ssimae.report.format import number
 from ssimae.report.gallery.content import Gallery
+from ssimae.report.gallery.worst import WorstRegion
 from ssimae.report.tables import MetricRow, OverlapTable, PartTable
 from ssimae.report.verdicts import COLUMNS, Tally
-from ssimae.report.worst import WorstRegion
 
 SCRIPTS = (
     "content", "verdicts", "pictures", "ticks", "gallery", "threshold", "mask", "viewer", "charts", "main",
@@ -58,6 +59,8 @@ class Page:
     parts: list[PartTable] = field(default_factory=list)
     regions: list[tuple[str, list[tuple[WorstRegion, int | None]]]] = field(default_factory=list)
     """Regions that are found worst, by detector, each with the number of its image in the gallery."""
+    differences: list[tuple[str, list[tuple[str, Interval]]]] = field(default_factory=list)
+    """Of each detector but the first: its name, and the differences of its metrics from those of the first."""
     has_curves: bool = False
     figures: list[Picture] = field(default_factory=list)
     settings: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

@@ -14,11 +14,11 @@ from ssimae.report.detection import detections
 from ssimae.report.figures.run import draw_figures
 from ssimae.report.format import number
 from ssimae.report.gallery.runs import gallery_of_runs
+from ssimae.report.gallery.worst import worst_regions
 from ssimae.report.html import Page, render
 from ssimae.report.tables import missing_metrics, overlap_tables, part_tables, report_rows
 from ssimae.report.verdicts import headline, verdict_table
 from ssimae.report.wording import facts, threshold_sentences, training_sentence, truth_notes, warnings
-from ssimae.report.worst import worst_regions
 from ssimae.storage.records import ModelResults, read_results
 from ssimae.storage.run_folder import RunFolder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ssimae.evaluation.metrics import METRICS, Metric
 from ssimae.report.assessment import Assessment, pooled
@@ -31,6 +31,18 @@ class MetricRow:
     """Index of the better model, if one is."""
     in_report: bool = True
     """Whether the report shows it."""
+
+
+class Measured(Protocol):
+    """A model or detector that has metrics."""
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """Content of its ``metrics.json``."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,7 @@ def report_rows(models: Sequence[ModelResults], assessments: Sequence[list[Asses
     ]
 
 
-def overlap_tables(models: Sequence[ModelResults]) -> list[OverlapTable]:
+def overlap_tables(models: Sequence[Measured]) -> list[OverlapTable]:
     """Return the overlap table of each model that has metrics."""
     tables = []
     for model in models:
@@ -159,7 +171,7 @@ def overlap_tables(models: Sequence[ModelResults]) -> list[OverlapTable]:
     return tables
 
 
-def part_tables(models: Sequence[ModelResults]) -> list[PartTable]:
+def part_tables(models: Sequence[Measured]) -> list[PartTable]:
     """Return tables of each model by kind of defect and by size; left out where one part is all there is."""
     return [
         PartTable(model.title, part_columns(model.metrics), part_cells(model.metrics, key))

@@ -61,6 +61,8 @@ class _EvaluateFlags:
     """Times that images are drawn again for the intervals of a comparison."""
     seed: int = 0
     """Seed of these draws."""
+    report: bool = True
+    """Write a page of curves, tables and images, too."""
     out: Path | None = None
     """New folder for the results. Default: runs/evaluate-<time>."""
     force: bool = False
@@ -91,6 +93,7 @@ def main(arguments: list[str]) -> int:
         memory_limit=None if flags.memory_mb is None else flags.memory_mb * 1_000_000,
         resamples=flags.resamples,
         seed=flags.seed,
+        report=flags.report,
     )
     out = flags.out or default_out("evaluate")
     dataset = open_dataset(data, ignore=ignore)
@@ -103,6 +106,8 @@ def main(arguments: list[str]) -> int:
     one = "metrics.json, curves.npz and region_scores.csv"
     each = f"comparison.json, figures, and for each detector {one} written"
     print(f"{out}: {each if scored.comparison else f'{one}, and figures written'}")
+    if flags.report:
+        print(f"{out / 'report.html'}: curves, tables and images")
     return OK
 
 

@@ -21,8 +21,10 @@ const OUTCOMES = {
 const VERDICTS = ["defective", "review", "flagged", "good"];
 
 // The worst first: what went wrong before the rest, then the least overlap with the truth, then the larger defect, then
-// the higher score. Without truth: defective, for review, good.
+// the higher score. Without truth: defective, for review, good. Maps without thresholds: as given, the region found worst
+// first.
 function worst(a, b) {
+  if (!model().judged) return a.index - b.index;
   return (
     (a.fault === null) - (b.fault === null) ||
     (a.counts?.quality ?? 0) - (b.counts?.quality ?? 0) ||
@@ -79,8 +81,10 @@ function layPanes(index) {
 
 async function paintCard(index) {
   if (!isPictured(index)) return;
-  const found = await pictures(index);
-  if (!inView.has(index)) return;
+  const { canvases } = cards[index];
+  const found = await pictures(index, canvases.map(({ view, m }) => [view, m]));
+  // Meanwhile the card may have left the view, or show something else.
+  if (!inView.has(index) || cards[index].canvases !== canvases) return;
   for (const { canvas, view, m } of cards[index].canvases) paint(canvas, found, view, m);
 }
 
@@ -140,7 +144,7 @@ function arrange() {
   const matching = found.filter(
     ({ image, row }) =>
       (wanted.kind === "" || image.defect === wanted.kind) &&
-      (wanted.reason === "" || row?.reason === wanted.reason) &&
+      (wanted.reason === "" || row?.reason.includes(wanted.reason)) &&
       `${image.name} ${image.defect}`.toLowerCase().includes(wanted.text.toLowerCase()),
   );
   shownImages = matching
@@ -160,6 +164,7 @@ function arrange() {
 
 function layAll() {
   gallery.className = `gallery ${wanted.view}`;
+  gallery.style.setProperty("--models", wanted.view === "original" ? 1 : Math.min(3, page.models.length));
   cards.forEach((_, index) => layPanes(index));
   for (const index of inView) paintCard(index);
 }
@@ -179,7 +184,9 @@ function buildFilters() {
   const anyJudged = page.models.some((one) => one.judged);
   const offered = ["all", ...(labelled ? ["missed", "false", "misplaced"] : []), "flagged", ...(anyJudged ? ["defective", "review"] : []), "good"];
   const kinds = [...new Set(page.images.map((image) => image.defect))].sort();
-  const reasons = [...new Set(page.images.flatMap((image) => image.rows.map((row) => row?.reason)))].filter(Boolean).sort();
+  // Several reasons are joined by semicolons, and what speaks for one stands in brackets.
+  const given = page.images.flatMap((image) => image.rows.flatMap((row) => (row === null ? [] : row.reason.split("; "))));
+  const reasons = [...new Set(given.map((reason) => reason.replace(/ \(.*/, "")))].filter(Boolean).sort();
   const search = element("input", { type: "search", placeholder: "name", "aria-label": "Search by name" });
   search.addEventListener("input", () => {
     wanted.text = search.value;

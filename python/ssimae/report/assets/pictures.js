@@ -11,53 +11,56 @@ const scratch = document.createElement("canvas");
 
 const isPictured = (index) => document.getElementById(`pictures-${index}`) !== null;
 
-// The pictures of an image; a few are kept, so that paging back and forth is quick.
-function pictures(index) {
-  if (decoded.has(index)) {
-    const found = decoded.get(index);
-    decoded.delete(index);
-    decoded.set(index, found);
-    return found;
-  }
-  const found = decodeAll(index);
+// What each view paints from; all but the original and the masks are a model's own.
+const NEEDS = { original: ["original"], rebuilt: ["rebuilt"], map: ["map"], marks: ["original", "masks", "opened"] };
+
+// The pictures of an image that some panes need. Those of a few images are kept, so that paging back and forth is quick.
+async function pictures(index, shown) {
+  const found = decoded.get(index) ?? newPictures(index);
+  decoded.delete(index);
   decoded.set(index, found);
   if (decoded.size > KEPT) decoded.delete(decoded.keys().next().value);
+  await Promise.all(shown.flatMap(([view, m]) => NEEDS[view].map((name) => found.decode(name, m))));
   return found;
 }
 
-async function decodeAll(index) {
+function newPictures(index) {
   const stored = JSON.parse(document.getElementById(`pictures-${index}`).textContent);
   const [width, height] = page.images[index].preview;
-  const planes = async (uri, take) => {
-    if (uri === null) return null;
+  const found = { width, height, original: null, masks: null, outline: null, maps: stored.maps.map(() => ({ map: null, opened: null, rebuilt: null })) };
+  const begun = new Map();
+  const decode = async (name, m) => {
+    const own = name === "original" || name === "masks";
+    const uri = own ? stored[name] : stored.maps[m][name];
+    if (uri === null) return;
     const image = new Image();
     image.src = uri;
     await image.decode();
-    return take(image);
+    (own ? found : found.maps[m])[name] = name === "original" || name === "rebuilt" ? colours(image) : plane(image);
+    if (name === "masks") found.outline = outlineOf(found.masks, width, height);
   };
-  const pixels = (image) => {
+  const colours = (image) => {
     [scratch.width, scratch.height] = [width, height];
     const context = scratch.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
     return context.getImageData(0, 0, width, height).data;
   };
-  const plane = (image) => pixels(image).filter((_, place) => place % 4 === 0);
-  const colours = (image) => pixels(image).slice();
-  const masks = await planes(stored.masks, plane);
-  const maps = [];
-  for (const one of stored.maps) {
-    maps.push({
-      map: await planes(one.map, plane),
-      opened: await planes(one.opened, plane),
-      rebuilt: await planes(one.rebuilt, colours),
-    });
-  }
-  return { width, height, original: await planes(stored.original, colours), masks, outline: outlineOf(masks, width, height), maps };
+  const plane = (image) => {
+    const pixels = colours(image);
+    const values = new Uint8Array(width * height);
+    for (let pixel = 0; pixel < values.length; pixel++) values[pixel] = pixels[4 * pixel];
+    return values;
+  };
+  found.decode = (name, m) => {
+    const key = name === "original" || name === "masks" ? name : `${name}-${m}`;
+    if (!begun.has(key)) begun.set(key, decode(name, m));
+    return begun.get(key);
+  };
+  return found;
 }
 
 // A line of two pixels, one outside and one inside, seen also on the smallest defect and at the image's border.
 function outlineOf(masks, width, height) {
-  if (masks === null) return null;
   const outline = new Uint8Array(width * height);
   const defective = (row, column) => row >= 0 && row < height && column >= 0 && column < width && masks[row * width + column] === 1;
   for (let row = 0; row < height; row++) {
@@ -145,11 +148,13 @@ function viewTitle(view, m) {
   return page.models.length > 1 && view !== "original" ? `${title}, ${page.models[m].title}` : title;
 }
 
-// Which canvases stand side by side when the reader asks for a view.
+// Which canvases stand side by side when the reader asks for a view: of several models, like beside like.
 function panes(view) {
   const models = page.models.map((_, m) => m);
   if (view === "original") return [["original", 0]];
   if (view !== "all") return models.map((m) => [view, m]);
-  const each = (m) => [...(page.models[m].rebuilds ? [["rebuilt", m]] : []), ["map", m], ["marks", m]];
-  return [["original", 0], ...models.flatMap(each)];
+  const rebuilt = models.filter((m) => page.models[m].rebuilds).map((m) => ["rebuilt", m]);
+  const maps = models.map((m) => ["map", m]);
+  const marks = models.map((m) => ["marks", m]);
+  return models.length > 1 ? [["original", 0], ...marks, ...maps, ...rebuilt] : [["original", 0], ...rebuilt, ...maps, ...marks];
 }

@@ -88,7 +88,9 @@ function drawScores() {
   heaps.forEach((heap, bin) => {
     let base = floor;
     heap.forEach((count, kind) => {
-      const tall = (count / highest) * (floor - 2);
+      // Of many images in one bar the others still show: heights grow with the root of a heap.
+      const heaped = heap[0] + heap[1] + heap[2];
+      const tall = heaped === 0 ? 0 : (Math.sqrt(heaped / highest) * (floor - 2) * count) / heaped;
       context.fillStyle = style.getPropertyValue(SCORE_KINDS[kind][1]);
       context.fillRect(place((bin / bins) * (bounds.length - 1)) + 0.5, base - tall, (width - THUMB) / bins - 1, tall);
       base -= tall;
@@ -112,7 +114,7 @@ function drawScores() {
   }
   const kinds = SCORE_KINDS.filter(([, , holds]) => page.images.some(holds));
   document.getElementById("score-legend").replaceChildren(
-    element("span", {}, "Images by score:"),
+    element("span", {}, "Images by score (heights by root):"),
     ...kinds.map(([title, colour]) => element("span", {}, element("i", { style: `background: var(${colour})` }), title)),
     element("span", {}, `below: the colours of each ${model().map}${model().usual === null ? "" : `, where ${number(model().usual)} is as usual`}`),
   );

@@ -4,6 +4,9 @@ const viewer = document.getElementById("viewer");
 const sight = { index: 0, zoom: 1, x: 0, y: 0, tool: "move", opacity: 0.5, truth: true, brush: 24, hidden: new Set(), panes: [], found: null };
 let stroke = null;
 
+// Of several models, what they made of an image is shown first; their reconstructions on demand.
+if (page.models.length > 1) page.models.forEach((_, m) => sight.hidden.add(`rebuilt-${m}`));
+
 const MOST_ZOOM = 40;
 
 function openViewer(index) {
@@ -15,7 +18,7 @@ function openViewer(index) {
 
 async function show(index) {
   sight.index = index;
-  const found = await pictures(index);
+  const found = await pictures(index, panes("all"));
   if (sight.index !== index) return;
   sight.found = found;
   layViewer();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,10 @@ class Levels:
     bounds: NDArray[np.float64]
     """(n,), at most 255, distinct as float32."""
 
-    def of(self, map_: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.uint8]:
+    def of(self, map_: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the level of each pixel, in the map's shape: how many of the thresholds it exceeds."""
-        # In the precision of the map, as its segmentation compares.
-        bounds = self.bounds.astype(map_.dtype)
+        # A map of float32 is compared as its segmentation does, in float32.
+        bounds = self.bounds.astype(np.float32) if map_.dtype == np.float32 else self.bounds
         levels = np.empty(map_.shape, np.uint8)
         return in_bands(lambda band: np.searchsorted(bounds, map_[band.rows]).astype(np.uint8), levels, map_)
 
