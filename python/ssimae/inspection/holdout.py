@@ -119,7 +119,8 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
 
 def _bands(shapes: Sequence[tuple[int, int]], patch_size: int, *, alternating: bool) -> tuple[Regions, Regions]:
     """Return what is left of each image beside a band, and the bands, at the end or in turn at the start."""
-    kept, bands = [], []
+    kept: list[tuple[int, tuple[slice, slice]]] = []
+    bands: list[tuple[int, tuple[slice, slice]]] = []
     for index, (height, width) in enumerate(shapes):
         longer = max(height, width)
         band = max(patch_size, round(SHARE * longer))

@@ -101,10 +101,13 @@ def evaluation_page(
         kind="evaluation",
         models=[detector.title for detector in detectors],
         verdicts=[_headline(detector) for detector in detectors],
-        notes=["The threshold starts at the best F1 of the pixels, which the truth chose; a detector would not know it."],
+        notes=[
+            "The threshold starts at the best F1 of the pixels, which the truth chose; a detector would not know it."
+        ],
         gallery=build_gallery(subjects, shown, about, commands={"improve": None, "inspect": None}),
         images=len(samples),
-        map_note="Maps have the same colours in all images. Images come by the region that the first detector finds worst.",
+        map_note="Maps have the same colours in all images. Images come by the region that the first detector finds "
+        "worst.",
         facts=[
             ("", [("Data", str(root.resolve())), *((detector.title, str(_folder(detector))) for detector in detectors)])
         ],
