@@ -81,12 +81,13 @@ def test_seeds_give_a_spread() -> None:
             },
             "verdicts": {"defective": {"images": 10, "flagged": 5 + seed, "placed": 4}},
             "seconds": 300.0,
+            "masked": True,
             "facts": {"device": "AMD EPYC, 1 threads, AVX512"},
         }
         for seed in range(3)
     ]
     row = surface_table(stored).splitlines()[-1]
     assert row == (
-        "| cloth | `--minutes 5` | 0.910 ± 0.010 (3) | 0.500 ± 0.000 (3) | 0.800 ± 0.000 (3) | 0.400 ± 0.000 (3) |  | "
+        "| cloth | `--minutes 5`, with `--ignore` | 0.910 ± 0.010 (3) | 0.500 ± 0.000 (3) | 0.800 ± 0.000 (3) | 0.400 ± 0.000 (3) |  | "
         "60 ± 10 % of 10 | 40 ± 0 % of 10 |  | 5 min, AMD EPYC, 1 thread |"
     )

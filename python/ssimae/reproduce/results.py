@@ -50,6 +50,7 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         "system": settings.system,
         "settings": dataclasses.asdict(settings),
         "facts": {name: table[name] for name in _FACTS if name in table},
+        "masked": facts.ignore is not None,
         "commit": facts.commit,
         "training": {
             "patches": settings.patches_total,  # the log ends a few steps before

@@ -82,6 +82,8 @@ def surface_table(results: Sequence[dict[str, Any]]) -> str:
         for command in COMMANDS:
             if group := groups.get((data, command.name)):
                 flags = f"`{command.flags}`" if command.flags else "no flag"
+                if any(result.get("masked") for result in group):
+                    flags += ", with `--ignore`"
                 lines.append(f"| {' | '.join([data, flags, *_columns(group)])} |")
     return "\n".join(lines)
 
