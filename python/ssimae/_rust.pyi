@@ -24,6 +24,7 @@ __all__ = [
     "interpolate",
     "label_regions",
     "measure_regions",
+    "outline_region",
     "paint_stains",
     "patch_grid",
     "shrink_columns",
@@ -174,6 +175,7 @@ def interpolate(
 def label_regions(mask: NDArray[np.uint8], labels: NDArray[np.int32], *, eight_connected: bool) -> int: ...
 def measure_regions(labels: NDArray[np.int32], count: int, scores: _Real | None) -> RegionMeasures: ...
 def open_levels(levels: NDArray[np.uint8], out: NDArray[np.uint8], *, min_area: int) -> None: ...
+def outline_region(mask: NDArray[np.uint8], bounds: tuple[int, int, int, int]) -> NDArray[np.int64]: ...
 def paint_stains(
     patches: NDArray[np.float32],
     values: NDArray[np.float32],

@@ -137,5 +137,28 @@ def open_levels(levels: NDArray[np.uint8], *, min_area: int) -> NDArray[np.uint8
     return opened
 
 
+def outline_region(mask: NDArray[np.bool_], box: tuple[int, int, int, int]) -> NDArray[np.int64]:
+    """Return the polygon round an 8-connected region of a mask, along the edges of its pixels.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (h, w), bool, C-contiguous
+    box : tuple of int
+        Top, left, bottom and right of the region, half-open. No two regions fill the same box.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), int64
+        Corners where the outline changes its direction, x and y, clockwise as one sees it. The pixel of a row and a
+        column lies between x = column and column + 1, and between y = row and row + 1. Holes are not cut out.
+
+    Raises
+    ------
+    ValueError
+        If no region fills the box.
+    """
+    return _rust.outline_region(mask.view(np.uint8), box)
+
+
 def _statistics(found: _rust.RegionMeasures) -> RegionStatistics:
     return RegionStatistics(found.areas, found.boxes, found.centroids, found.max_scores, found.mean_scores)

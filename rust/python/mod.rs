@@ -42,6 +42,7 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(regions::label_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::measure_regions, module)?)?;
     module.add_function(wrap_pyfunction!(regions::open_levels, module)?)?;
+    module.add_function(wrap_pyfunction!(regions::outline_region, module)?)?;
     module.add_function(wrap_pyfunction!(patches::paint_stains, module)?)?;
     module.add_function(wrap_pyfunction!(patches::patch_grid, module)?)?;
     module.add_function(wrap_pyfunction!(resize::shrink_columns, module)?)?;

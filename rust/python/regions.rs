@@ -143,6 +143,20 @@ pub fn open_levels(
     Ok(py.detach(|| regions::open(levels, height, width, min_area, out))?)
 }
 
+/// Returns the corners (n, 2) of the polygon round the 8-connected region of a mask (H, W) that fills a box: x and y.
+#[pyfunction]
+pub fn outline_region<'py>(
+    py: Python<'py>,
+    mask: PyReadonlyArray2<'py, u8>,
+    bounds: [usize; 4],
+) -> PyResult<Bound<'py, PyArray2<i64>>> {
+    let (height, width) = (mask.shape()[0], mask.shape()[1]);
+    let mask = mask.as_slice()?;
+    let corners = py.detach(|| regions::outline(mask, height, width, bounds))?;
+    let count = corners.len();
+    corners.into_iter().flatten().collect::<Vec<_>>().into_pyarray(py).reshape([count, 2])
+}
+
 fn connectivity(eight_connected: bool) -> Connectivity {
     if eight_connected { Connectivity::Eight } else { Connectivity::Four }
 }

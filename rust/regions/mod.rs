@@ -1,11 +1,13 @@
-//! Connected regions of masks and maps, and distances from marked pixels.
+//! Connected regions of masks and maps, their outlines, and distances from marked pixels.
 
 mod distance;
 mod labels;
 mod large;
 mod opening;
+mod outline;
 
 pub use distance::distances;
 pub use labels::{Connectivity, Regions, RowRun, Statistics, find, label, measure};
 pub use large::{LargeRegions, RegionSearch};
 pub use opening::open;
+pub use outline::{Corner, outline};

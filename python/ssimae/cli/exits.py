@@ -17,6 +17,8 @@ SKIPPED_INPUTS = 3
 """The work is done, but some inputs were passed over."""
 SAFEGUARD = 4
 """A safeguard stopped the work."""
+FLAGGED = 5
+"""The work is done, and an image was found that --fail-on asks for."""
 # 1 is a fault of ours, with a traceback; 128 + N is a signal N.
 
 

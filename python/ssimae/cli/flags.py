@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,14 @@ _NO_TYPE = re.compile(r"no type matching \{None\}\|(\w+) could be instantiated f
 _SHARES = "--false-calls", "--false_calls"
 """Flags that understand 1/200 besides 0.005, as tyro spells them."""
 
+_LENGTHS = "--pixel-size", "--pixel_size"
+"""Flags that understand 0.1mm and 100um besides 0.1."""
+
+_LENGTH = re.compile(r"(?P<number>\S+?)\s*(?P<unit>mm|um|\u00b5m|\u03bcm|cm)", re.IGNORECASE)
+
+_MILLIMETRES = {"cm": 1, "mm": 0, "um": -3, "\u00b5m": -3, "\u03bcm": -3}
+"""Power of ten that turns a unit into millimetres."""
+
 
 def parse_flags(
     kind: type[_Flags],
@@ -44,7 +53,7 @@ def parse_flags(
     """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
     refuse_typos(kind, verb, arguments)
     options: dict[str, Any] = {} if default is None else {"default": default}
-    arguments = _without_fractions(arguments)
+    arguments = _as_numbers(arguments)
     with _one_line(verb):
         flags: _Flags = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, description=description, **options)
     return flags
@@ -57,18 +66,35 @@ def parse_known_flags(kind: type[_Flags], verb: str, arguments: list[str]) -> _F
     return flags
 
 
-def _without_fractions(arguments: list[str]) -> list[str]:
-    """Return the arguments with the fractions behind flags of shares as decimals."""
+def _as_numbers(arguments: list[str]) -> list[str]:
+    """Return the arguments with shares such as 1/200 and lengths such as 0.1mm as decimals."""
     # Each flag and its value are told apart first, so that `--false-calls=1/200` needs no rule of its own.
     split = [part for argument in arguments for part in _flag_and_value(argument)]
     return [
-        _decimal(flag, value) if flag in _SHARES and "/" in value else value for flag, value in pairwise(["", *split])
+        _decimal(flag, value)
+        if flag in _SHARES and "/" in value
+        else _millimetres(value)
+        if flag in _LENGTHS
+        else value
+        for flag, value in pairwise(["", *split])
     ]
 
 
 def _flag_and_value(argument: str) -> list[str]:
     flag, equals, value = argument.partition("=")
-    return [flag, value] if equals and flag in _SHARES else [argument]
+    return [flag, value] if equals and flag in (*_SHARES, *_LENGTHS) else [argument]
+
+
+def _millimetres(text: str) -> str:
+    """Return a length such as 0.1mm or 100um as a number of millimetres; what is none stays, and is refused later."""
+    found = _LENGTH.fullmatch(text.strip())
+    if found is None:
+        return text
+    try:
+        # Decimal, so that 100um is 0.1 and nothing beside it.
+        return str(Decimal(found["number"]).scaleb(_MILLIMETRES[found["unit"].lower()]))
+    except (InvalidOperation, ValueError):
+        return text
 
 
 def _decimal(flag: str, text: str) -> str:

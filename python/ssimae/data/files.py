@@ -126,7 +126,12 @@ def walk_folders(root: Path) -> Iterator[Path]:
 
 def holds_results(folder: Path) -> bool:
     """Return whether a folder holds what a command of ours wrote."""
-    pairs = (("config.toml", "residuals"), ("config.toml", "model.safetensors"), ("metrics.json", "curves.npz"))
+    pairs = (
+        ("config.toml", ".lock"),
+        ("config.toml", "residuals"),
+        ("config.toml", "model.safetensors"),
+        ("metrics.json", "curves.npz"),
+    )
     return any((folder / one).exists() and (folder / other).exists() for one, other in pairs)
 
 

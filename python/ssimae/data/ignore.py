@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,25 +40,44 @@ def pair_ignore_masks(masks_path: Path, images: Sequence[Path], *, all_used: boo
     -----
     Images that a folder has no mask for are inspected whole; a warning counts them.
     """
-    masks_path = Path(os.path.abspath(masks_path))
-    if not masks_path.exists():
-        raise FileNotFoundError(f"{masks_path}: no such ignore mask, or folder of them")
-    if not masks_path.is_dir():
-        return dict.fromkeys(images, masks_path)
-    masks = _masks_by_name(masks_path)
-    pairs = {}
-    for image in images:
-        parts = image.with_suffix("").parts
-        fitting = (parts[start:] for start in range(len(parts)) if parts[start:] in masks)
-        if (name := next(fitting, None)) is not None:
-            pairs[image] = masks[name]
-    unused = sorted(set(masks.values()) - set(pairs.values()))
-    if unused and (all_used or not pairs):
+    masks = IgnoreMasks(masks_path)
+    pairs = {image: mask for image in images if (mask := masks.of(image)) is not None}
+    unused = sorted(set(masks.files) - set(pairs.values()))
+    if masks.are_many and unused and (all_used or not pairs):
         raise ValueError(f"{unused[0]}: an ignore mask that belongs to no image ({len(unused)} such)")
     without = [image for image in images if image not in pairs]
     if without:
         logger.warning("%d of %d images have no ignore mask, the first %s", len(without), len(images), without[0])
     return pairs
+
+
+class IgnoreMasks:
+    """The ignore masks of images that come one by one: one for all, or those of a folder by their names.
+
+    Parameters
+    ----------
+    masks_path : Path
+        As for :func:`pair_ignore_masks`, whose errors are raised where they are about masks alone.
+    """
+
+    def __init__(self, masks_path: Path) -> None:
+        path = Path(os.path.abspath(masks_path))
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such ignore mask, or folder of them")
+        self.are_many = path.is_dir()
+        self._by_name: dict[tuple[str, ...], Path] = _masks_by_name(path) if self.are_many else {(): path}
+
+    @property
+    def files(self) -> Iterable[Path]:
+        """All masks."""
+        return self._by_name.values()
+
+    def of(self, image: Path) -> Path | None:
+        """Return the mask that belongs to an image, or None."""
+        parts = image.with_suffix("").parts if self.are_many else ()
+        # The whole path first: the longest name that fits is taken.
+        fitting = (parts[start:] for start in range(len(parts) + 1) if parts[start:] in self._by_name)
+        return self._by_name.get(next(fitting, ("",)))
 
 
 def _masks_by_name(folder: Path) -> dict[tuple[str, ...], Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,17 +12,16 @@ from numpy.typing import NDArray
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
 from ssimae.data.masks import read_ignored
-from ssimae.errors import reason_of
 from ssimae.images.depth import Image
 from ssimae.images.maps import write_float_tiff
 from ssimae.images.read import read_stored
-from ssimae.inspection.inspector import Inspector
+from ssimae.inspection.inspector import Inspector, Maps
 from ssimae.inspection.threshold import Thresholds
-from ssimae.inspection.verdict import Verdict, judge
+from ssimae.inspection.verdict import Judgement, Verdict, judge
 from ssimae.progress import Progress
 from ssimae.storage.inspected import Inspected, InspectedImages
 from ssimae.storage.model_file import SavedModel
-from ssimae.storage.predictions import SkippedImage, StoredInspection, StoredRegion
+from ssimae.storage.predictions import Stamp, StoredInspection, StoredRegion, stamp_of
 from ssimae.storage.run_folder import RunFolder
 
 
@@ -33,53 +33,40 @@ def predict_stage(
     *,
     device: torch.device,
     progress: Progress,
-    skipped: Sequence[SkippedImage] = (),
-    skip_bad: bool = False,
-) -> tuple[list[Verdict], list[SkippedImage]]:
-    """Inspect images; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
+) -> list[Verdict]:
+    """Inspect the images of a run; write their reconstructions, residuals, ``predictions.csv`` and ``regions.csv``.
 
-    Returns the verdicts, and what was skipped: the images in `skipped`, and with `skip_bad` those that could not be
-    read when their turn came. Images that an interrupted stage finished are not inspected again.
+    Returns the verdicts. Images that an interrupted stage finished are not inspected again.
     """
     inspector = saved.on(device)
-    images = InspectedImages(folder)
+    pixel_size = saved.settings.pixel_size
+    images = InspectedImages(folder, pixel_size)
     images.begin(sample for sample in samples if _has_maps(folder, sample, inspector))
     items: list[Inspected] = []
-    passed_over = list(skipped)
     with progress.task("inspecting images", len(samples)) as task:
         for count, sample in enumerate(samples, 1):
             item = images.get(sample) if _has_maps(folder, sample, inspector) else None
             if item is None:
-                try:
-                    image = _read(sample, saved.settings)
-                except (OSError, ValueError) as error:
-                    if not skip_bad:
-                        raise
-                    passed_over.append(SkippedImage(sample.path, reason_of(error, sample.path)))
-                    task.update(count)
-                    continue
-                item = _inspect(folder, sample, image, inspector, thresholds)
+                stamp = stamp_of(sample.path)
+                maps = inspector.inspect(*read_sample(sample, saved.settings))
+                write_maps(folder, sample, maps)
+                item = rows_of(sample, judge(maps, thresholds), stamp=stamp, pixel_size_mm=pixel_size)
                 images.add(item)
             items.append(item)
             task.update(count)
-    images.finish(items, passed_over)
-    return [item.inspection.verdict for item in items], passed_over
+    images.finish(items, [])
+    return [item.inspection.verdict for item in items]
 
 
-def _read(sample: Sample, settings: Settings) -> tuple[Image, NDArray[np.bool_] | None]:
+def read_sample(sample: Sample, settings: Settings) -> tuple[Image, NDArray[np.bool_] | None]:
+    """Return an image as the network sees it, and what of it is ignored; raises an OSError or ValueError."""
     image = read_stored(sample.path, channels=settings.channels, data_range=settings.data_range)
     return image, read_ignored(sample, image.shape)
 
 
-def _inspect(
-    folder: RunFolder,
-    sample: Sample,
-    image: tuple[Image, NDArray[np.bool_] | None],
-    inspector: Inspector,
-    thresholds: Thresholds,
-) -> Inspected:
-    """Inspect one image, given with what of it is ignored, and write its maps; returns its rows."""
-    maps = inspector.inspect(*image)
+def write_maps(folder: RunFolder, sample: Sample, maps: Maps) -> dict[str, Path]:
+    """Write the maps of an image into a folder; returns their paths by what they are."""
+    written = {}
     for part, array in (
         (folder.reconstructions, maps.reconstruction),
         (folder.residuals, maps.residual),
@@ -89,27 +76,47 @@ def _inspect(
             path = folder.map_path(part, sample.defect, sample.name)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_float_tiff(path, array)
-    judgement = judge(maps, thresholds)
+            written[part.name] = path
+    return written
+
+
+def rows_of(sample: Sample, judgement: Judgement, *, stamp: Stamp, pixel_size_mm: float | None) -> Inspected:
+    """Return the rows of an image that was judged.
+
+    Parameters
+    ----------
+    sample : Sample
+    judgement : Judgement
+    stamp : Stamp
+        What its file was like before it was read.
+    pixel_size_mm : float, optional
+        Side of a pixel in millimetres.
+    """
+    defect_px = int(judgement.mask.sum())
     inspection = StoredInspection(
         name=sample.name,
         defect=sample.defect,
         image=sample.path,
         masks=sample.masks,
         ignore=sample.ignore,
-        height=maps.judged.shape[0],
-        width=maps.judged.shape[1],
+        height=judgement.mask.shape[0],
+        width=judgement.mask.shape[1],
         score=judgement.score,
         verdict=judgement.verdict,
         regions=len(judgement.regions),
-        defect_px=int(judgement.mask.sum()),
+        defect_px=defect_px,
         reason=judgement.reason,
+        defect_mm2=None if pixel_size_mm is None else defect_px * pixel_size_mm**2,
+        bytes=stamp.bytes,
+        modified=stamp.modified,
     )
     return Inspected(
         inspection,
         tuple(
-            StoredRegion(sample.name, sample.defect, number, region)
+            StoredRegion(sample.name, sample.defect, number, region, pixel_size_mm)
             for number, region in enumerate(judgement.regions, 1)
         ),
+        pixel_size_mm,
     )
 
 

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 
 from ssimae.data.check import check_samples
-from ssimae.data.dataset import Sample
-from ssimae.data.ignore import pair_ignore_masks
+from ssimae.data.dataset import UNLABELLED, Sample
+from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
 from ssimae.errors import CollapsedError
 from ssimae.hardware import describe, resolve_device
-from ssimae.jobs.inspect import predict_stage
-from ssimae.jobs.listing import fingerprint, list_samples, unwritable_names
+from ssimae.inspection.verdict import Verdict
+from ssimae.jobs.listing import fingerprint, unwritable_names
+from ssimae.jobs.predicting.arrivals import AllAtOnce, Arrival
+from ssimae.jobs.predicting.given import STANDARD_INPUT, absolute, named_images
+from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
+from ssimae.jobs.predicting.record import Found
+from ssimae.jobs.predicting.standard_input import NamedOnInput
+from ssimae.jobs.predicting.watch import Watched
 from ssimae.jobs.stages import thresholds_text, write_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import PredictFacts
-from ssimae.storage.inspected import InspectedImages
+from ssimae.storage.inspected import GrowingTables
 from ssimae.storage.model_file import SavedModel, load_model
-from ssimae.storage.predictions import SkippedImage
 from ssimae.storage.run_folder import RunFolder, settings_sha256
-from ssimae.training.interrupt import resumable
+from ssimae.training.interrupt import noted_signals, resumable
 
 logger = logging.getLogger(__name__)
+
+READ_FIRST = 64
+"""So many images are read and checked before the first is inspected; of more, none would be inspected for long."""
 
 
 @dataclass(frozen=True)
@@ -37,51 +46,74 @@ class PredictOutcome:
     """The outcome of inspecting images."""
 
     folder: RunFolder
-    verdicts: dict[str, int]
-    """Number of images by verdict."""
-    skipped: tuple[SkippedImage, ...]
-    alarm: str | None
-    """That the network learned nothing, in a sentence; None where it did."""
+    verdicts: Mapping[Verdict, int]
+    """Number of images by verdict, also of those that were inspected before an interruption."""
+    session: Session
+    """What was done since the command began."""
+    facts: PredictFacts
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What comes in while images are inspected, and who is told."""
+
+    progress: Progress
+    on_image: Callable[[Found], None]
+    """Called once all that is written of an image is there."""
+    names: BinaryIO | None = None
+    """Names of images, where these come on standard input."""
 
 
 def predict(
     model: Path,
-    images: Sequence[Path],
+    images: Sequence[str],
     out: Path,
     *,
+    watch: Path | None = None,
+    settle: float = 1.0,
     ignore: Path | None = None,
+    writing: Writing,
     skip_bad: bool,
     force: bool,
     allow_collapsed: bool = False,
     device: str,
-    progress: Progress,
+    listener: Listener,
 ) -> PredictOutcome:
-    """Inspect images with a trained model; write maps, ``predictions.csv`` and ``regions.csv``.
+    """Inspect images with a trained model; write maps, ``predictions.csv`` and ``regions.csv``, row by row.
 
     Parameters
     ----------
     model : Path
         ``model.safetensors`` of a finished run.
-    images : sequence of Path
-        Image files, or folders whose image files are taken.
+    images : sequence of str
+        Image files, folders whose image files are taken, and patterns such as ``new/*.png``; or ``-`` alone: names
+        come on standard input.
     out : Path
         Folder for the results.
+    watch : Path, optional
+        Folder to watch for images instead, until Ctrl-C or SIGTERM.
+    settle : float
+        Seconds for which a file rests there before it counts.
     ignore : Path, optional
         Mask of the pixels of every image that are not inspected, or a folder of one each.
+    writing : Writing
+        What is written besides the tables; its pixel size is that of the model unless it is given.
     skip_bad : bool
         Go on past images that cannot be inspected, or whose ignore mask cannot be read; each is recorded with the
-        verdict `skipped`.
+        verdict `skipped`. Without it, one among up to :data:`READ_FIRST` images stops the work before it begins; of
+        more images, and of those that come one by one, such are skipped in any case.
     force : bool
-        Overwrite earlier results in `out`.
+        Overwrite earlier results in `out`. Without it, an inspection of images that come one by one goes on there if it
+        is the same.
     allow_collapsed : bool
         Inspect with a network that learned nothing, too; the report then says so.
     device : str
-    progress : Progress
+    listener : Listener
 
     Raises
     ------
     OSError, ValueError
-        If the model, an image (without `skip_bad`) or the output folder cannot be worked with, before any work.
+        If the model, an image or the output folder cannot be worked with, before any work.
     CollapsedError
         If the network learned nothing, without `allow_collapsed`.
     InterruptedRunError
@@ -89,31 +121,52 @@ def predict(
     """
     torch_device = resolve_device(device)
     saved = _load(model, allow_collapsed=allow_collapsed)
-    samples, passed_over = _samples(images, ignore, saved, progress)
+    if watch is not None and not watch.is_dir():
+        raise NotADirectoryError(f"{watch}: no folder that could be watched")
+    writing = replace(writing, pixel_size=writing.pixel_size or saved.settings.pixel_size)
+    facts = PredictFacts(
+        model=model.resolve(),
+        device=describe(torch_device),
+        ignore=None if ignore is None else ignore.absolute(),
+        images=tuple(map(absolute, images)),
+        named=tuple(images) if watch is None else (str(watch),),
+        watch=None if watch is None else watch.absolute(),
+        settle=None if watch is None else settle,
+        skip_bad=skip_bad,
+        ssimae=version("ssimae"),
+        alarm=saved.alarm,
+        calibrated=saved.reference is not None,
+        **dataclasses.asdict(writing),
+    )
+    passed_over: list[str] = []
+
+    def pass_over(line: str) -> None:
+        passed_over.append(line)
+        listener.progress.say(line)
+
+    listed = _listed(facts, pass_over)
+    facts = replace(
+        facts,
+        fingerprint=_fingerprint(facts, listed),
+        passed_over=tuple(passed_over),
+        settings_sha256=settings_sha256(saved.settings),
+        thresholds_sha256=sha256(thresholds_text(saved).encode()).hexdigest(),
+    )
     folder = RunFolder(out)
-    bad = _check(folder, samples, saved, skip_bad=skip_bad, progress=progress)
-    folder.prepare(force=force, reads=[model, *images, *([] if ignore is None else [ignore])])
+    if listed is None and not force and folder.config.exists():
+        _refuse_another(folder, facts)
+        return resume_prediction(out, device=device, listener=listener)
+    if listed is not None:
+        _check(folder, listed, facts, saved, progress=listener.progress)
+    folder.prepare(force=force, reads=[model, *_places(facts), *([] if ignore is None else [ignore])])
     with folder.locked():
         folder.clear()
         with resumable(out):
-            facts = PredictFacts(
-                model=model.resolve(),
-                device=describe(torch_device),
-                ignore=None if ignore is None else ignore.absolute(),
-                images=tuple(str(path.absolute()) for path in images),
-                skip_bad=skip_bad,
-                fingerprint=_fingerprint(model, samples),
-                ssimae=version("ssimae"),
-                alarm=saved.alarm,
-                passed_over=passed_over,
-                settings_sha256=settings_sha256(saved.settings),
-                thresholds_sha256=sha256(thresholds_text(saved).encode()).hexdigest(),
-            )
             folder.write_config(saved.settings, facts)
-            return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=skip_bad, progress=progress)
+            return _inspect(folder, facts, listed, saved, device=torch_device, listener=listener)
 
 
-def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictOutcome:
+def resume_prediction(out: Path, *, device: str, listener: Listener) -> PredictOutcome:
     """Go on with an interrupted :func:`predict`: images whose rows are there are not inspected again.
 
     Raises
@@ -127,15 +180,14 @@ def resume_prediction(out: Path, *, device: str, progress: Progress) -> PredictO
     with folder.locked(), resumable(out):
         check_agreement(folder)
         saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
-        samples, _ = _samples([Path(path) for path in facts.images], facts.ignore, saved, progress)
-        if facts.fingerprint != _fingerprint(facts.model, samples):
-            raise ValueError(
-                f"{out}: the images, masks or model have changed since it was begun; inspect them into another --out"
-            )
-        known = InspectedImages(folder)
-        waiting = tuple(sample for sample in samples if known.get(sample) is None)
-        bad = _check(folder, waiting, saved, skip_bad=facts.skip_bad, progress=progress)
-        return _inspect(folder, samples, saved, bad, device=torch_device, skip_bad=facts.skip_bad, progress=progress)
+        listed = _listed(facts, listener.progress.say)
+        if facts.fingerprint != _fingerprint(facts, listed):
+            changed = "the images, masks or model have" if listed is not None else "the model or ignore mask has"
+            raise ValueError(f"{out}: {changed} changed since it was begun; inspect them into another --out")
+        if listed is not None:
+            done = GrowingTables(folder, facts.pixel_size)
+            _check(folder, listed, facts, saved, done=done, progress=listener.progress)
+        return _inspect(folder, facts, listed, saved, device=torch_device, listener=listener)
 
 
 def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
@@ -148,55 +200,6 @@ def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
     if alarm is not None and not allow_collapsed:
         raise CollapsedError(f"{model}: {alarm} With --allow-collapsed it inspects images all the same.")
     return replace(saved, alarm=alarm)
-
-
-def _samples(
-    images: Sequence[Path], ignore: Path | None, saved: SavedModel, progress: Progress
-) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """Return the images with their ignore masks, and what was passed over beside them."""
-    samples, passed_over = list_samples(images, ignore, progress)
-    if ignore is not None:
-        pairs = pair_ignore_masks(ignore, [sample.path for sample in samples], all_used=False)
-        samples = tuple(replace(sample, ignore=pairs.get(sample.path)) for sample in samples)
-    elif saved.thresholds is not None and saved.thresholds.masked:
-        logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
-    return samples, passed_over
-
-
-def _fingerprint(model: Path, samples: Sequence[Sample]) -> str:
-    masks = (sample.ignore for sample in samples if sample.ignore is not None)
-    return fingerprint([model.resolve(), *(sample.path for sample in samples), *masks])
-
-
-def _check(
-    folder: RunFolder, samples: Sequence[Sample], saved: SavedModel, *, skip_bad: bool, progress: Progress
-) -> dict[Path, str]:
-    """Return, by image, why it cannot be inspected; without `skip_bad`, refuse all such in one message."""
-    settings = saved.settings
-    bad = unwritable_names(folder, samples)
-    readable = [sample for sample in samples if sample.path not in bad]
-    with progress.task("checking images", len(readable)) as task:
-        checked = check_samples(
-            readable,
-            patch_size=settings.smallest_side,
-            scale=settings.scale,
-            channels=settings.channels,
-            data_range=settings.data_range,
-            progress=task.update,
-        )
-    for problem in checked.warnings:
-        logger.warning("%s: %s", problem.path, problem.message)
-    for sample, problems in zip(readable, checked.of_images, strict=True):
-        errors = [
-            problem.message if problem.path == sample.path else f"{problem.path}: {problem.message}"
-            for problem in problems
-            if problem.severity == "error"
-        ]
-        if errors:
-            bad[sample.path] = "; ".join(errors)
-    if bad and not skip_bad:
-        raise ValueError("\n".join(f"{path}: {message}" for path, message in bad.items()))
-    return bad
 
 
 def _alarm(model: Path, saved: SavedModel) -> str | None:
@@ -214,26 +217,136 @@ def _alarm(model: Path, saved: SavedModel) -> str | None:
     return saved.alarm or run.read_training()[1].alarm
 
 
+def _listed(facts: PredictFacts, say: Callable[[str], object]) -> list[Arrival] | None:
+    """Return all images that are named, or None where they come one by one; say what is passed over."""
+    if facts.watch is not None or facts.images == (STANDARD_INPUT,):
+        return None
+    if STANDARD_INPUT in facts.images:
+        raise ValueError(f"`{STANDARD_INPUT}` (names on standard input) must be the only one of the images")
+    return named_images(facts.images, facts.named or facts.images, ignore=facts.ignore, say=say)
+
+
+def _places(facts: PredictFacts) -> list[Path]:
+    """Return the files and folders that images are read from, as far as they are named."""
+    named = [Path(place) for place in facts.images if place != STANDARD_INPUT]
+    return [place for place in [*named, facts.watch] if place is not None and place.exists()]
+
+
+def _fingerprint(facts: PredictFacts, listed: Sequence[Arrival] | None) -> str:
+    """Return a hash of the files that the results rest on, as far as they are known from the beginning."""
+    masks: list[Path] = []
+    paths = [] if listed is None else [arrival.path for arrival in listed]
+    if facts.ignore is not None:
+        by_image = IgnoreMasks(facts.ignore)
+        if listed is not None:
+            masks = [mask for path in paths if (mask := by_image.of(path)) is not None]
+        elif not by_image.are_many:
+            masks = [facts.ignore]
+    return fingerprint([facts.model.resolve(), *paths, *masks])
+
+
+def _refuse_another(folder: RunFolder, facts: PredictFacts) -> None:
+    """Refuse to go on in a folder that holds an inspection of something else, or by other means."""
+    earlier = folder.read_prediction()
+    passing = {"device", "ssimae", "named", "fingerprint", "settings_sha256", "thresholds_sha256"}
+    for field in dataclasses.fields(facts):
+        before, now = getattr(earlier, field.name), getattr(facts, field.name)
+        if field.name not in passing and before != now:
+            raise FileExistsError(
+                f"{folder.root}: holds an inspection with another `{field.name}` ({before}, and now {now}); choose "
+                "another --out, or overwrite it with --force"
+            )
+
+
+def _check(
+    folder: RunFolder,
+    arrivals: Sequence[Arrival],
+    facts: PredictFacts,
+    saved: SavedModel,
+    *,
+    done: GrowingTables | None = None,
+    progress: Progress,
+) -> None:
+    """Say what is suspicious about images, and refuse all that cannot be inspected in one message.
+
+    Those that are `done` are passed over. Of more than :data:`READ_FIRST` others the first are looked at, and nothing
+    is refused: they are skipped in their turn.
+    """
+    settings = saved.settings
+    samples = [Sample(arrival.path, arrival.name or "", UNLABELLED) for arrival in arrivals]
+    if facts.ignore is not None:
+        pairs = pair_ignore_masks(facts.ignore, [sample.path for sample in samples], all_used=False)
+        samples = [replace(sample, ignore=pairs.get(sample.path)) for sample in samples]
+    elif saved.thresholds is not None and saved.thresholds.masked:
+        logger.warning("the model was trained with an ignore mask; without --ignore whole images are inspected")
+    samples = [sample for sample in samples if done is None or not done.has(sample.path)]
+    first = samples[:READ_FIRST]
+    bad = unwritable_names(folder, first)
+    readable = [sample for sample in first if sample.path not in bad]
+    with progress.task("checking images", len(readable)) as task:
+        checked = check_samples(
+            readable,
+            patch_size=settings.smallest_side,
+            scale=settings.scale,
+            channels=settings.channels,
+            data_range=settings.data_range,
+            progress=task.update,
+        )
+    for problem in checked.warnings:
+        logger.warning("%s: %s", problem.path, problem.message)
+    if facts.skip_bad or len(first) < len(samples):
+        return
+    for sample, problems in zip(readable, checked.of_images, strict=True):
+        errors = [
+            problem.message if problem.path == sample.path else f"{problem.path}: {problem.message}"
+            for problem in problems
+            if problem.severity == "error"
+        ]
+        if errors:
+            bad[sample.path] = "; ".join(errors)
+    if bad:
+        raise ValueError("\n".join(f"{path}: {message}" for path, message in bad.items()))
+
+
 def _inspect(
     folder: RunFolder,
-    samples: Sequence[Sample],
+    facts: PredictFacts,
+    listed: Sequence[Arrival] | None,
     saved: SavedModel,
-    bad: dict[Path, str],
     *,
     device: torch.device,
-    skip_bad: bool,
-    progress: Progress,
+    listener: Listener,
 ) -> PredictOutcome:
     assert saved.thresholds is not None
     write_thresholds(folder, saved)
-    verdicts, skipped = predict_stage(
+    tables = GrowingTables(folder, facts.pixel_size)
+    one_by_one = OneByOne(
         folder,
-        [sample for sample in samples if sample.path not in bad],
-        saved,
+        tables,
+        saved.on(device),
         saved.thresholds,
-        device=device,
-        progress=progress,
-        skipped=[SkippedImage(sample.path, bad[sample.path]) for sample in samples if sample.path in bad],
-        skip_bad=skip_bad,
+        Writing(facts.pixel_size, facts.maps, facts.masks, facts.overlays),
+        None if facts.ignore is None else IgnoreMasks(facts.ignore),
+        listener.on_image,
     )
-    return PredictOutcome(folder, dict(Counter(verdicts)), tuple(skipped), saved.alarm)
+    session = Session()
+    if facts.watch is not None:
+        with noted_signals() as interruption:
+            watched = Watched(
+                facts.watch,
+                facts.named[0] if facts.named else str(facts.watch),
+                settle=facts.settle or 0.0,
+                ignore=facts.ignore,
+                known=tables.known,
+                stopped=lambda: interruption.signal is not None,
+            )
+            one_by_one.inspect(watched, session)
+            interruption.signal = None  # it is how a watch ends
+    elif listed is None:
+        assert listener.names is not None
+        names = NamedOnInput(listener.names, ignore=facts.ignore, say=listener.progress.say)
+        one_by_one.inspect(names, session)
+    else:
+        with listener.progress.task("inspecting images", len(listed)) as task:
+            one_by_one.inspect(AllAtOnce(listed, task.update), session)
+    return PredictOutcome(folder, tables.verdicts, session, facts)

@@ -119,7 +119,7 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     if isinstance(run, PredictFacts):
         return [
             ("Model", str(run.model)),
-            *([("Images", _shown(run.images, 8))] if run.images else []),
+            *_sources(run),
             *passed_over,
             ("Not inspected", ignored),
             ("Device", run.device),
@@ -177,6 +177,19 @@ def _trained_on(run: Facts, settings: Settings) -> str:
     shown = [f"{width} × {height}" for (height, width), _ in sizes.most_common(3)]
     scale = "" if settings.scale == 1 else f", resized by {settings.scale:g}"
     return f"{text} of {listed(shown)}{' and other sizes' if len(sizes) > 3 else ''} pixels{scale}"
+
+
+def _sources(run: PredictFacts) -> list[tuple[str, str]]:
+    """Return where the images of an inspection outside any run came from, and which maps were kept."""
+    sources = []
+    if run.watch is not None:
+        sources.append(("Images", f"those that came into {run.watch}"))
+    elif run.images:
+        names = ["named on standard input" if name == "-" else name for name in run.images]
+        sources.append(("Images", _shown(names, 8)))
+    if run.maps != "all":
+        sources.append(("Maps", {"none": "not kept", "flagged": "of flagged images alone"}[run.maps]))
+    return sources
 
 
 def _shown(names: Sequence[str], most: int) -> str:

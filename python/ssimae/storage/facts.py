@@ -7,11 +7,14 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ssimae.config.presets import Preset
 from ssimae.config.systems import System
-from ssimae.reading import Count, Finite, Positive, Precision, as_kind
+from ssimae.reading import Count, Finite, NotNegative, Positive, Precision, as_kind
+
+Kept = Literal["none", "flagged", "all"]
+"""Images of which something is written: those that are not good are flagged."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,13 @@ class PredictFacts(_Table):
     ignore: Path | None = None
     """Mask of the pixels that were not inspected, or a folder of one for each image."""
     images: tuple[str, ...] = ()
-    """Absolute paths of the images, or folders of them, that were named."""
+    """Absolute paths of the images, folders of them, or patterns, that were named; ``-`` for standard input."""
+    named: tuple[str, ...] = ()
+    """The same, as they were typed; empty in a folder of an earlier version."""
+    watch: Path | None = None
+    """Folder that is watched for images."""
+    settle: NotNegative | None = None
+    """Seconds that a file rests there before it counts."""
     skip_bad: bool = False
     """Whether images that cannot be inspected are passed over."""
     fingerprint: str | None = None
@@ -172,6 +181,14 @@ class PredictFacts(_Table):
     """SHA-256 of the settings, and of the thresholds, that the images were inspected with; None in a folder of an
     earlier version."""
     thresholds_sha256: str | None = None
+    pixel_size: Positive | None = None
+    """Millimetres that a pixel stands for."""
+    maps: Kept = "all"
+    """Images whose maps are written, whose masks, and whose overlays."""
+    masks: Kept = "none"
+    overlays: Kept = "none"
+    calibrated: bool | None = None
+    """Whether verdicts rest on calibrated residuals; None in a folder of an earlier version."""
 
     def graded_warnings(self) -> list[tuple[str, bool]]:
         """Return the alarm, if there is one, as a warning that makes the results worthless."""

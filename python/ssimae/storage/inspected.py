@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from ssimae.atomic import naming
 from ssimae.csv_files import csv_line, read_csv, write_csv
 from ssimae.data.dataset import Sample
 from ssimae.errors import in_short
+from ssimae.inspection.verdict import Verdict
 from ssimae.storage.predictions import (
     COLUMNS,
     REGION_COLUMNS,
     SKIPPED,
     SkippedImage,
+    Stamp,
     StoredInspection,
     StoredRegion,
     write_predictions,
@@ -29,6 +33,8 @@ class Inspected:
 
     inspection: StoredInspection
     regions: tuple[StoredRegion, ...]
+    pixel_size_mm: float | None = None
+    """Side of a pixel in millimetres; None where nobody said."""
 
 
 class InspectedImages:
@@ -41,13 +47,19 @@ class InspectedImages:
 
     Raises
     ------
+    pixel_size_mm : float, optional
+        Side of a pixel in millimetres, with which sizes are told in these, too.
+
+    Raises
+    ------
     ValueError
         If a table in it is damaged.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, pixel_size_mm: float | None = None) -> None:
         self._folder = folder
-        self._rows = {(item.inspection.defect, item.inspection.name): item for item in _stored(folder)}
+        items = _stored(folder, pixel_size_mm, growing=False)
+        self._rows = {(item.inspection.defect, item.inspection.name): item for item in items}
 
     def get(self, sample: Sample) -> Inspected | None:
         """Return what is known of an image; None where it has not been inspected, or its files have other names now."""
@@ -76,6 +88,80 @@ class InspectedImages:
         _forget_partial(self._folder)
 
 
+class GrowingTables:
+    """``predictions.csv`` and ``regions.csv`` of a folder whose images come one by one: their rows are there at once.
+
+    The regions of an image stand before its own row, which says that they are complete. What a kill cut off is removed
+    when the folder is opened again, and so are the rows of skipped images: these are tried again.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Locked by this process.
+    pixel_size_mm : float, optional
+        As for :class:`InspectedImages`.
+
+    Raises
+    ------
+    ValueError
+        If a table in it is damaged.
+    """
+
+    def __init__(self, folder: RunFolder, pixel_size_mm: float | None = None) -> None:
+        self._folder = folder
+        items = _stored(folder, pixel_size_mm, growing=True)
+        self._latest = {item.inspection.image: _Brief.of(item.inspection) for item in items}
+        self._names = {item.inspection.name for item in items}
+        write_regions(folder.regions, [region for item in items for region in item.regions])
+        write_predictions(folder.predictions, [item.inspection for item in items], [])
+        _forget_partial(folder)
+
+    @property
+    def verdicts(self) -> Counter[Verdict]:
+        """Number of images by verdict."""
+        return Counter(brief.verdict for brief in self._latest.values())
+
+    def known(self, image: Path, stamp: Stamp) -> bool:
+        """Return whether an image has a row, and has not changed since."""
+        brief = self._latest.get(image)
+        return brief is not None and brief.stamp in (None, stamp)
+
+    def has(self, image: Path) -> bool:
+        """Return whether an image has a row, whatever has become of its file."""
+        return image in self._latest
+
+    def free_name(self, image: Path, name: str | None = None) -> str:
+        """Return a name for an image that no other has: the one proposed, or that of the file without suffix."""
+        proposed = image.stem if name is None else name
+        number = 1
+        while proposed in self._names:
+            proposed = f"{image.parent.name}-{image.name}" + (f"-{number}" if number > 1 else "")
+            number += 1
+        return proposed
+
+    def add(self, item: Inspected) -> None:
+        """Add the rows of an image."""
+        _append(self._folder.regions, [region.to_row() for region in item.regions])
+        _append(self._folder.predictions, [item.inspection.to_row()])
+        self._latest[item.inspection.image] = _Brief.of(item.inspection)
+        self._names.add(item.inspection.name)
+
+    def skip(self, skipped: SkippedImage) -> None:
+        """Add the row of an image that could not be inspected."""
+        _append(self._folder.predictions, [skipped.to_row()])
+
+
+class _Brief(NamedTuple):
+    """What is kept in memory of an image that has a row."""
+
+    verdict: Verdict
+    stamp: Stamp | None
+
+    @classmethod
+    def of(cls, inspection: StoredInspection) -> Self:
+        return cls(inspection.verdict, inspection.stamp)
+
+
 def forget(folder: RunFolder) -> None:
     """Remove all rows of a folder: what they rest on has changed."""
     folder.predictions.unlink(missing_ok=True)
@@ -95,15 +181,16 @@ def _append(path: Path, rows: Iterable[Iterable[object]]) -> None:
         file.write(lines)
 
 
-def _stored(folder: RunFolder) -> list[Inspected]:
-    unfinished = folder.partial_predictions.exists()
-    inspections = folder.partial_predictions if unfinished else folder.predictions
-    regions = folder.partial_regions if unfinished else folder.regions
+def _stored(folder: RunFolder, pixel_size_mm: float | None, *, growing: bool) -> list[Inspected]:
+    partial = folder.partial_predictions.exists()
+    inspections = folder.partial_predictions if partial else folder.predictions
+    regions = folder.partial_regions if partial else folder.regions
+    unfinished = partial or growing
     if not inspections.exists() or not regions.exists():
         return []
     try:
         images = [StoredInspection.from_row(row) for row in _rows(inspections, unfinished)]
-        found = [StoredRegion.from_row(row) for row in read_csv(regions, unfinished=unfinished)]
+        found = [StoredRegion.from_row(row, pixel_size_mm) for row in read_csv(regions, unfinished=unfinished)]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{inspections}, {regions.name}: damaged ({in_short(error)}); delete both, and all images are inspected "

@@ -22,6 +22,7 @@ _WRITTEN = re.compile(
       | thresholds\.json | pod\.json | metrics\.json | curves\.npz | region_scores\.csv | report\.html
       | (?:predictions|regions)(?:\.partial)?\.csv
       | (?:reconstructions|residuals|calibrated)/.+/[^/]+\.tiff
+      | (?:masks|overlays)/.+/[^/]+\.png
       | figures/(?:roc|pro|comparison|(?:overlap|training|scores|detection)_(?:{_SYSTEMS}))\.png
       | data/(?:train|test)/[a-z_]+/\d+\.png | data/ground_truth/[a-z_]+/\d+_mask\.png )
     | (?:.*/)?\.[a-z0-9_]{{8}}\.partial

@@ -6,23 +6,24 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self, get_type_hints
+from typing import NamedTuple, Self, get_type_hints
 
 from ssimae.csv_files import read_csv, write_csv
 from ssimae.data.dataset import GOOD, UNLABELLED, Sample
 from ssimae.errors import in_short
 from ssimae.images.read import MAX_PIXELS
 from ssimae.inspection.verdict import Region, Verdict
-from ssimae.reading import Count, Finite, as_row, from_json
+from ssimae.reading import Count, Finite, NotNegative, as_row, from_json
 
 COLUMNS = (
     "name", "defect", "image", "mask", "ignore", "height", "width", "score", "verdict", "regions", "defect_px",
-    "reason",
+    "reason", "defect_mm2", "bytes", "modified",
 )  # fmt: skip
 """Columns of ``predictions.csv``."""
 
-REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__)
+REGION_COLUMNS = ("name", "defect", "region", *Region.__dataclass_fields__, "area_mm2", "height_mm", "width_mm")
 """Columns of ``regions.csv``."""
 
 SKIPPED = "skipped"
@@ -30,6 +31,28 @@ SKIPPED = "skipped"
 
 TRAINING = "training"
 """Defect name of good images that are inspected themselves, because there is no test image."""
+
+
+class Stamp(NamedTuple):
+    """What tells whether a file has changed since."""
+
+    bytes: int
+    modified: str
+    """Time of the last change, in UTC to the nanosecond."""
+
+
+def make_stamp(size: int, mtime_ns: int) -> Stamp:
+    """Return the stamp of a file of so many bytes that was changed so many nanoseconds after 1970."""
+    # Not by way of a float, which has no room for nanoseconds.
+    seconds, nanoseconds = divmod(mtime_ns, 10**9)
+    time = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    return Stamp(size, f"{time.isoformat()}.{nanoseconds:09d}Z")
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return the stamp of a file; raises an OSError where it has gone."""
+    status = path.stat()
+    return make_stamp(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,17 @@ class StoredInspection:
     """Number of marked pixels."""
     reason: str = ""
     """Why the verdict is not good, in words."""
+    defect_mm2: NotNegative | None = None
+    """Area of the marked pixels in square millimetres; None where nobody said how large a pixel is."""
+    bytes: Count | None = None
+    """Size of the file when it was inspected, and time of its last change; None and empty in rows of earlier
+    versions."""
+    modified: str = ""
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """What the file was like when it was inspected; None where that is not known."""
+        return None if self.bytes is None or not self.modified else Stamp(self.bytes, self.modified)
 
     @property
     def sample(self) -> Sample:
@@ -79,7 +113,8 @@ class StoredInspection:
         """Return the cells below :data:`COLUMNS`."""
         return (
             self.name, self.defect, self.image, _masks_cell(self.masks), self.ignore or "", self.height, self.width,
-            self.score, self.verdict, self.regions, self.defect_px, self.reason,
+            self.score, self.verdict, self.regions, self.defect_px, self.reason, _cell(self.defect_mm2),
+            _cell(self.bytes), self.modified,
         )  # fmt: skip
 
     @classmethod
@@ -91,13 +126,18 @@ class StoredInspection:
         KeyError, ValueError
             If a cell is missing, or holds what it cannot.
         """
-        cells = {**row, "masks": _masks_of(row["mask"]), "ignore": row["ignore"] or None}
+        known = {name: cell for name, cell in row.items() if cell or name not in ("defect_mm2", "bytes")}
+        cells = {**known, "masks": _masks_of(row["mask"]), "ignore": row["ignore"] or None}
         inspection = as_row(cells, cls)
         if inspection.height * inspection.width > MAX_PIXELS:
             raise ValueError(f"an image of {inspection.height} x {inspection.width} pixels")
         if "\0" in inspection.name + inspection.defect or {"", ".", ".."} & {inspection.name, inspection.defect}:
             raise ValueError(f"no name: {inspection.name!r} of {inspection.defect!r}")
         return inspection
+
+
+def _cell(value: float | None) -> object:
+    return "" if value is None else value
 
 
 def _masks_cell(masks: tuple[Path, ...]) -> str:
@@ -121,7 +161,7 @@ class SkippedImage:
         """Return the cells below :data:`COLUMNS`."""
         # A name that is not UTF-8 is one of the reasons.
         path = Path(os.fsencode(self.image).decode("utf-8", "backslashreplace"))
-        return (path.stem, "", path, "", "", "", "", "", SKIPPED, "", "", self.reason)
+        return (path.stem, "", path, "", "", "", "", "", SKIPPED, "", "", self.reason, "", "", "")
 
     @classmethod
     def from_row(cls, row: Mapping[str, str]) -> Self:
@@ -139,16 +179,26 @@ class StoredRegion:
     number: int
     """From 1 in each image, the region of the highest residual first."""
     region: Region
+    pixel_size_mm: float | None = None
+    """Side of a pixel in millimetres; None where nobody said."""
+
+    @property
+    def sizes_mm(self) -> tuple[float, float, float] | None:
+        """Area in square millimetres, and height and width of the box in millimetres; None without a pixel size."""
+        side, region = self.pixel_size_mm, self.region
+        if side is None:
+            return None
+        return region.area * side**2, (region.bottom - region.top) * side, (region.right - region.left) * side
 
     def to_row(self) -> tuple[object, ...]:
         """Return the cells below :data:`REGION_COLUMNS`."""
-        return (self.name, self.defect, self.number, *asdict(self.region).values())
+        return (self.name, self.defect, self.number, *asdict(self.region).values(), *(self.sizes_mm or ("", "", "")))
 
     @classmethod
-    def from_row(cls, row: Mapping[str, str]) -> Self:
+    def from_row(cls, row: Mapping[str, str], pixel_size_mm: float | None = None) -> Self:
         """Return the region that a row is about; raises a KeyError or ValueError if a cell is missing or no number."""
         numbers = {name: kind(row[name]) for name, kind in get_type_hints(Region).items()}
-        return cls(row["name"], row["defect"], int(row["region"]), Region(**numbers))
+        return cls(row["name"], row["defect"], int(row["region"]), Region(**numbers), pixel_size_mm)
 
 
 def write_predictions(path: Path, inspections: Iterable[StoredInspection], skipped: Iterable[SkippedImage]) -> None:
@@ -156,8 +206,13 @@ def write_predictions(path: Path, inspections: Iterable[StoredInspection], skipp
     write_csv(path, COLUMNS, [*(row.to_row() for row in inspections), *(row.to_row() for row in skipped)])
 
 
-def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[SkippedImage, ...]]:
+def read_predictions(
+    path: Path, *, growing: bool = False
+) -> tuple[tuple[StoredInspection, ...], tuple[SkippedImage, ...]]:
     """Return the images of ``predictions.csv``, inspected and skipped; none where the file is absent.
+
+    Of an image that was skipped and inspected later, or inspected again because its file had changed, the last row
+    counts. While rows are added, as `growing` says, a last one that is not whole yet is left out.
 
     Raises
     ------
@@ -167,7 +222,9 @@ def read_predictions(path: Path) -> tuple[tuple[StoredInspection, ...], tuple[Sk
     if not path.exists():
         return (), ()
     try:
-        rows = read_csv(path)
+        rows = read_csv(path, unfinished=growing)
+        if growing:
+            rows = list({row["image"]: row for row in rows}.values())
         return (
             tuple(StoredInspection.from_row(row) for row in rows if row["verdict"] != SKIPPED),
             tuple(SkippedImage.from_row(row) for row in rows if row["verdict"] == SKIPPED),

@@ -63,7 +63,15 @@ class ModelResults:
     @property
     def calibrated(self) -> bool:
         """Whether verdicts rest on calibrated residuals."""
+        if isinstance(self.facts, PredictFacts) and self.facts.calibrated is not None:
+            return self.facts.calibrated
         return bool(self.treatments) or self.folder.calibrated.exists()
+
+    def keeps_maps(self, inspection: StoredInspection) -> bool:
+        """Return whether the maps of an image were to be kept; `ssimae predict` may have been told otherwise."""
+        if not isinstance(self.facts, PredictFacts) or self.facts.maps == "all":
+            return True
+        return self.facts.maps == "flagged" and inspection.flagged
 
     @property
     def map_name(self) -> str:
@@ -103,7 +111,7 @@ def read_results(folder: RunFolder, *, data: Path | None = None) -> ModelResults
     """
     settings, facts = folder.read_config()
     check_agreement(folder)
-    inspections, skipped = read_predictions(folder.predictions)
+    inspections, skipped = read_predictions(folder.predictions, growing=isinstance(facts, PredictFacts))
     if isinstance(facts, Facts):
         inspections = tuple(_found(inspection, data or facts.data) for inspection in inspections)
     choices = read_choices(folder.choices)

@@ -53,6 +53,8 @@ class RunFolder:
         self.reconstructions = root / "reconstructions"
         self.residuals = root / "residuals"
         self.calibrated = root / "calibrated"
+        self.masks = root / "masks"
+        self.overlays = root / "overlays"
         self.predictions = root / "predictions.csv"
         self.regions = root / "regions.csv"
         self.partial_predictions = root / "predictions.partial.csv"
@@ -79,6 +81,10 @@ class RunFolder:
     def map_path(self, folder: Path, defect: str, name: str) -> Path:
         """Return where the map of one image lies below `reconstructions`, `residuals` or `calibrated`."""
         return folder / defect / f"{name}.tiff"
+
+    def picture_path(self, folder: Path, defect: str, name: str) -> Path:
+        """Return where the picture of one image lies below `masks` or `overlays`."""
+        return folder / defect / f"{name}.png"
 
     @property
     def judged(self) -> Path:

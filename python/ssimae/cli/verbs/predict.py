@@ -1,32 +1,70 @@
-"""Inspect images with a trained model; write residuals, reconstructions, predictions.csv and regions.csv."""
+"""Inspect images with a trained model: verdicts, regions, maps; from files, standard input or a watched folder."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 from ssimae.cli.bars import progress_bars
-from ssimae.cli.exits import OK, SKIPPED_INPUTS, complain
+from ssimae.cli.exits import FLAGGED, OK, SKIPPED_INPUTS, complain, visible
 from ssimae.cli.flags import default_out, parse_flags
-from ssimae.jobs.predict import predict, resume_prediction
+from ssimae.inspection.verdict import Verdict
+from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_prediction
+from ssimae.jobs.predicting.given import STANDARD_INPUT
+from ssimae.jobs.predicting.one_by_one import Writing
+from ssimae.jobs.predicting.record import Found
+from ssimae.progress import Progress, SilentProgress
+from ssimae.storage.facts import Kept
+from ssimae.storage.predictions import SKIPPED
+
+_VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+_FAILING: dict[str, tuple[Verdict, ...]] = {"review": ("review", "defective"), "defective": ("defective",)}
+"""Verdicts that end in exit code 5, by what --fail-on says."""
+
+_LISTENING = "resume", "json", "fail_on", "device", "debug"
+"""Flags that change no result, so that they may be given with --resume."""
 
 
 @dataclass(frozen=True)
 class _PredictFlags:
     model: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="MODEL")] = None
     """model.safetensors of a run, or the run's folder."""
-    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGES...")] = ()
-    """Image files, or folders of them."""
+    images: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGES...")] = ()
+    """Image files, folders, patterns such as "new/*.png" in quotes; or - for names on standard input, one a line or
+    each before a zero byte."""
+    watch: Path | None = None
+    """Folder to watch for images instead, until Ctrl-C."""
+    settle: float = 1.0
+    """With --watch: seconds for which size and time of a file rest before it counts. 0 where files are renamed into
+    place."""
+    json: bool = False
+    """Print a line of JSON for each image as it is done, and nothing else on standard output."""
+    fail_on: Literal["review", "defective"] | None = None
+    """Exit with code 5 if an image is defective, or at least to be reviewed."""
+    maps: Kept | None = None
+    """Images whose maps are written, as float32 TIFF. Default: all; flagged with --watch and -."""
+    masks: Kept = "none"
+    """Images whose masks are written, as PNG: white where a region lies."""
+    overlays: Kept = "none"
+    """Images that are written as PNG with their regions outlined."""
+    pixel_size: float | None = None
+    """Millimetres that a pixel stands for, such as 0.1, 0.1mm or 100um: sizes are told in mm too. Default: what the
+    model was trained with."""
     ignore: Path | None = None
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     out: Path | None = None
-    """New folder for the results. Default: runs/predict-<time>."""
+    """New folder for the results. Default: runs/predict-<time>. With --watch and -, an earlier one goes on."""
     skip_bad: bool = False
-    """Go on past images that cannot be read, or whose ignore mask cannot; exit code 3."""
+    """Go on past images that cannot be read, or whose ignore mask cannot; exit code 3. Always so for more than 64."""
     force: bool = False
     """Overwrite an earlier result in --out."""
     resume: Path | None = None
@@ -42,36 +80,114 @@ class _PredictFlags:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     flags = parse_flags(_PredictFlags, "predict", arguments, description=__doc__)
-    with progress_bars() as progress:
+    if flags.resume is None and (flags.model is None or not (flags.images or flags.watch)):
+        raise ValueError(
+            "a model and images must be named: ssimae predict RUN IMAGES, or ssimae predict RUN --watch DIR"
+        )
+    if flags.images and flags.watch is not None:
+        raise ValueError("`--watch` takes no IMAGES besides: it inspects all that its folder holds")
+    if not 0 <= flags.settle <= 3600:
+        raise ValueError(f"`--settle` must be in 0..3600 seconds, got {flags.settle:g}")
+    if flags.pixel_size is not None and not 0 < flags.pixel_size < 1e6:
+        raise ValueError(f"`--pixel-size` must be positive, got {flags.pixel_size:g}")
+    streamed = flags.watch is not None or flags.images == (STANDARD_INPUT,)
+    with _bars(json_lines=flags.json) as progress:
+        listener = Listener(
+            progress,
+            _printer(json_lines=flags.json, every=streamed),
+            None if sys.stdin is None else sys.stdin.buffer,
+        )
         if flags.resume is not None:
             _refuse_changes(flags)
-            outcome = resume_prediction(flags.resume, device=flags.device, progress=progress)
-        elif flags.model is None or not flags.images:
-            raise ValueError("a model and images must be named: ssimae predict RUN IMAGES")
+            outcome = resume_prediction(flags.resume, device=flags.device, listener=listener)
         else:
+            assert flags.model is not None
             outcome = predict(
                 flags.model / "model.safetensors" if flags.model.is_dir() else flags.model,
                 flags.images,
                 flags.out or default_out("predict"),
+                watch=flags.watch,
+                settle=flags.settle,
                 ignore=flags.ignore,
+                writing=Writing(
+                    flags.pixel_size, flags.maps or ("flagged" if streamed else "all"), flags.masks, flags.overlays
+                ),
                 skip_bad=flags.skip_bad,
                 force=flags.force,
                 allow_collapsed=flags.allow_collapsed,
                 device=flags.device,
-                progress=progress,
+                listener=listener,
             )
-    for skipped in outcome.skipped:
-        complain(f"{skipped.image}: skipped ({skipped.reason})")
-    if outcome.alarm is not None:
-        complain(outcome.alarm)
-    counts = ", ".join(f"{number} {verdict}" for verdict, number in outcome.verdicts.items())
-    print(f"{outcome.folder.root}: {counts or 'no image inspected'}; predictions.csv, regions.csv and maps written")
-    return SKIPPED_INPUTS if outcome.skipped else OK
+    if outcome.facts.alarm is not None:
+        complain(outcome.facts.alarm)
+    closing = _closing_line(outcome)
+    if flags.json:
+        complain(closing)
+    else:
+        print(closing)
+    return _exit_code(outcome, flags.fail_on)
+
+
+def _bars(*, json_lines: bool) -> AbstractContextManager[Progress]:
+    """Return bars on standard error; none that would be drawn over lines of JSON in the same terminal."""
+    return nullcontext(SilentProgress()) if json_lines and _is_terminal() else progress_bars()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _printer(*, json_lines: bool, every: bool) -> Callable[[Found], None]:
+    """Return what prints an image on standard output: as JSON, or in words if it is flagged or each is to be shown."""
+    output, terminal = sys.stdout, _is_terminal()
+
+    def show(found: Found) -> None:
+        if found.verdict == SKIPPED:
+            complain(f"{found.shown}: skipped ({found.reason})")
+        if json_lines:
+            line = json.dumps(found.line, allow_nan=False)
+        elif found.flagged or (every and found.verdict != SKIPPED):
+            score = "" if found.score is None else f" {found.score:.4g}"
+            line = visible(f"{found.shown}: {found.verdict}{score}{f' ({found.reason})' if found.reason else ''}")
+        else:
+            return
+        # While bars are drawn, what stands for standard output leads to standard error: right in a terminal alone.
+        print(line, file=None if terminal else output, flush=True)
+
+    return show
+
+
+def _closing_line(outcome: PredictOutcome) -> str:
+    facts, session, root = outcome.facts, outcome.session, outcome.folder.root
+    counts = [f"{outcome.verdicts[verdict]:,} {verdict}" for verdict in _VERDICTS if outcome.verdicts.get(verdict)]
+    if session.skipped:
+        counts.append(f"{session.skipped:,} {SKIPPED}")
+    parts = [", ".join(counts) or "no image inspected"]
+    if session.inspected:
+        parts.append(f"{session.inspected / session.busy_s:.3g} images/s")
+    of = {"all": "of all images", "flagged": "of flagged images"}
+    kept = [f"{kind} {of[kept]}" for kind, kept in _kept(outcome).items() if kept in of]
+    parts.append(f"{', '.join(['predictions.csv', 'regions.csv', *kept])} written")
+    following = outcome.folder.command("report")
+    if facts.watch is not None:
+        following += f", or watch on: {outcome.folder.command('predict', '--resume')}"
+    return f"{root}: {'; '.join(parts)}; next: {following}"
+
+
+def _kept(outcome: PredictOutcome) -> dict[str, Kept]:
+    facts = outcome.facts
+    return {"maps": facts.maps, "masks": facts.masks, "overlays": facts.overlays}
+
+
+def _exit_code(outcome: PredictOutcome, fail_on: str | None) -> int:
+    if fail_on is not None and any(outcome.verdicts.get(verdict) for verdict in _FAILING[fail_on]):
+        return FLAGGED
+    return SKIPPED_INPUTS if outcome.session.skipped else OK
 
 
 def _refuse_changes(flags: _PredictFlags) -> None:
     """Refuse what an inspection that goes on knows already."""
     for field in dataclasses.fields(flags):
-        if field.name not in ("resume", "device", "debug") and getattr(flags, field.name) != field.default:
+        if field.name not in _LISTENING and getattr(flags, field.name) != field.default:
             name = field.name.upper() if field.name in ("model", "images") else f"--{field.name.replace('_', '-')}"
             raise ValueError(f"`{name}` cannot be given with --resume: the folder knows it")

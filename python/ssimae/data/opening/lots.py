@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ssimae.data.accounting import PassedOver, files_passed_over
@@ -37,16 +38,22 @@ def images_to_inspect(root: Path, *, ignore: Path | None) -> tuple[list[Path], l
     suffixes = IMAGE_SUFFIXES + PICTURE_SUFFIXES
     found = (file for folder in walk_folders(root) for file in image_files(folder, suffixes=suffixes))
     files = [file for file in found if not is_ignore_mask(file, ignore)]
+    masks = dict.fromkeys(masks_among(files, root), "a mask, by its name")
+    images = [file for file in files if file not in masks]
+    left = files_passed_over(root, set(images), aside=masks)
+    return images, [file for file in left if not is_ignore_mask(file.path, ignore)]
+
+
+def masks_among(files: Sequence[Path], root: Path) -> set[Path]:
+    """Return those image files below a folder that are masks, by their names: :func:`images_to_inspect` says which."""
     among_masks = {file for file in files if any(map(is_mask_folder, (root.name, *file.relative_to(root).parts[:-1])))}
     stems = {file.stem for file in files if file not in among_masks}
     places = {file.with_suffix("") for file in files}
-    masks = {}
+    masks = set()
     for file in files:
         of, ending, _ = split_mask_name(file.stem)
         beside = bool(ending) and file.with_name(of) in places
         elsewhere = file in among_masks and (bool(ending) or of in stems or file.parent.name in stems)
         if beside or elsewhere:
-            masks[file] = "a mask, by its name"
-    images = [file for file in files if file not in masks]
-    left = files_passed_over(root, set(images), aside=masks)
-    return images, [file for file in left if not is_ignore_mask(file.path, ignore)]
+            masks.add(file)
+    return masks

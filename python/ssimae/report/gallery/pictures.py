@@ -6,7 +6,7 @@ import base64
 import functools
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,8 @@ class Shown:
     rebuilt_of: Callable[[Sample], Path] | None
     """Where its reconstruction lies; None where there are none."""
     read: Callable[[Path], NDArray[Any]] = read_float_map
+    without_maps: Collection[Sample] = ()
+    """Images whose maps were not to be kept."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ def draw(
     truth = attempt("The ground truth", load_mask, sample, shape) if has_truth else None
     maps = []
     for model in models:
+        if sample in model.without_maps:
+            problems.append("No maps were kept of this image.")
+            maps.append(ShownMaps(None, None, None, None))
+            continue
         of = f" of {model.title}" if len(models) > 1 else ""
         values = attempt(f"The {model.map_name}{of}", model.read, model.map_of(sample))
         rebuilt = None

@@ -139,6 +139,7 @@ def _shown(results: ModelResults) -> Shown:
         colours=(0.0, colour_top(results)),
         map_of=map_of,
         rebuilt_of=rebuilt_of if results.settings.row.rebuilds else None,
+        without_maps={row.sample for row in results.inspections if not results.keeps_maps(row)},
     )
 
 

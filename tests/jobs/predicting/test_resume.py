@@ -15,32 +15,6 @@ import pytest
 from PIL import Image
 from ssimae.cli import main
 from ssimae.inspection.inspector import Inspector
-from support.small_data import SETTINGS, texture, write_small_dataset
-
-pytestmark = pytest.mark.usefixtures("every_training_learns")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a small finished training."""
-    folder = tmp_path_factory.mktemp("run")
-    data = write_small_dataset(folder / "data")
-    assert main(["train", "--data", str(data), "--out", str(folder / "out"), *SETTINGS]) == 0
-    return folder / "out"
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    """Return a folder of eight images, of which one is defective."""
-    folder = tmp_path / "new"
-    folder.mkdir()
-    rng = np.random.default_rng(1)
-    for number in range(8):
-        image = texture(rng)
-        if number == 4:
-            image[20:40, 30:60] = rng.integers(0, 255, (20, 30))
-        Image.fromarray(image).save(folder / f"{number}.png")
-    return folder
 
 
 def rows(out: Path, name: str = "predictions.csv") -> list[dict[str, str]]:
@@ -83,11 +57,10 @@ def test_an_interrupted_inspection_goes_on_as_the_message_says(
     out = tmp_path / "it's here"
     seen = interrupt_at(4, number, monkeypatch)
     assert main(["predict", str(run), str(images), "--out", str(out)]) == 128 + number
-    assert [row["name"] for row in rows(out, "predictions.partial.csv")] == ["0", "1", "2"]
-    assert not (out / "predictions.csv").exists()
+    assert [row["name"] for row in rows(out)] == ["0", "1", "2"]
     # As a kill in the middle of a row leaves it.
     for name in ("predictions", "regions"):
-        with (out / f"{name}.partial.csv").open("a") as file:
+        with (out / f"{name}.csv").open("a") as file:
             file.write('3,unlabelled,"/so')
     (out / "residuals" / ".abcd1234.partial").write_bytes(b"half")
     command = shlex.split(capsys.readouterr().err.split("go on with: ")[1])
@@ -108,12 +81,12 @@ def test_a_killed_inspection_loses_one_image_at_most(run: Path, images: Path, tm
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "ssimae", "predict", str(run), str(images), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    partial = out / "predictions.partial.csv"
-    while process.poll() is None and not (partial.exists() and partial.read_bytes().count(b"\n") > 5):
+    table = out / "predictions.csv"
+    while process.poll() is None and not (table.exists() and table.read_bytes().count(b"\n") > 5):
         time.sleep(0.002)
     process.kill()
     process.wait()
-    done = len(rows(out, "predictions.partial.csv"))
+    done = len(rows(out))
     assert len(list((out / "residuals").rglob("*.tiff"))) - done in (0, 1)
     assert main(["predict", "--resume", str(out)]) == 0
     assert main(["predict", str(run), str(images), "--out", str(tmp_path / "whole")]) == 0

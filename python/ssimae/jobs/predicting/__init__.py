@@ -1,0 +1,1 @@
+"""Inspect images one by one: where they come from, and what is written of each."""
