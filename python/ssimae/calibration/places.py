@@ -20,7 +20,7 @@ N_BORDER = 5
 N_FEATURES = 12
 """Number of all features."""
 
-_REACH = 96
+REACH = 96
 """Rows that a feature depends on, above and below: four spreads of the coarse gray level, in cells, and more."""
 
 _BORDER_WIDTHS = 4.0, 16.0, 48.0
@@ -29,7 +29,9 @@ _LEAST_SPREAD = 1 / 300
 """Added to spreads before their logarithm: about one gray level of 8 bits."""
 
 
-def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def place_features(
+    image: Image, ignored: NDArray[np.bool_] | None = None, *, beyond: tuple[int, int] = (0, 0)
+) -> NDArray[np.float32]:
     """Return what sets the places of an image apart.
 
     Parameters
@@ -38,6 +40,8 @@ def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> ND
         Reconstruction of an image, which shows the surface without its defects; colours are averaged.
     ignored : ndarray of shape (h, w), bool, optional
         What is not inspected; a border lies there too.
+    beyond : tuple of int
+        Rows above and below, of a part of a surface that goes on there: its border lies behind them.
 
     Returns
     -------
@@ -48,9 +52,9 @@ def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> ND
     height, width = image.shape[:2]
     from_ignored = None if ignored is None else _column_distances(ignored)
     features: NDArray[np.float32] = new_map((-(-height // CELL), -(-width // CELL), N_FEATURES))
-    for band in bands(height, width, halo=_REACH, step=CELL):
+    for band in bands(height, width, halo=REACH, step=CELL):
         beside = None if from_ignored is None else from_ignored[band.seen]
-        near = _border_features(height, width, band.seen, beside)
+        near = _border_features(height, width, band.seen, beside, beyond)
         cells = np.stack(near + _surface_features(image[band.seen]), axis=-1).astype(np.float32)
         above, first = band.inner.start // CELL, band.rows.start // CELL
         count = -(-(band.rows.stop - band.rows.start) // CELL)
@@ -60,7 +64,7 @@ def place_features(image: Image, ignored: NDArray[np.bool_] | None = None) -> ND
 
 
 def _surface_features(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return gray level, contrast and steepness of cells; wrong within `_REACH` of where rows are cut off."""
+    """Return gray level, contrast and steepness of cells; wrong within `REACH` of where rows are cut off."""
     gray = image if image.ndim == 2 else image.mean(axis=2)
     fine, fine_spread = _mean_and_spread(gray, 2)
     middle, middle_spread = _mean_and_spread(gray, CELL)
@@ -98,7 +102,7 @@ def _mean_and_spread(gray: NDArray[np.float32], sigma: float) -> tuple[NDArray[n
 
 
 def _border_features(
-    height: int, width: int, seen: slice, from_ignored: NDArray[np.float32] | None
+    height: int, width: int, seen: slice, from_ignored: NDArray[np.float32] | None, beyond: tuple[int, int]
 ) -> list[NDArray[np.float32]]:
     """Return how near the border is: to any side on three scales, and to left or right, and above or below.
 
@@ -106,7 +110,7 @@ def _border_features(
     """
     rows = np.arange(seen.start, seen.stop, dtype=np.float32)
     columns = np.arange(width, dtype=np.float32)
-    down = np.minimum(rows, height - 1 - rows)[:, None] + np.zeros((1, width), np.float32)
+    down = np.minimum(rows + beyond[0], height - 1 - rows + beyond[1])[:, None] + np.zeros((1, width), np.float32)
     across = np.minimum(columns, width - 1 - columns)[None, :] + np.zeros((len(rows), 1), np.float32)
     nearest = np.minimum(down, across)
     if from_ignored is not None:

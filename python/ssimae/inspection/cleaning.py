@@ -21,9 +21,13 @@ def clean(
         seen = None if ignored is None else ignored[band.seen]
         return _cleaned(residual[band.seen], settings, seen)[band.inner]
 
+    return in_bands(rows, new_map(residual.shape), residual, halo=reach_of_cleaning(settings))
+
+
+def reach_of_cleaning(settings: Settings) -> int:
+    """Return how many rows above and below a cleaned one depends on."""
     # Gaussians end at four standard deviations; an opening reads what an erosion and a dilation reach.
-    halo = round(4 * settings.smoothing + 1) + 2 * settings.opening
-    return in_bands(rows, new_map(residual.shape), residual, halo=halo)
+    return round(4 * settings.smoothing + 1) + 2 * settings.opening
 
 
 def _cleaned(

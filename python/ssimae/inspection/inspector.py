@@ -86,17 +86,21 @@ class Inspector:
         channels: Mapping[str, NDArray[np.float32]],
         features: NDArray[np.float32],
         ignored: NDArray[np.bool_] | None,
+        *,
+        rows: slice = slice(None),
     ) -> tuple[NDArray[np.float32], list[str]]:
         """Return the calibrated map of an image, before cleaning, and how the whole is unlike the good images.
 
         Where its surface as a whole is, the map is divided by the square root of the excess: single places still stand
-        out, and it is still ranked above images that are as usual.
+        out, and it is still ranked above images that are as usual. The whole are some `rows`, where the image is part
+        of a larger surface.
         """
         assert self.reference is not None
         joined = self.reference.joined(channels, features, self.settings.head_weight)
-        level = surface_level(joined, ignored)
+        own = None if ignored is None else ignored[rows]
+        level = surface_level(joined[rows], own)
         whole = self.reference.whole
-        unlike = whole.unlike((*measure_image(image, ignored), level))
+        unlike = whole.unlike((*measure_image(view(image, rows), own), level))
         excess = level - whole.high[-1]
         if excess > 0:
             factor = np.float32(np.exp(excess / 2))

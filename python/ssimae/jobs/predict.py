@@ -21,6 +21,7 @@ from ssimae.hardware import describe, resolve_device
 from ssimae.inspection.verdict import Verdict
 from ssimae.jobs.listing import fingerprint, unwritable_names
 from ssimae.jobs.predicting.arrivals import AllAtOnce, Arrival
+from ssimae.jobs.predicting.frames import Surface
 from ssimae.jobs.predicting.given import STANDARD_INPUT, absolute, named_images
 from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
@@ -73,6 +74,7 @@ def predict(
     settle: float = 1.0,
     ignore: Path | None = None,
     writing: Writing,
+    continuous: bool = False,
     skip_bad: bool,
     force: bool,
     allow_collapsed: bool = False,
@@ -98,6 +100,8 @@ def predict(
         Mask of the pixels of every image that are not inspected, or a folder of one each.
     writing : Writing
         What is written besides the tables; its pixel size is that of the model unless it is given.
+    continuous : bool
+        Inspect images as the frames of one surface, in their order: :class:`ssimae.inspection.web.Web`.
     skip_bad : bool
         Go on past images that cannot be inspected, or whose ignore mask cannot be read; each is recorded with the
         verdict `skipped`. Without it, one among up to :data:`READ_FIRST` images stops the work before it begins; of
@@ -132,6 +136,7 @@ def predict(
         named=tuple(images) if watch is None else (str(watch),),
         watch=None if watch is None else watch.absolute(),
         settle=None if watch is None else settle,
+        continuous=continuous,
         skip_bad=skip_bad,
         ssimae=version("ssimae"),
         alarm=saved.alarm,
@@ -320,13 +325,15 @@ def _inspect(
     assert saved.thresholds is not None
     write_thresholds(folder, saved)
     tables = GrowingTables(folder, facts.pixel_size)
+    inspector = saved.on(device)
     one_by_one = OneByOne(
         folder,
         tables,
-        saved.on(device),
+        inspector,
         saved.thresholds,
         Writing(facts.pixel_size, facts.maps, facts.masks, facts.overlays),
         None if facts.ignore is None else IgnoreMasks(facts.ignore),
+        Surface(inspector) if facts.continuous else None,
         listener.on_image,
     )
     session = Session()
@@ -337,8 +344,10 @@ def _inspect(
                 facts.named[0] if facts.named else str(facts.watch),
                 settle=facts.settle or 0.0,
                 ignore=facts.ignore,
-                known=tables.known,
+                # Frames that are known are seen by their neighbours.
+                known=lambda path, stamp: not facts.continuous and tables.known(path, stamp) is not None,
                 stopped=lambda: interruption.signal is not None,
+                in_order=facts.continuous,
             )
             one_by_one.inspect(watched, session)
             interruption.signal = None  # it is how a watch ends

@@ -187,6 +187,8 @@ class PredictFacts(_Table):
     """Images whose maps are written, whose masks, and whose overlays."""
     masks: Kept = "none"
     overlays: Kept = "none"
+    continuous: bool = False
+    """Whether images were inspected as the frames of one surface."""
     calibrated: bool | None = None
     """Whether verdicts rest on calibrated residuals; None in a folder of an earlier version."""
 

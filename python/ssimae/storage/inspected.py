@@ -121,10 +121,10 @@ class GrowingTables:
         """Number of images by verdict."""
         return Counter(brief.verdict for brief in self._latest.values())
 
-    def known(self, image: Path, stamp: Stamp) -> bool:
-        """Return whether an image has a row, and has not changed since."""
+    def known(self, image: Path, stamp: Stamp) -> tuple[int, int] | None:
+        """Return height and width of an image that has a row and has not changed since; None of all others."""
         brief = self._latest.get(image)
-        return brief is not None and brief.stamp in (None, stamp)
+        return brief.size if brief is not None and brief.stamp in (None, stamp) else None
 
     def has(self, image: Path) -> bool:
         """Return whether an image has a row, whatever has become of its file."""
@@ -139,12 +139,15 @@ class GrowingTables:
             number += 1
         return proposed
 
+    def reserve(self, name: str) -> None:
+        """Keep a name for an image whose row comes later."""
+        self._names.add(name)
+
     def add(self, item: Inspected) -> None:
         """Add the rows of an image."""
         _append(self._folder.regions, [region.to_row() for region in item.regions])
         _append(self._folder.predictions, [item.inspection.to_row()])
         self._latest[item.inspection.image] = _Brief.of(item.inspection)
-        self._names.add(item.inspection.name)
 
     def skip(self, skipped: SkippedImage) -> None:
         """Add the row of an image that could not be inspected."""
@@ -156,10 +159,11 @@ class _Brief(NamedTuple):
 
     verdict: Verdict
     stamp: Stamp | None
+    size: tuple[int, int]
 
     @classmethod
     def of(cls, inspection: StoredInspection) -> Self:
-        return cls(inspection.verdict, inspection.stamp)
+        return cls(inspection.verdict, inspection.stamp, (inspection.height, inspection.width))
 
 
 def forget(folder: RunFolder) -> None:

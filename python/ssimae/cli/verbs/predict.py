@@ -46,6 +46,9 @@ class _PredictFlags:
     settle: float = 1.0
     """With --watch: seconds for which size and time of a file rest before it counts. 0 where files are renamed into
     place."""
+    continuous: bool = False
+    """Images are the frames of one surface, as of a line-scan camera, in natural order of their names or as they come:
+    each is inspected with the rows of its neighbours, so that no seam is a border."""
     json: bool = False
     """Print a line of JSON for each image as it is done, and nothing else on standard output."""
     fail_on: Literal["review", "defective"] | None = None
@@ -112,6 +115,7 @@ def main(arguments: list[str]) -> int:
                 writing=Writing(
                     flags.pixel_size, flags.maps or ("flagged" if streamed else "all"), flags.masks, flags.overlays
                 ),
+                continuous=flags.continuous,
                 skip_bad=flags.skip_bad,
                 force=flags.force,
                 allow_collapsed=flags.allow_collapsed,

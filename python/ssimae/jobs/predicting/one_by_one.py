@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ssimae.inspection.verdict import Judgement, judge
 from ssimae.jobs.inspect import read_sample, rows_of, write_maps
 from ssimae.jobs.listing import unwritable_names
 from ssimae.jobs.predicting.arrivals import Arrival, Arrivals
+from ssimae.jobs.predicting.frames import Read, Surface
 from ssimae.jobs.predicting.pictures import write_mask, write_overlay
 from ssimae.jobs.predicting.record import Found, found_in, not_inspected
 from ssimae.storage.facts import Kept
@@ -65,6 +66,8 @@ class OneByOne:
     thresholds : Thresholds
     writing : Writing
     ignore : IgnoreMasks, optional
+    surface : Surface, optional
+        Where images are frames of one surface.
     on_image : callable
         Called once all that is written of an image is there.
     """
@@ -75,6 +78,7 @@ class OneByOne:
     thresholds: Thresholds
     writing: Writing
     ignore: IgnoreMasks | None
+    surface: Surface | None
     on_image: Callable[[Found], None]
 
     def inspect(self, arrivals: Arrivals, session: Session) -> None:
@@ -86,36 +90,66 @@ class OneByOne:
             start = time.perf_counter()
             try:
                 stamp = stamp_of(arrival.path)
-                if self.tables.known(arrival.path, stamp):
+                size = self.tables.known(arrival.path, stamp)
+                if size is not None:
+                    self._pass_over(arrival, size, session)
                     continue
                 sample = self._sample(arrival)
                 image, ignored = read_sample(sample, self.inspector.settings)
                 refuse_small(image, ignored, self.inspector.settings)
             except (OSError, ValueError) as error:
                 if not arrivals.comes_again(arrival, error):
-                    self.skip(arrival, reason_of(error, arrival.path))
-                    session.skipped += 1
+                    self._skip(arrival, reason_of(error, arrival.path), session)
                 continue
-            maps = self.inspector.inspect(image, ignored)
+            self.tables.reserve(sample.name)
+            read = Read(arrival, sample, image, ignored, stamp, time.perf_counter() - start)
+            self._finish(self._alone(read) if self.surface is None else self.surface.add(read), session)
+        if self.surface is not None:
+            self._finish(self.surface.end(), session)
+
+    def _alone(self, read: Read) -> Iterator[tuple[Read, Maps]]:
+        yield read, self.inspector.inspect(read.image, read.ignored)
+
+    def _finish(self, inspected: Iterator[tuple[Read, Maps]], session: Session) -> None:
+        """Judge images as they are inspected, and write what is found."""
+        while True:
+            start = time.perf_counter()
+            try:
+                read, maps = next(inspected)
+            except StopIteration:
+                return
             judgement = judge(maps, self.thresholds)
-            item = rows_of(sample, judgement, stamp=stamp, pixel_size_mm=self.writing.pixel_size)
-            files = self._write(sample, image, maps, judgement)
+            item = rows_of(read.sample, judgement, stamp=read.stamp, pixel_size_mm=self.writing.pixel_size)
+            files = self._write(read.sample, read.image, maps, judgement)
             # Last: an image that has a row is not inspected again.
             self.tables.add(item)
-            seconds = time.perf_counter() - start
+            seconds = read.seconds + time.perf_counter() - start
             session.inspected += 1
             session.busy_s += seconds
-            self.on_image(found_in(arrival.shown, item, judgement, self.thresholds, files=files, seconds=seconds))
+            found = found_in(read.arrival.shown, item, judgement, self.thresholds, files=files, seconds=seconds)
+            self.on_image(found)
 
-    def skip(self, arrival: Arrival, reason: str) -> None:
+    def _skip(self, arrival: Arrival, reason: str, session: Session) -> None:
         """Write that an image could not be inspected."""
+        session.skipped += 1
         self.tables.skip(SkippedImage(arrival.path, reason))
         self.on_image(not_inspected(arrival.shown, arrival.name or arrival.path.stem, reason))
+        if self.surface is not None:
+            self._finish(self.surface.interrupt(arrival, "it could not be read"), session)
+
+    def _pass_over(self, arrival: Arrival, size: tuple[int, int], session: Session) -> None:
+        """Take an image that has a row."""
+        if self.surface is not None:
+            sample = Sample(arrival.path, arrival.path.stem, UNLABELLED, ignore=self._ignore_of(arrival))
+            settings = self.inspector.settings
+            self._finish(self.surface.pass_over(arrival, size, lambda: read_sample(sample, settings)), session)
+
+    def _ignore_of(self, arrival: Arrival) -> Path | None:
+        return None if self.ignore is None else self.ignore.of(arrival.path)
 
     def _sample(self, arrival: Arrival) -> Sample:
         name = self.tables.free_name(arrival.path, arrival.name)
-        ignore = None if self.ignore is None else self.ignore.of(arrival.path)
-        sample = Sample(arrival.path, name, UNLABELLED, ignore=ignore)
+        sample = Sample(arrival.path, name, UNLABELLED, ignore=self._ignore_of(arrival))
         if faults := unwritable_names(self.folder, [sample]):
             raise ValueError(faults[arrival.path])
         return sample
