@@ -54,8 +54,8 @@ class _Bar:
 
 
 @contextmanager
-def progress_bars() -> Iterator[_Bars]:
-    """Show bars on standard error as long as the block lasts; nothing where it is no terminal."""
+def progress_bars(*, drawn: bool = True) -> Iterator[_Bars]:
+    """Show bars on standard error as long as the block lasts; none where it is no terminal, or they are not `drawn`."""
     console = PipedConsole(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -66,7 +66,9 @@ def progress_bars() -> Iterator[_Bars]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=60) as bars:
+    with Progress(
+        *columns, console=console, disable=not (drawn and console.is_terminal), speed_estimate_period=60
+    ) as bars:
         shown = _Bars(bars)
         with printing_by(shown.say):
             yield shown

@@ -160,7 +160,7 @@ def predict(
     folder = RunFolder(out)
     if listed is None and not force and folder.config.exists():
         _refuse_another(folder, facts)
-        return resume_prediction(out, device=device, listener=listener)
+        return resume_prediction(out, settle=facts.settle, device=device, listener=listener)
     if listed is not None:
         _check(folder, listed, facts, saved, progress=listener.progress)
     folder.prepare(force=force, reads=[model, *_places(facts), *([] if ignore is None else [ignore])])
@@ -171,8 +171,10 @@ def predict(
             return _inspect(folder, facts, listed, saved, device=torch_device, listener=listener)
 
 
-def resume_prediction(out: Path, *, device: str, listener: Listener) -> PredictOutcome:
+def resume_prediction(out: Path, *, settle: float | None = None, device: str, listener: Listener) -> PredictOutcome:
     """Go on with an interrupted :func:`predict`: images whose rows are there are not inspected again.
+
+    With `settle`, a file rests for as long from now on.
 
     Raises
     ------
@@ -181,6 +183,7 @@ def resume_prediction(out: Path, *, device: str, listener: Listener) -> PredictO
     """
     folder = RunFolder(out)
     facts = folder.read_prediction()
+    facts = facts if settle is None else replace(facts, settle=settle)
     torch_device = resolve_device(device)
     with folder.locked(), resumable(out):
         check_agreement(folder)
@@ -253,7 +256,9 @@ def _fingerprint(facts: PredictFacts, listed: Sequence[Arrival] | None) -> str:
 def _refuse_another(folder: RunFolder, facts: PredictFacts) -> None:
     """Refuse to go on in a folder that holds an inspection of something else, or by other means."""
     earlier = folder.read_prediction()
-    passing = {"device", "ssimae", "named", "fingerprint", "settings_sha256", "thresholds_sha256"}
+    # What is bad is skipped in any case; what has changed of the model is found by the fingerprint.
+    passing = {"device", "ssimae", "named", "settle", "skip_bad"}
+    passing |= {"fingerprint", "settings_sha256", "thresholds_sha256", "alarm", "calibrated"}
     for field in dataclasses.fields(facts):
         before, now = getattr(earlier, field.name), getattr(facts, field.name)
         if field.name not in passing and before != now:
@@ -349,6 +354,7 @@ def _inspect(
                 stopped=lambda: interruption.signal is not None,
                 in_order=facts.continuous,
             )
+            listener.progress.say(f"{facts.watch}: watched for images until Ctrl-C; results go to {folder.root}")
             one_by_one.inspect(watched, session)
             interruption.signal = None  # it is how a watch ends
     elif listed is None:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -21,9 +20,10 @@ from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_predic
 from ssimae.jobs.predicting.given import STANDARD_INPUT
 from ssimae.jobs.predicting.one_by_one import Writing
 from ssimae.jobs.predicting.record import Found
-from ssimae.progress import Progress, SilentProgress
+from ssimae.report.format import listed
 from ssimae.storage.facts import Kept
 from ssimae.storage.predictions import SKIPPED
+from ssimae.storage.run_folder import RunFolder
 
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -93,8 +93,9 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"`--settle` must be in 0..3600 seconds, got {flags.settle:g}")
     if flags.pixel_size is not None and not 0 < flags.pixel_size < 1e6:
         raise ValueError(f"`--pixel-size` must be positive, got {flags.pixel_size:g}")
-    streamed = flags.watch is not None or flags.images == (STANDARD_INPUT,)
-    with _bars(json_lines=flags.json) as progress:
+    streamed = _comes_one_by_one(flags)
+    # Nothing is known of how many will come; and no bar is drawn over lines of JSON in the same terminal.
+    with progress_bars(drawn=not streamed and not (flags.json and _is_terminal())) as progress:
         listener = Listener(
             progress,
             _printer(json_lines=flags.json, every=streamed),
@@ -132,9 +133,12 @@ def main(arguments: list[str]) -> int:
     return _exit_code(outcome, flags.fail_on)
 
 
-def _bars(*, json_lines: bool) -> AbstractContextManager[Progress]:
-    """Return bars on standard error; none that would be drawn over lines of JSON in the same terminal."""
-    return nullcontext(SilentProgress()) if json_lines and _is_terminal() else progress_bars()
+def _comes_one_by_one(flags: _PredictFlags) -> bool:
+    """Return whether nobody knows beforehand how many images come."""
+    if flags.resume is None:
+        return flags.watch is not None or flags.images == (STANDARD_INPUT,)
+    facts = RunFolder(flags.resume).read_prediction()
+    return facts.watch is not None or facts.images == (STANDARD_INPUT,)
 
 
 def _is_terminal() -> bool:
@@ -169,18 +173,15 @@ def _closing_line(outcome: PredictOutcome) -> str:
     parts = [", ".join(counts) or "no image inspected"]
     if session.inspected:
         parts.append(f"{session.inspected / session.busy_s:.3g} images/s")
-    of = {"all": "of all images", "flagged": "of flagged images"}
-    kept = [f"{kind} {of[kept]}" for kind, kept in _kept(outcome).items() if kept in of]
-    parts.append(f"{', '.join(['predictions.csv', 'regions.csv', *kept])} written")
+    written = ["predictions.csv", "regions.csv"]
+    for kept in ("all", "flagged"):
+        if kinds := [kind for kind in ("maps", "masks", "overlays") if getattr(facts, kind) == kept]:
+            written.append(f"{listed(kinds)} of {kept} images")
+    parts.append(f"{listed(written)} written")
     following = outcome.folder.command("report")
     if facts.watch is not None:
         following += f", or watch on: {outcome.folder.command('predict', '--resume')}"
     return f"{root}: {'; '.join(parts)}; next: {following}"
-
-
-def _kept(outcome: PredictOutcome) -> dict[str, Kept]:
-    facts = outcome.facts
-    return {"maps": facts.maps, "masks": facts.masks, "overlays": facts.overlays}
 
 
 def _exit_code(outcome: PredictOutcome, fail_on: str | None) -> int:
