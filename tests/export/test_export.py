@@ -17,8 +17,9 @@ from ssimae.models.build import new_autoencoder
 from support.models import made_up_model, noisy
 
 OPERATORS = {
-    "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "Identity", "LeakyRelu", "Log", "Max", "Mul", "Pad",
-    "Resize", "Sigmoid", "Sub",
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Exp", "Gather", "Identity", "LeakyRelu",
+    "Log", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid",
+    "Slice", "Sqrt", "Sub", "Transpose",
 }  # fmt: skip
 """Of opset 17, all in the support matrix of TensorRT 8.6 and 10."""
 
@@ -26,18 +27,26 @@ MAPS = 2e-3
 """Of calibrated maps, at most about 20 here: they divide by small residuals, and those differ by 1e-5."""
 
 KINDS = {
-    "plain": {"calibration": "none", "residual_scales": 2},
-    "calibrated": {"calibration": "both", "residual_scales": 3, "residual_smoothing": 1.5, "margin": 8},
+    "calibrated": {
+        "calibration": "both",
+        "residual_scales": 3,
+        "border": "symmetric",
+        "residual_smoothing": 1.5,
+        "margin": 8,
+    },
     "halved colour": {"calibration": "both", "channels": 3, "scale": 0.5, "residual_smoothing": 2.0, "opening": 0},
     "l2 mirrored": {"loss": "l2", "calibration": "border", "residual_flips": True, "residual_smoothing": 0.0},
+    "averaged": {"calibration": "none", "residual_average": True, "border": "zero", "opening": 5},
 }
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "to"), [*((kind, "onnx") for kind in KINDS), ("halved colour", "openvino")])
 def test_verdicts_regions_and_maps_are_those_of_torch(kind: str, to: str, tmp_path: Path) -> None:
     saved = made_up_model(tmp_path / "model.safetensors", **KINDS[kind])
-    assert main(["export", str(tmp_path / "model.safetensors"), "--to", to, "--out", str(tmp_path / "out")]) == 0
+    flags = ["--to", to, "--whole", "100x117", "--out", str(tmp_path / "out")]
+    assert main(["export", str(tmp_path / "model.safetensors"), *flags]) == 0
+    of_whole = json.loads((tmp_path / "out/inspect.json").read_text())["parity"]["whole"]
+    assert 0 < of_whole["largest_differences"]["judged"] < MAPS
     runtime = Runtime.load(tmp_path / "out", threads=1)
     torch_inspector = saved.on(torch.device("cpu"))
     ignore = np.zeros((100, 117), bool)
@@ -58,12 +67,14 @@ def test_verdicts_regions_and_maps_are_those_of_torch(kind: str, to: str, tmp_pa
 
 def test_graphs_have_few_operators_and_any_number_of_patches(tmp_path: Path) -> None:
     made_up_model(tmp_path / "model.safetensors", calibration="surface", residual_smoothing=1.0)
-    assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
+    flags = ["--whole", "64x70", "--out", str(tmp_path / "out")]
+    assert main(["export", str(tmp_path / "model.safetensors"), *flags]) == 0
     description = json.loads((tmp_path / "out/inspect.json").read_text())
-    for part in ("network", "head"):
+    for part in ("network", "head", "whole"):
         graph = onnx.load(tmp_path / "out" / description[part]["file"])
         assert {node.op_type for node in graph.graph.node} <= OPERATORS
         assert [put.version for put in graph.opset_import] == [17]
+    assert onnx.load(tmp_path / "out/whole.onnx").graph.input[0].name == "gray_0_to_255"
     sides = onnx.load(tmp_path / "out/network.onnx").graph.input[0].type.tensor_type.shape.dim
     assert [side.dim_value for side in sides] == [0, 1, 32, 32]
     parity = description["parity"]

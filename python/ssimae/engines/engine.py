@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -87,6 +88,9 @@ class Scorer(_Runs):
             If the image is smaller than a patch.
         """
 
+
+Outputs = Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]
+"""What runs a graph of one input."""
 
 Engine = Rebuilder | Scorer
 """What runs the network of a system."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.engines.engine import Rebuilder, padded_planes
+from ssimae.engines.engine import Outputs, Rebuilder, padded_planes
 from ssimae.errors import in_short, needs_package
 
 
@@ -58,6 +58,15 @@ def _session(runtime: Any, part: Path | bytes, threads: int | None) -> Any:
     except Exception as error:
         where = part if isinstance(part, Path) else "the exported network"
         raise ValueError(f"{where}: not a network that onnxruntime can run ({in_short(error)})") from error
+
+
+def onnxruntime_outputs(graph: Path, *, threads: int | None = None) -> Outputs:
+    """Return what runs a graph of one input; it returns all outputs by name. Errors are as above."""
+    runtime: Any = importlib.import_module("onnxruntime")
+    session = _session(runtime, graph, threads)
+    names = [put.name for put in session.get_outputs()]
+    (given,) = (put.name for put in session.get_inputs())
+    return lambda values: dict(zip(names, session.run(None, {given: values}), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

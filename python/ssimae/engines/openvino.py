@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.engines.engine import Rebuilder, padded_planes
+from ssimae.engines.engine import Outputs, Rebuilder, padded_planes
 from ssimae.errors import in_short, needs_package
 
 
@@ -26,16 +27,8 @@ def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads
     except ImportError as error:
         raise needs_package("openvino") from error
     core = openvino.Core()
-    # By default processors with bfloat16 compute in it.
-    options = {"INFERENCE_PRECISION_HINT": "f32"} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
-    compiled = []
-    for part in (network, head):
-        try:
-            read = None if part is None else core.read_model(str(part) if isinstance(part, Path) else part)
-            compiled.append(None if read is None else core.compile_model(read, "CPU", options))
-        except RuntimeError as error:
-            where = part if isinstance(part, Path) else "the exported network"
-            raise ValueError(f"{where}: not a network that openvino can run ({in_short(error)})") from error
+    options = _options(threads)
+    compiled = [None if part is None else _compiled(core, part, options) for part in (network, head)]
     return OpenvinoRebuilder(
         name=f"openvino {openvino.__version__} on CPU",
         precision="float32",
@@ -43,6 +36,31 @@ def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads
         network=compiled[0],
         head=compiled[1],
     )
+
+
+def openvino_outputs(graph: Path, names: Sequence[str], *, threads: int | None = None) -> Outputs:
+    """Return what runs a graph of one input; it returns outputs by name. Errors are as above."""
+    openvino: Any = importlib.import_module("openvino")
+    compiled = _compiled(openvino.Core(), graph, _options(threads))
+
+    def run(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        found = compiled([values])
+        return {name: np.array(found[compiled.output(name)]) for name in names}
+
+    return run
+
+
+def _options(threads: int | None) -> dict[str, Any]:
+    # By default processors with bfloat16 compute in it.
+    return {"INFERENCE_PRECISION_HINT": "f32"} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
+
+
+def _compiled(core: Any, part: Path | bytes, options: dict[str, Any]) -> Any:
+    try:
+        return core.compile_model(core.read_model(str(part) if isinstance(part, Path) else part), "CPU", options)
+    except RuntimeError as error:
+        where = part if isinstance(part, Path) else "the exported network"
+        raise ValueError(f"{where}: not a network that openvino can run ({in_short(error)})") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,9 +83,3 @@ class Graph:
 
     def _value(self, name: str, shape: Sequence[int | str]) -> Any:
         return self._onnx.helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, list(shape))
-
-
-def padded(graph: Graph, value: str, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> str:
-    """Return images (N, C, h, w) of which the rows and columns of these numbers are taken, also more than once."""
-    taken = graph.add("Gather", value, graph.constant(rows, np.int64), axis=2)
-    return graph.add("Gather", taken, graph.constant(columns, np.int64), axis=3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ssimae.bands import in_bands
 from ssimae.calibration.places import place_features
 from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
-from ssimae.calibration.whole import measure_image, median
+from ssimae.calibration.whole import WholeLimits, measure_image, median
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.engines.engine import Engine, Rebuilder
@@ -101,9 +101,8 @@ class Inspector:
         level = surface_level(joined[rows], own)
         whole = self.reference.whole
         unlike = whole.unlike((*measure_image(view(image, rows), own), level))
-        excess = level - whole.high[-1]
-        if excess > 0:
-            factor = np.float32(np.exp(excess / 2))
+        factor = surface_factor(level, whole)
+        if factor > 1:
             in_bands(lambda band: joined[band.rows] / factor, joined)
         return joined, unlike
 
@@ -111,6 +110,11 @@ class Inspector:
 def surface_of(image: Image, rebuilt: NDArray[np.float32] | None) -> Image:
     """Return what places are described by: the reconstruction, which has no defects, or the image without one."""
     return image if rebuilt is None else rebuilt
+
+
+def surface_factor(level: float, whole: WholeLimits) -> np.float32:
+    """Return what the map of an image is divided by whose surface has a level: 1 where good ones have such."""
+    return np.float32(np.exp(max(level - whole.high[-1], 0) / 2))
 
 
 def surface_level(joined: NDArray[np.float32], ignored: NDArray[np.bool_] | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,8 @@ class _ExportFlags:
     """Run folder, or its model.safetensors."""
     to: Kind = "onnx"
     """What the files are for."""
+    whole: str | None = None
+    """HEIGHTxWIDTH, such as 1024x768: one more graph for images of that size, from image to map."""
     out: Path | None = None
     """New folder for them. Default: beside the run, RUN-onnx or RUN-openvino."""
     images: tuple[Path, ...] = ()
@@ -40,6 +43,7 @@ def main(arguments: list[str]) -> int:
             model,
             flags.out or run.with_name(f"{run.name}-{flags.to}"),
             kind=flags.to,
+            whole=None if flags.whole is None else _size(flags.whole),
             images=flags.images,
             force=flags.force,
             progress=progress,
@@ -51,3 +55,10 @@ def main(arguments: list[str]) -> int:
     )
     print(f"inspect with it: ssimae predict {done.folder} IMAGES")
     return OK
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})[x×]([1-9][0-9]{0,4})", text)
+    if match is None:
+        raise ValueError(f"`--whole` must be HEIGHTxWIDTH in pixels, such as 1024x768, got {text!r}")
+    return int(match[1]), int(match[2])

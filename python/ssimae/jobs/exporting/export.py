@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch
 
 from ssimae.atomic import replacing_folder
-from ssimae.engines.engine import Rebuilder
-from ssimae.engines.onnxruntime import onnxruntime_engine
-from ssimae.engines.openvino import openvino_engine
+from ssimae.engines.engine import Outputs, Rebuilder
+from ssimae.engines.onnxruntime import onnxruntime_engine, onnxruntime_outputs
+from ssimae.engines.openvino import openvino_engine, openvino_outputs
 from ssimae.errors import CollapsedError, ParityError, needs_package
 from ssimae.export.folder import DESCRIPTION, FORMAT, SUFFIXES, describe_exported, description_text
 from ssimae.export.graph import OPSET
@@ -29,15 +29,19 @@ from ssimae.export.network import (
     head_graph,
     network_graph,
 )
+from ssimae.export.whole.image import input_name, output_names, whole_graph
+from ssimae.images.depth import Pixels
 from ssimae.inspection.head import TILE
 from ssimae.inspection.inspector import Inspector
 from ssimae.jobs.exporting.parity import (
     Compared,
     Source,
+    WholeGraph,
     compare_models,
     given_images,
     images_of_run,
     made_up_images,
+    of_size,
 )
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.models.reach import REACH, STEP
@@ -69,6 +73,7 @@ def export(
     out: Path,
     *,
     kind: Kind,
+    whole: tuple[int, int] | None = None,
     images: Sequence[Path] = (),
     force: bool = False,
     progress: Progress,
@@ -82,6 +87,8 @@ def export(
     out : Path
         New folder, or with `force` one that an export wrote.
     kind : {"onnx", "openvino"}
+    whole : (height, width), optional
+        Size of the images that one more graph takes, from the image to its maps.
     images : sequence of Path
         Images to compare on; by default held-out good ones and test images of the run, or made-up ones where these are
         gone.
@@ -112,16 +119,31 @@ def export(
         source, compared = "held out", images_of_run(RunFolder(model.parent), settings)
     if not compared:
         source, compared = "made up", made_up_images(settings)
+    white = settings.data_range or (pixels.white if isinstance(pixels := compared[0].image, Pixels) else 255.0)
+    if whole is not None:
+        graphs["whole"] = whole_graph(
+            network, saved.head, settings, saved.reference, whole, white=white, metadata=metadata
+        )
     with tempfile.TemporaryDirectory(prefix="ssimae-") as kept:
         paths = _write_graphs(Path(kept), graphs, kind)
         engine = _engine(paths, kind)
-        parity = _parity(saved, engine, compared, source, progress)
+        parity: dict[str, Any] = {
+            "engine": engine.name,
+            "torch": torch.__version__,
+            "source": source,
+            **_compare(
+                saved, Inspector(engine=engine, settings=settings, reference=saved.reference), compared, progress
+            ),
+        }
+        if whole is not None:
+            reader = WholeGraph(_outputs(paths["whole"], output_names(saved.reference), kind), white, saved.reference)
+            parity["whole"] = _compare(saved, reader, of_size(compared, whole, settings), progress)
         content, numbers = describe_exported(
             settings,
             _in_float32(saved),
             saved.reference,
             alarm=saved.alarm,
-            graphs=_descriptions(saved, paths, kind),
+            graphs=_descriptions(saved, paths, None if whole is None else (*whole, white)),
             parity=parity,
         )
         files: dict[str, bytes] = {path.name: path.read_bytes() for path in sorted(Path(kept).iterdir())}
@@ -185,11 +207,17 @@ def _engine(paths: dict[str, Path], kind: Kind) -> Rebuilder:
     return start(paths["network"], paths.get("head"), threads=torch.get_num_threads())
 
 
-def _parity(
-    saved: SavedModel, engine: Rebuilder, compared: Sequence[Compared], source: Source, progress: Progress
+def _outputs(path: Path, names: Sequence[str], kind: Kind) -> Outputs:
+    if kind == "openvino":
+        return openvino_outputs(path, names, threads=torch.get_num_threads())
+    return onnxruntime_outputs(path, threads=torch.get_num_threads())
+
+
+def _compare(
+    saved: SavedModel, exported: Inspector | WholeGraph, compared: Sequence[Compared], progress: Progress
 ) -> dict[str, Any]:
+    """Return how far an export is from torch, in its own arithmetic and in that of the thresholds."""
     assert saved.thresholds is not None
-    exported = Inspector(engine=engine, settings=saved.settings, reference=saved.reference)
     device = torch.device("cpu")
     models = [replace(saved, precision="float32").on(device)]
     if saved.on(device).engine.precision != "float32":
@@ -200,16 +228,12 @@ def _parity(
             f"the exported model disagrees with torch on {len(disagreements)} of {len(compared)} images, and nothing "
             "was written:\n" + "\n".join(disagreements)
         )
-    return {
-        "engine": engine.name,
-        "torch": torch.__version__,
-        "precisions": [model.engine.precision for model in models],
-        "source": source,
-        **found,
-    }
+    return {"precisions": [model.engine.precision for model in models], **found}
 
 
-def _descriptions(saved: SavedModel, paths: dict[str, Path], kind: Kind) -> dict[str, dict[str, Any] | None]:
+def _descriptions(
+    saved: SavedModel, paths: dict[str, Path], whole: tuple[int, int, float] | None
+) -> dict[str, dict[str, Any] | None]:
     settings = saved.settings
 
     def file(name: str) -> dict[str, Any]:
@@ -228,5 +252,14 @@ def _descriptions(saved: SavedModel, paths: dict[str, Path], kind: Kind) -> dict
             "multiple_of": STEP,
             "tile": TILE,
             "reach": REACH,
+        },
+        "whole": None
+        if whole is None
+        else {
+            **file("whole"),
+            "input": input_name(settings, whole[2]),
+            "white": whole[2],
+            "shape": [1, settings.channels, whole[0], whole[1]],
+            "outputs": output_names(saved.reference),
         },
     }

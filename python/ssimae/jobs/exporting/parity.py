@@ -10,14 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.calibration.reference import Reference
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample, good_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import read_ignored
-from ssimae.images.depth import Image
+from ssimae.engines.engine import Outputs
+from ssimae.images.depth import Image, view
 from ssimae.images.read import image_size, read_stored
 from ssimae.inspection.holdout import split_good
-from ssimae.inspection.inspector import Inspector, Maps
+from ssimae.inspection.inspector import Inspector, Maps, surface_factor, surface_level
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import Judgement, judge
 from ssimae.progress import Progress
@@ -70,10 +72,10 @@ def made_up_images(settings: Settings, shape: tuple[int, int] | None = None) -> 
     rng = np.random.default_rng(settings.seed)
     images = []
     for number in range(2):
-        size = (shape or (side, side + 7), 3)
-        plain = rng.normal(0.5, 0.08, (*size[0], size[1]))[..., : settings.channels].astype(np.float32)
+        size = shape or (side, side + 7)
+        plain = rng.normal(0.5, 0.08, (*size, settings.channels)).astype(np.float32)
         if number:
-            plain[side // 3 : side // 2, side // 3 : side // 2] += np.float32(0.3)
+            plain[size[0] // 3 : size[0] // 2, size[1] // 3 : size[1] // 2] += np.float32(0.3)
         surface = np.clip(plain, 0, 1)
         images.append(Compared(f"made up {number + 1}", surface[:, :, 0] if settings.channels == 1 else surface, None))
     return images
@@ -82,7 +84,7 @@ def made_up_images(settings: Settings, shape: tuple[int, int] | None = None) -> 
 def compare_models(
     images: Sequence[Compared],
     torch_models: Sequence[Inspector],
-    exported: Inspector,
+    exported: Inspector | WholeGraph,
     thresholds: Thresholds,
     progress: Progress,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -93,7 +95,7 @@ def compare_models(
     images : sequence of Compared
     torch_models : sequence of Inspector
         In the exported arithmetic, of which the differences are taken; and in that of the thresholds, if it is another.
-    exported : Inspector
+    exported : Inspector or WholeGraph
     thresholds : Thresholds
     progress : Progress
     """
@@ -128,6 +130,40 @@ def compare_models(
                     )
             task.update(count)
     return {"largest_differences": largest, "images": rows}, disagreements
+
+
+@dataclass(frozen=True)
+class WholeGraph:
+    """A graph of images of one size, which inspects with the limits of a model."""
+
+    run: Outputs
+    """Returns the outputs by name for an image (1, C, h, w) in its own units."""
+    white: float
+    reference: Reference | None
+
+    def inspect(self, image: Image, ignored: NDArray[np.bool_] | None) -> Maps:
+        """Return the maps of an image of the graph's size."""
+        pixels = image[:] * np.float32(self.white)
+        outputs = self.run(np.ascontiguousarray(np.moveaxis(pixels.reshape(*pixels.shape[:2], -1), 2, 0)[None]))
+        rebuilt = np.moveaxis(outputs["reconstruction"][0], 0, 2).reshape(image.shape)
+        judged = np.ascontiguousarray(outputs["judged"][0, 0])
+        if self.reference is None:
+            return Maps(rebuilt, judged, judged, calibrated=False)
+        whole = self.reference.whole
+        level = surface_level(outputs["calibrated"][0, 0], None)
+        unlike = whole.unlike((*outputs["measures"].tolist(), level))
+        judged = (judged / surface_factor(level, whole)).astype(np.float32)
+        return Maps(rebuilt, outputs["residual"][0, 0], judged, calibrated=True, unlike=tuple(unlike))
+
+
+def of_size(images: Sequence[Compared], size: tuple[int, int], settings: Settings) -> list[Compared]:
+    """Return the images of a size, and parts of that size of larger ones; made-up ones where there are none."""
+    cut = [
+        Compared(each.name, view(each.image, (slice(size[0]), slice(size[1]))), None)
+        for each in images
+        if each.image.shape[0] >= size[0] and each.image.shape[1] >= size[1]
+    ]
+    return cut or made_up_images(settings, size)
 
 
 def _agree(one: Judgement, other: Judgement) -> bool:

@@ -1,0 +1,1 @@
+"""Write one graph of fixed size from an image to its calibrated map."""
