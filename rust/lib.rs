@@ -11,5 +11,6 @@ mod python;
 pub mod regions;
 pub mod resize;
 pub mod ssim;
+pub mod surface;
 
 pub use error::Error;

@@ -19,14 +19,19 @@ __all__ = [
     "count_levels",
     "count_patches",
     "distances",
+    "expect",
     "extract_patches",
     "gather_crops",
+    "gaussian",
     "interpolate",
     "label_regions",
     "measure_regions",
+    "open_disk",
     "outline_region",
     "paint_stains",
     "patch_grid",
+    "place_features",
+    "row_sums",
     "shrink_columns",
     "shrink_rows",
     "ssim_loss_map",
@@ -162,6 +167,15 @@ def count_levels(
 ) -> LevelCounts: ...
 def count_patches(height: int, width: int, patch_size: int, stride: int) -> int: ...
 def distances(columns: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
+def expect(
+    features: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    mean: NDArray[np.float32],
+    spread: NDArray[np.float32],
+    weights: list[NDArray[np.float32]],
+    biases: list[NDArray[np.float32]],
+) -> None: ...
 def extract_patches(image: _Image, stride: int, first: int, out: NDArray[np.float32]) -> None: ...
 def gather_crops(
     images: list[NDArray[Any]],
@@ -172,10 +186,12 @@ def gather_crops(
 def interpolate(
     image: NDArray[np.float32], out: NDArray[np.float32], *, down: float, across: float, first: int
 ) -> None: ...
+def gaussian(values: NDArray[np.float32], out: NDArray[np.float32], *, sigma: float) -> None: ...
 def label_regions(mask: NDArray[np.uint8], labels: NDArray[np.int32], *, eight_connected: bool) -> int: ...
 def measure_regions(labels: NDArray[np.int32], count: int, scores: _Real | None) -> RegionMeasures: ...
 def open_levels(levels: NDArray[np.uint8], out: NDArray[np.uint8], *, min_area: int) -> None: ...
 def outline_region(mask: NDArray[np.uint8], bounds: tuple[int, int, int, int]) -> NDArray[np.int64]: ...
+def open_disk(values: NDArray[np.float32], out: NDArray[np.float32], *, disk: list[tuple[int, int]]) -> None: ...
 def paint_stains(
     patches: NDArray[np.float32],
     values: NDArray[np.float32],
@@ -191,6 +207,17 @@ def paint_stains(
 def patch_grid(height: int, width: int, patch_size: int, stride: int) -> NDArray[np.int64]: ...
 def shrink_columns(image: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
 def shrink_rows(image: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
+def place_features(
+    gray: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    height: int,
+    top: int,
+    from_ignored: NDArray[np.float32] | None,
+) -> None: ...
+def row_sums(
+    seen: NDArray[np.float32], out: NDArray[np.float64], *, first: int, ignored: NDArray[np.uint8] | None
+) -> None: ...
 def ssim_loss_map(
     x: _Real, y: _Real, out: _Real, *, window: _Window, mask: _Real | None, l1: float, l2: float
 ) -> None: ...

@@ -8,6 +8,7 @@ mod pool;
 mod regions;
 mod resize;
 mod ssim;
+mod surface;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -51,5 +52,10 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_rows, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;
     module.add_function(wrap_pyfunction!(patches::stitch_patches, module)?)?;
+    module.add_function(wrap_pyfunction!(surface::expect, module)?)?;
+    module.add_function(wrap_pyfunction!(surface::gaussian, module)?)?;
+    module.add_function(wrap_pyfunction!(surface::open_disk, module)?)?;
+    module.add_function(wrap_pyfunction!(surface::place_features, module)?)?;
+    module.add_function(wrap_pyfunction!(surface::row_sums, module)?)?;
     Ok(())
 }

@@ -8,10 +8,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ssimae.bands import Band, bands, in_bands, let_go, new_map
 from ssimae.calibration.expectation import Expectation, fit_expectation
+from ssimae.calibration.gaussian import gaussian
 from ssimae.calibration.places import CELL, N_BORDER, cell_means, from_cells
 
 _SMALLEST_SHARE = 0.02
@@ -52,8 +52,8 @@ class Calibration:
     """(rows, columns) of cells: log of what a position shows beyond the expectation; None where position does not
     count."""
 
-    def __call__(self, values: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the calibrated map, (h, w) float32 above 0; 1 is what good images show at such a place.
+    def log_ratio(self, values: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logarithm of the calibrated map, (h, w) float32; 0 is what good images show at such a place.
 
         Parameters
         ----------
@@ -72,12 +72,13 @@ class Calibration:
         if self.position is not None and self.position.shape == expected.shape:
             expected = expected + self.position
 
-        def calibrated(band: Band) -> NDArray[np.float32]:
-            usual = from_cells(expected, band.rows, values.shape[1])
-            ratio: NDArray[np.float32] = np.log(values[band.rows] + np.float32(self.offset)) - usual
-            return np.exp(ratio)
+        def ratio(band: Band) -> NDArray[np.float32]:
+            logs = values[band.rows] + np.float32(self.offset)
+            np.log(logs, out=logs)
+            logs -= from_cells(expected, band.rows, values.shape[1])
+            return logs
 
-        return in_bands(calibrated, new_map(values.shape), values, step=CELL)
+        return in_bands(ratio, new_map(values.shape), values, step=CELL)
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return all numbers as arrays by name."""
@@ -191,11 +192,8 @@ def _position(excess: NDArray[np.float32], weights: NDArray[np.float32]) -> NDAr
     total, total_weight = excess.sum(axis=0), weights.sum(axis=0)
     for width in _POSITION_WIDTHS:
         sigma = width / CELL
-        blur = [
-            (gaussian_filter(part, sigma), gaussian_filter(weight, sigma))
-            for part, weight in zip(excess, weights, strict=True)
-        ]
-        whole, whole_weight = gaussian_filter(total, sigma), gaussian_filter(total_weight, sigma)
+        blur = [(gaussian(part, sigma), gaussian(weight, sigma)) for part, weight in zip(excess, weights, strict=True)]
+        whole, whole_weight = gaussian(total, sigma), gaussian(total_weight, sigma)
         error = 0.0
         for part, weight, (own, own_weight) in zip(excess, weights, blur, strict=True):
             predicted = (whole - own) / (whole_weight - own_weight + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ssimae import _rust
 from ssimae.bands import band_rows, bands, let_go, new_map
@@ -22,11 +21,6 @@ N_FEATURES = 12
 
 REACH = 96
 """Rows that a feature depends on, above and below: four spreads of the coarse gray level, in cells, and more."""
-
-_BORDER_WIDTHS = 4.0, 16.0, 48.0
-_COARSE = 4
-_LEAST_SPREAD = 1 / 300
-"""Added to spreads before their logarithm: about one gray level of 8 bits."""
 
 
 def place_features(
@@ -53,34 +47,20 @@ def place_features(
     from_ignored = None if ignored is None else _column_distances(ignored)
     features: NDArray[np.float32] = new_map((-(-height // CELL), -(-width // CELL), N_FEATURES))
     for band in bands(height, width, halo=REACH, step=CELL):
-        beside = None if from_ignored is None else from_ignored[band.seen]
-        near = _border_features(height, width, band.seen, beside, beyond)
-        cells = np.stack(near + _surface_features(image[band.seen]), axis=-1).astype(np.float32)
+        seen = image[band.seen]
+        gray = np.ascontiguousarray(seen if seen.ndim == 2 else seen.mean(axis=2))
+        cells = np.empty((-(-len(gray) // CELL), *features.shape[1:]), np.float32)
+        far = None if from_ignored is None else np.empty(gray.shape, np.float32)
+        if from_ignored is not None and far is not None:
+            _rust.distances(from_ignored[band.seen], far)
+        _rust.place_features(
+            gray, cells, height=height + sum(beyond), top=band.seen.start + beyond[0], from_ignored=far
+        )
         above, first = band.inner.start // CELL, band.rows.start // CELL
         count = -(-(band.rows.stop - band.rows.start) // CELL)
         features[first : first + count] = cells[above : above + count]
         let_go(features, image, from_ignored)
     return features
-
-
-def _surface_features(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return gray level, contrast and steepness of cells; wrong within `REACH` of where rows are cut off."""
-    gray = image if image.ndim == 2 else image.mean(axis=2)
-    fine, fine_spread = _mean_and_spread(gray, 2)
-    middle, middle_spread = _mean_and_spread(gray, CELL)
-    small, small_squares = cell_means(gray), cell_means(gray * gray)
-    coarse = gaussian_filter(small, _COARSE)
-    coarse_spread = np.sqrt(np.maximum(gaussian_filter(small_squares, _COARSE) - coarse * coarse, 0))
-    down, right = np.gradient(gaussian_filter(gray, 1)) if min(gray.shape) > 1 else (gray * 0, gray * 0)
-    steepness = cell_means(np.hypot(down, right).astype(np.float32))
-    return [
-        cell_means(fine),
-        cell_means(middle),
-        coarse,
-        *(np.log(cell_means(spread) + _LEAST_SPREAD) for spread in (fine_spread, middle_spread)),
-        np.log(coarse_spread + _LEAST_SPREAD),
-        np.log(gaussian_filter(steepness, 1) + _LEAST_SPREAD),
-    ]
 
 
 def cell_means(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -94,31 +74,6 @@ def cell_means(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def from_cells(cells: NDArray[np.float32], rows: slice, width: int) -> NDArray[np.float32]:
     """Return values of cells as rows of a map (h, width), interpolated linearly between their middles."""
     return np.ascontiguousarray(enlarge_rows(np.asarray(cells, np.float32), rows, CELL)[:, :width])
-
-
-def _mean_and_spread(gray: NDArray[np.float32], sigma: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    mean = gaussian_filter(gray, sigma)
-    return mean, np.sqrt(np.maximum(gaussian_filter(gray * gray, sigma) - mean * mean, 0))
-
-
-def _border_features(
-    height: int, width: int, seen: slice, from_ignored: NDArray[np.float32] | None, beyond: tuple[int, int]
-) -> list[NDArray[np.float32]]:
-    """Return how near the border is: to any side on three scales, and to left or right, and above or below.
-
-    `from_ignored` are the distances of pixels that are seen from what is ignored in their columns.
-    """
-    rows = np.arange(seen.start, seen.stop, dtype=np.float32)
-    columns = np.arange(width, dtype=np.float32)
-    down = np.minimum(rows + beyond[0], height - 1 - rows + beyond[1])[:, None] + np.zeros((1, width), np.float32)
-    across = np.minimum(columns, width - 1 - columns)[None, :] + np.zeros((len(rows), 1), np.float32)
-    nearest = np.minimum(down, across)
-    if from_ignored is not None:
-        far = np.empty(from_ignored.shape, np.float32)
-        _rust.distances(from_ignored, far)
-        nearest = np.minimum(nearest, far)
-    distances = [(nearest, width) for width in _BORDER_WIDTHS] + [(across, 16.0), (down, 16.0)]
-    return [cell_means(np.exp(-distance / width)) for distance, width in distances]
 
 
 def _column_distances(ignored: NDArray[np.bool_]) -> NDArray[np.float32]:

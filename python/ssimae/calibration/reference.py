@@ -43,13 +43,17 @@ class Reference:
         """
         weights = {RESIDUAL: 1 - head_weight, HEAD: head_weight} if HEAD in maps else {RESIDUAL: 1.0}
         each = [
-            (np.float32(weight), self.channels[name](maps[name], features))
+            (np.float32(weight), self.channels[name].log_ratio(maps[name], features))
             for name, weight in weights.items()
             if weight > 0
         ]
 
         def joined(band: Band) -> NDArray[np.float32]:
-            mean: NDArray[np.float32] = np.exp(sum(weight * np.log(map_[band.rows]) for weight, map_ in each))
+            (weight, logs), *others = ((weight, logs[band.rows]) for weight, logs in each)
+            total = weight * logs
+            for weight, logs in others:
+                total += weight * logs
+            mean: NDArray[np.float32] = np.exp(total, out=total)
             return mean
 
         # In place of one of them: each is our own.

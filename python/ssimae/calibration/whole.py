@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
+from ssimae import _rust
 from ssimae.bands import Band, bands, let_go
 from ssimae.images.depth import Image
 
@@ -74,12 +74,9 @@ def measure_image(image: Image, ignored: NDArray[np.bool_] | None = None) -> tup
     sums = np.zeros((height, 5))
     for band in bands(height, 4 * width, halo=_FINE_REACH):  # float64, and several of them
         seen = image[band.seen]
-        seen = seen if seen.ndim == 2 else seen.mean(axis=2)
-        fine = (seen - gaussian_filter(seen, 1))[band.inner].astype(np.float64)
-        gray = seen[band.inner].astype(np.float64)
-        weight = np.ones(gray.shape) if ignored is None else (~ignored[band.rows]).astype(np.float64)
-        parts = (weight, weight * gray, weight * fine, weight * gray**2, weight * fine**2)
-        sums[band.rows] = np.stack([part.sum(axis=1) for part in parts], axis=1)
+        gray = np.ascontiguousarray(seen if seen.ndim == 2 else seen.mean(axis=2))
+        counted = None if ignored is None else np.ascontiguousarray(ignored[band.rows]).view(np.uint8)
+        _rust.row_sums(gray, sums[band.rows], first=band.inner.start, ignored=counted)
         let_go(image)
     count, *totals = (float(total) for total in sums.sum(axis=0))
     mean, fine_mean, square, fine_square = (total / count for total in totals)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
 
+from ssimae import _rust
 from ssimae.bands import Band, in_bands, new_map
+from ssimae.calibration.gaussian import gaussian
 from ssimae.config.settings import Settings
 
 
@@ -35,11 +36,11 @@ def _cleaned(
 ) -> NDArray[np.float32]:
     if ignored is None:
         if settings.smoothing > 0:
-            residual = gaussian_filter(residual, settings.smoothing, mode="reflect")
+            residual = gaussian(residual, settings.smoothing)
         return open_map(residual, settings.opening) if settings.opening > 1 else residual
     if settings.smoothing > 0:
-        weight = gaussian_filter((~ignored).astype(np.float32), settings.smoothing, mode="reflect")
-        total = gaussian_filter(np.where(ignored, 0, residual), settings.smoothing, mode="reflect")
+        weight = gaussian((~ignored).astype(np.float32), settings.smoothing)
+        total = gaussian(np.where(ignored, np.float32(0), residual), settings.smoothing)
         residual = np.divide(total, weight, out=np.zeros_like(residual), where=~ignored)
     if settings.opening > 1:
         # As past the border of the image: every disk that covers an inspected pixel has a finite lowest value.
@@ -53,15 +54,13 @@ def open_map(residual: NDArray[np.float32], diameter: int) -> NDArray[np.float32
     Notes
     -----
     Opening the map once gives the same masks as opening every thresholded map, because a flat opening commutes with
-    thresholding. That needs pixels outside the image to take no part: +inf under erosion, -inf under dilation; SciPy's
-    default borders break the equality.
+    thresholding. That needs pixels outside the image to take no part, and disks that lie partly outside to count;
+    SciPy's default borders break the equality.
     """
-    disk = disk_footprint(diameter)
-    # Disks whose anchor lies outside the image count too: else an even disk opens the four borders differently.
-    padded = np.pad(residual, diameter, constant_values=np.inf)
-    eroded = grey_erosion(padded, footprint=disk, mode="constant", cval=np.inf)
-    opened: NDArray[np.float32] = grey_dilation(eroded, footprint=disk, mode="constant", cval=-np.inf)
-    return np.ascontiguousarray(opened[diameter:-diameter, diameter:-diameter])
+    disk = [(int(np.argmax(row)), int(len(row) - np.argmax(row[::-1]))) for row in disk_footprint(diameter)]
+    opened = np.empty(residual.shape, np.float32)
+    _rust.open_disk(np.ascontiguousarray(residual), opened, disk=disk)
+    return opened
 
 
 def disk_footprint(diameter: int) -> NDArray[np.bool_]:
