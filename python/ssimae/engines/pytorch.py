@@ -18,6 +18,7 @@ from ssimae.losses.network import arithmetic
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, Network
 from ssimae.models.dictionary import FeatureDictionary, score_map
+from ssimae.models.fast import for_cpu
 from ssimae.models.head import Head, head_input
 
 
@@ -49,7 +50,7 @@ def torch_engine(
         has_head=head is not None,
         settings=settings,
         device=device,
-        model=model,
+        model=for_cpu(model) if device.type == "cpu" else model,
         head=head,
     )
 
