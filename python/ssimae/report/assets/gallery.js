@@ -215,7 +215,8 @@ function buildFilters() {
 }
 
 parts.push((what) => {
-  page.images.forEach((_, index) => describe(index));
+  // While a slider moves, only what is seen.
+  for (const index of what === "rests" ? page.images.keys() : inView) describe(index);
   for (const index of inView) paintCard(index);
   if (what === "rests") arrange();
 });

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import in_bands
+from ssimae.bands import in_bands, new_map
 
 _MOST = 255
 """Thresholds of one slider: the levels between them and beyond fill one byte."""
@@ -29,7 +29,7 @@ class Levels:
         """Return the level of each pixel, in the map's shape: how many of the thresholds it exceeds."""
         # A map of float32 is compared as its segmentation does, in float32.
         bounds = self.bounds.astype(np.float32) if map_.dtype == np.float32 else self.bounds
-        levels = np.empty(map_.shape, np.uint8)
+        levels: NDArray[np.uint8] = new_map(map_.shape, np.uint8)
         return in_bands(lambda band: np.searchsorted(bounds, map_[band.rows]).astype(np.uint8), levels, map_)
 
     def index(self, threshold: float) -> int:
