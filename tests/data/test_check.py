@@ -196,6 +196,19 @@ def test_good_images_that_show_nothing_stop_before_any_training(
         Detector(patch_size=32).fit([clamp, clamp], ignore=clamp == 200)
 
 
+def test_ignore_masks_none_of_which_marks_anything_are_named(tmp_path: Path) -> None:
+    data, masks = tmp_path / "data", tmp_path / "masks"
+    for name in ("1", "2"):
+        write(data / f"{name}.png", GRAY)
+        write(masks / f"{name}.png", np.zeros_like(GRAY))
+    said = "no ignore mask marks anything, so whole images are inspected; white is what is not inspected"
+    for ignore in (masks, masks / "1.png"):
+        found = check_dataset(open_dataset(data, ignore=ignore), patch_size=4)
+        assert found == [Problem(data, said, "warning")]
+    write(masks / "2.png", MARK)
+    assert check_dataset(open_dataset(data, ignore=masks), patch_size=4) == []
+
+
 def test_one_good_image_that_shows_something_is_enough(tmp_path: Path) -> None:
     root = whole(tmp_path)
     write(root / "train/good/1.png", np.full((16, 20), 7, np.uint8))

@@ -87,6 +87,8 @@ class _Finding:
     """Whether all its values are multiples of 16."""
     coloured: bool = False
     flat: bool = False
+    ignores: bool | None = None
+    """Whether its ignore mask marks anything; None where it has none."""
     masks: tuple[MaskKind, ...] = ()
 
 
@@ -165,6 +167,9 @@ def check_samples(
     problems = list(dict.fromkeys(problem for finding in findings for problem in finding.problems))
     coloured = sum(finding.coloured for finding in findings)
     notes = [_twelve_bits_note(findings)]
+    ignoring = [finding.ignores for finding in findings if finding.ignores is not None]
+    if ignoring and not any(ignoring):
+        notes.append("no ignore mask marks anything, so whole images are inspected; white is what is not inspected")
     if data_range is None:
         notes.append(depth_note((f.path.name, f.depth) for f in findings if f.depth is not None))
     if channels == 1:
@@ -315,6 +320,7 @@ def _examine(
         at_high_end=whole_type and not any((row % 16).any() for row in decoded.samples),
         coloured=has_colour(decoded.samples, white),
         flat=is_flat(inspected),
+        ignores=None if sample.ignore is None else ignored is not None,
         masks=kinds,
     )
 
