@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ssimae.atomic import write_text
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
 from ssimae.data.masks import read_ignored
@@ -20,9 +22,13 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import Judgement, Verdict, judge
 from ssimae.progress import Progress
 from ssimae.storage.inspected import Inspected, InspectedImages
-from ssimae.storage.model_file import SavedModel
 from ssimae.storage.predictions import Stamp, StoredInspection, StoredRegion, stamp_of
 from ssimae.storage.run_folder import RunFolder
+
+if TYPE_CHECKING:  # exported models are inspected without torch
+    import torch
+
+    from ssimae.storage.model_file import SavedModel
 
 
 def predict_stage(
@@ -56,6 +62,16 @@ def predict_stage(
             task.update(count)
     images.finish(items, [])
     return [item.inspection.verdict for item in items]
+
+
+def write_thresholds(folder: RunFolder, thresholds: Thresholds) -> None:
+    """Write the thresholds of a model into ``thresholds.json``."""
+    write_text(folder.thresholds, thresholds_text(thresholds))
+
+
+def thresholds_text(thresholds: Thresholds) -> str:
+    """Return what ``thresholds.json`` holds for a model that has thresholds."""
+    return json.dumps(thresholds.to_dict(), indent=1) + "\n"
 
 
 def read_sample(sample: Sample, settings: Settings) -> tuple[Image, NDArray[np.bool_] | None]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
-
-import torch
+from typing import TYPE_CHECKING, BinaryIO
 
 from ssimae.data.check import check_samples
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
 from ssimae.errors import CollapsedError
-from ssimae.hardware import describe, resolve_device
+from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
+from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.verdict import Verdict
+from ssimae.jobs.inspect import thresholds_text, write_thresholds
 from ssimae.jobs.listing import fingerprint, unwritable_names
 from ssimae.jobs.predicting.arrivals import AllAtOnce, Arrival
 from ssimae.jobs.predicting.frames import Surface
@@ -27,14 +27,14 @@ from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
 from ssimae.jobs.predicting.standard_input import NamedOnInput
 from ssimae.jobs.predicting.watch import Watched
-from ssimae.jobs.stages import thresholds_text, write_thresholds
 from ssimae.progress import Progress
-from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import GrowingTables
-from ssimae.storage.model_file import SavedModel, load_model
 from ssimae.storage.run_folder import RunFolder, settings_sha256
 from ssimae.training.interrupt import noted_signals, resumable
+
+if TYPE_CHECKING:  # exported models are inspected without torch
+    from ssimae.storage.model_file import SavedModel
 
 logger = logging.getLogger(__name__)
 
@@ -123,14 +123,15 @@ def predict(
     InterruptedRunError
         If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
-    torch_device = resolve_device(device)
     saved = _load(model, allow_collapsed=allow_collapsed)
+    assert saved.thresholds is not None
+    inspector, described = _started(saved, device)
     if watch is not None and not watch.is_dir():
         raise NotADirectoryError(f"{watch}: no folder that could be watched")
     writing = replace(writing, pixel_size=writing.pixel_size or saved.settings.pixel_size)
     facts = PredictFacts(
         model=model.resolve(),
-        device=describe(torch_device),
+        device=described,
         ignore=None if ignore is None else ignore.absolute(),
         images=tuple(map(absolute, images)),
         named=tuple(images) if watch is None else (str(watch),),
@@ -155,7 +156,7 @@ def predict(
         fingerprint=_fingerprint(facts, listed),
         passed_over=tuple(passed_over),
         settings_sha256=settings_sha256(saved.settings),
-        thresholds_sha256=sha256(thresholds_text(saved).encode()).hexdigest(),
+        thresholds_sha256=sha256(thresholds_text(saved.thresholds).encode()).hexdigest(),
     )
     folder = RunFolder(out)
     if listed is None and not force and folder.config.exists():
@@ -168,7 +169,7 @@ def predict(
         folder.clear()
         with resumable(out):
             folder.write_config(saved.settings, facts)
-            return _inspect(folder, facts, listed, saved, device=torch_device, listener=listener)
+            return _inspect(folder, facts, listed, saved, inspector=inspector, listener=listener)
 
 
 def resume_prediction(out: Path, *, settle: float | None = None, device: str, listener: Listener) -> PredictOutcome:
@@ -184,9 +185,8 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
     folder = RunFolder(out)
     facts = folder.read_prediction()
     facts = facts if settle is None else replace(facts, settle=settle)
-    torch_device = resolve_device(device)
     with folder.locked(), resumable(out):
-        check_agreement(folder)
+        _check_agreement(folder)
         saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
         listed = _listed(facts, listener.progress.say)
         if facts.fingerprint != _fingerprint(facts, listed):
@@ -195,11 +195,15 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
         if listed is not None:
             done = GrowingTables(folder, facts.pixel_size)
             _check(folder, listed, facts, saved, done=done, progress=listener.progress)
-        return _inspect(folder, facts, listed, saved, device=torch_device, listener=listener)
+        return _inspect(folder, facts, listed, saved, inspector=_started(saved, device)[0], listener=listener)
 
 
-def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
+def _load(model: Path, *, allow_collapsed: bool) -> SavedModel | ExportedModel:
     """Return a model that has thresholds, and the alarm of its training if that collapsed."""
+    if model.suffix in (".json", *SUFFIXES.values()):
+        return load_exported(model)
+    from ssimae.storage.model_file import load_model  # noqa: PLC0415 - with torch
+
     saved = load_model(model)
     if saved.thresholds is None:
         command = RunFolder(model.parent).command("run", "--resume")
@@ -208,6 +212,25 @@ def _load(model: Path, *, allow_collapsed: bool) -> SavedModel:
     if alarm is not None and not allow_collapsed:
         raise CollapsedError(f"{model}: {alarm} With --allow-collapsed it inspects images all the same.")
     return replace(saved, alarm=alarm)
+
+
+def _started(saved: SavedModel | ExportedModel, device: str) -> tuple[Inspector, str]:
+    """Return what inspects images with a model on a device, and the device in words."""
+    if isinstance(saved, ExportedModel):
+        if device not in ("auto", "cpu"):
+            raise ValueError(f"an exported model runs on the CPU, got `device` {device!r}")
+        inspector = saved.inspector()
+        return inspector, inspector.engine.name
+    from ssimae.hardware import describe, resolve_device  # noqa: PLC0415 - with torch
+
+    resolved = resolve_device(device)
+    return saved.on(resolved), describe(resolved)
+
+
+def _check_agreement(folder: RunFolder) -> None:
+    from ssimae.storage.agreement import check_agreement  # noqa: PLC0415 - with torch
+
+    check_agreement(folder)
 
 
 def _alarm(model: Path, saved: SavedModel) -> str | None:
@@ -221,7 +244,7 @@ def _alarm(model: Path, saved: SavedModel) -> str | None:
     run = RunFolder(model.parent)
     if model.name != run.model.name or not run.config.exists() or not run.is_ours():
         return saved.alarm
-    check_agreement(run)
+    _check_agreement(run)
     return saved.alarm or run.read_training()[1].alarm
 
 
@@ -272,7 +295,7 @@ def _check(
     folder: RunFolder,
     arrivals: Sequence[Arrival],
     facts: PredictFacts,
-    saved: SavedModel,
+    saved: SavedModel | ExportedModel,
     *,
     done: GrowingTables | None = None,
     progress: Progress,
@@ -322,15 +345,14 @@ def _inspect(
     folder: RunFolder,
     facts: PredictFacts,
     listed: Sequence[Arrival] | None,
-    saved: SavedModel,
+    saved: SavedModel | ExportedModel,
     *,
-    device: torch.device,
+    inspector: Inspector,
     listener: Listener,
 ) -> PredictOutcome:
     assert saved.thresholds is not None
-    write_thresholds(folder, saved)
+    write_thresholds(folder, saved.thresholds)
     tables = GrowingTables(folder, facts.pixel_size)
-    inspector = saved.on(device)
     one_by_one = OneByOne(
         folder,
         tables,

@@ -233,17 +233,6 @@ def threshold_stage(
     return saved, settled.thresholds
 
 
-def write_thresholds(folder: RunFolder, saved: SavedModel) -> None:
-    """Write the thresholds of a model into ``thresholds.json``."""
-    write_text(folder.thresholds, thresholds_text(saved))
-
-
-def thresholds_text(saved: SavedModel) -> str:
-    """Return what ``thresholds.json`` holds for a model that has thresholds."""
-    assert saved.thresholds is not None
-    return _json_text(saved.thresholds.to_dict())
-
-
 def write_choices(folder: RunFolder, **parts: list[dict[str, Any]]) -> None:
     """Write what was compared, ``trials`` or ``treatments``, into ``choices.json`` beside what stands there."""
     stored = read_json(folder.choices, dict[str, Any]) if folder.choices.exists() else {}

@@ -15,6 +15,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import FLAGGED, OK, SKIPPED_INPUTS, complain, visible
 from ssimae.cli.flags import default_out, parse_flags
+from ssimae.export.folder import exported_description
 from ssimae.inspection.verdict import Verdict
 from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_prediction
 from ssimae.jobs.predicting.given import STANDARD_INPUT
@@ -37,7 +38,7 @@ _LISTENING = "resume", "json", "fail_on", "device", "debug"
 @dataclass(frozen=True)
 class _PredictFlags:
     model: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="MODEL")] = None
-    """model.safetensors of a run, or the run's folder."""
+    """A run or its model.safetensors, or what `ssimae export` wrote: the folder or a graph."""
     images: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGES...")] = ()
     """Image files, folders, patterns such as "new/*.png" in quotes; or - for names on standard input, one a line or
     each before a zero byte."""
@@ -107,7 +108,7 @@ def main(arguments: list[str]) -> int:
         else:
             assert flags.model is not None
             outcome = predict(
-                flags.model / "model.safetensors" if flags.model.is_dir() else flags.model,
+                _model_file(flags.model),
                 flags.images,
                 flags.out or default_out("predict"),
                 watch=flags.watch,
@@ -196,3 +197,11 @@ def _refuse_changes(flags: _PredictFlags) -> None:
         if field.name not in _LISTENING and getattr(flags, field.name) != field.default:
             name = field.name.upper() if field.name in ("model", "images") else f"--{field.name.replace('_', '-')}"
             raise ValueError(f"`{name}` cannot be given with --resume: the folder knows it")
+
+
+def _model_file(path: Path) -> Path:
+    """Return the file that stands for a model: a run's, or ``inspect.json`` of an exported one."""
+    described = exported_description(path)
+    if described is not None:
+        return described if described.exists() else path
+    return path / "model.safetensors" if path.is_dir() else path

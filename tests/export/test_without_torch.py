@@ -1,0 +1,69 @@
+"""An exported model is inspected with where torch, SciPy and scikit-learn are not installed, with the same verdicts."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from ssimae.cli import main
+from support.models import made_up_model, noisy
+
+BLOCKED = "torch", "sklearn", "safetensors", "matplotlib", "jinja2", "triton"
+
+_START = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}")
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def without_torch(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: PLW1510 - some are to fail
+        [sys.executable, "-c", _START + code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def rows(table: Path) -> list[tuple[str, ...]]:
+    """Return the rows without scores, which differ in their last digits."""
+    with table.open() as file:
+        return [tuple(row[name] for name in ("name", "verdict", "reason", "regions")) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("named", ["out", "out/network.onnx"])
+def test_predict_says_the_same_without_torch(named: str, tmp_path: Path) -> None:
+    saved = made_up_model(tmp_path / "model.safetensors", calibration="both", residual_smoothing=1.0)
+    assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed in range(3):
+        Image.fromarray(noisy((100, 117), saved.settings.channels, seed=seed)).save(images / f"{seed}.png")
+    assert main(["predict", str(tmp_path / "model.safetensors"), str(images), "--out", str(tmp_path / "by_torch")]) == 0
+    command = ["predict", str(tmp_path / named), str(images), "--out", str(tmp_path / "found")]
+    done = without_torch(f"from ssimae.cli import main; sys.exit(main({command!r}))")
+    assert done.returncode == 0, done.stderr
+    wanted = rows(tmp_path / "by_torch/predictions.csv")
+    assert rows(tmp_path / "found/predictions.csv") == wanted
+    assert {verdict for _, verdict, _, _ in wanted} != {"good"}
+
+
+def test_what_lacks_is_said_in_a_line(tmp_path: Path) -> None:
+    made_up_model(tmp_path / "model.safetensors", calibration="none")
+    assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
+    command = ["predict", str(tmp_path / "out"), str(tmp_path), "--out", str(tmp_path / "found")]
+    code = "sys.modules['onnxruntime'] = None; from ssimae.cli import main; sys.exit(main"
+    done = without_torch(f"{code}({command!r}))")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "ssimae: this needs onnxruntime, which is not installed: pip install onnxruntime"
+    ]
