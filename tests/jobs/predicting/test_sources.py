@@ -94,38 +94,40 @@ def test_names_end_with_a_line_or_a_zero_byte(
 
 
 def test_each_name_is_answered_before_the_next_comes_and_a_restart_goes_on(
-    run: Path, images: Path, tmp_path: Path
+    run: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [sys.executable, "-m", "ssimae", "predict", str(run), "-", "--out", "out", "--json"]
+    arguments = ["predict", str(run), "-", "--out", "out", "--json"]
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
-
-    def ask(names: list[str]) -> list[dict[str, object]]:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        timer = threading.Timer(120, process.kill)
-        timer.start()
-        answers = []
-        for name in names:
-            process.stdin.write(os.fsencode(name) + b"\n")
-            process.stdin.flush()
-            answers.append(json.loads(process.stdout.readline()))
-        process.stdin.write(b"new/0.png\n")  # once more: it is known
-        process.stdin.close()
-        assert process.stdout.read() == b""
-        process.stdout.close()
-        assert process.wait() == 3
-        timer.cancel()
-        return answers
-
+    command = [sys.executable, "-m", "ssimae", *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    timer = threading.Timer(240, process.kill)
+    timer.start()
     names = ["new/0.png", "gone.png", "./new/1.png", "broken.png", "\udcff.png"]
-    answers = ask(names)
+    answers = []
+    for name in names:
+        process.stdin.write(os.fsencode(name) + b"\n")
+        process.stdin.flush()
+        answers.append(json.loads(process.stdout.readline()))
+    process.stdin.write(b"new/0.png\n")  # once more: it is known
+    process.stdin.close()
+    assert process.stdout.read() == b""
+    process.stdout.close()
+    assert process.wait() == 3
+    timer.cancel()
     assert [answer["image"] for answer in answers] == [*names[:-1], "\\xff.png"]
     assert [answer["verdict"] == "skipped" for answer in answers] == [False, True, False, True, True]
     assert not list((tmp_path / "out").rglob("*.tiff"))  # of flagged images alone, and none is
     # What could not be read may be readable by now; what was inspected is not inspected again.
     shutil.copy(images / "2.png", tmp_path / "broken.png")
-    (again, new, _) = ask(["broken.png", "new/3.png", "gone.png"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names").write_text("broken.png\nnew/0.png\nnew/3.png\ngone.png")
+    capsys.readouterr()
+    with (tmp_path / "names").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert main(arguments) == 3
+    again, new, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert (again["verdict"], new["name"]) == ("good", "3")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ssimae.cli import main
 from ssimae.jobs.predicting.arrivals import Arrival
 from ssimae.jobs.predicting.watch import ATTEMPTS, Watched
 
@@ -143,7 +144,9 @@ def test_masks_and_images_of_the_same_state_are_told_apart(tmp_path: Path) -> No
     assert {name for name, _ in seen(watched(tmp_path, clock, until=5), clock)} == {"in/07.png", "in/08.png"}
 
 
-def test_a_killed_watch_goes_on_with_the_same_command_and_ends_cleanly(run: Path, images: Path, tmp_path: Path) -> None:
+def test_a_killed_watch_goes_on_with_the_same_command_and_ends_cleanly(
+    run: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     command = [sys.executable, "-m", "ssimae", "predict", str(run), "--watch", "in", "--out", "out", "--settle", "0.2"]
@@ -170,6 +173,7 @@ def test_a_killed_watch_goes_on_with_the_same_command_and_ends_cleanly(run: Path
     wait_for({"before", "meanwhile", "away"})
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate()
+    assert f"{folder}: watched for images until Ctrl-C" in complained
     assert process.returncode in (0, 3)  # as the broken one was tried often enough by then
     *each, closing = said.splitlines()
     assert [line.split(":")[0] for line in each] == ["in/away.png"]
@@ -181,9 +185,9 @@ def test_a_killed_watch_goes_on_with_the_same_command_and_ends_cleanly(run: Path
         rows = [row["name"] for row in csv.DictReader(file) if row["verdict"] != "skipped"]
     assert sorted(rows) == ["away", "before", "meanwhile"]
     # Another watch is not mixed with it.
-    other = subprocess.run([*command, "--maps", "all"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert other.returncode == 2
-    assert "another `maps`" in other.stderr
+    command = ["predict", str(run), "--watch", str(folder), "--out", str(out), "--maps", "all"]
+    assert main(command) == 2
+    assert "another `maps`" in capsys.readouterr().err
 
 
 def inspected(out: Path) -> set[str]:
