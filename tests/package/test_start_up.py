@@ -46,7 +46,7 @@ def test_every_verb_says_in_a_line_what_it_does(capsys: pytest.CaptureFixture[st
 
 def test_a_folder_is_checked_without_torch(tmp_path: Path) -> None:
     for index in range(2):
-        Image.fromarray(np.full((140, 150), 90 + index, np.uint8)).save(tmp_path / f"{index}.png")
+        Image.fromarray(np.arange(140 * 150, dtype=np.uint8).reshape(140, 150) + index).save(tmp_path / f"{index}.png")
     modules = imported(
         f"from ssimae.cli import main; assert main(['check', {str(tmp_path)!r}, '--scale', '0.95']) == 0"
     )
