@@ -89,8 +89,16 @@ def region_statistics(
     return _statistics(_rust.measure_regions(np.ascontiguousarray(labels, dtype=np.int32), n, map_))
 
 
-def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, min_area: int) -> RegionStatistics:
-    """Clear the 8-connected regions of fewer pixels from a mask, and return the measures of the others.
+def keep_large_regions(
+    mask: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    *,
+    min_area: int,
+    distance: int = 0,
+    above: float = -np.inf,
+    min_length: float = 0,
+) -> RegionStatistics:
+    """Clear all regions of a mask that do not keep some rules, and return the measures of the others.
 
     They are in the order of their first pixel. No image of labels is made: beside the mask, memory is needed for its
     runs alone.
@@ -102,6 +110,13 @@ def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, 
     scores : ndarray of shape (h, w), float32
         Map whose maximum and mean over each region are taken.
     min_area : int
+        Fewest pixels of a region.
+    distance : int
+        8-connected regions of which two pixels' centres lie at most so many pixels apart are one.
+    above : float
+        What the highest score of a region must exceed.
+    min_length : float
+        Least length of a region: the largest distance between the centres of two of its pixels, and one.
 
     Raises
     ------
@@ -110,11 +125,18 @@ def keep_large_regions(mask: NDArray[np.bool_], scores: NDArray[np.float32], *, 
     """
     if scores.shape != mask.shape:
         raise ValueError(f"`scores` must have the shape of `mask` {mask.shape}, got {scores.shape}")
-    regions = _rust.LargeRegions(mask.view(np.uint8), min_area=min_area, eight_connected=True)
+    regions = _rust.LargeRegions(mask.view(np.uint8), distance=distance, min_area=min_area, eight_connected=True)
     for band in bands(*mask.shape):
         regions.add(np.ascontiguousarray(scores[band.rows]))
         let_go(scores)
-    return _statistics(regions.measures())
+    found = _statistics(regions.measures())
+    kept = found.max_scores > above
+    if min_length > 1:
+        kept &= regions.lengths() >= min_length
+    if not kept.all():
+        regions.keep_only(mask.view(np.uint8), kept.tolist())
+        found = _statistics(regions.measures())
+    return found
 
 
 def open_levels(levels: NDArray[np.uint8], *, min_area: int) -> NDArray[np.uint8]:

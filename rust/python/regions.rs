@@ -63,24 +63,27 @@ pub fn measure_regions<'py>(
     RegionMeasures::new(py, &found)
 }
 
-/// The regions of at least `min_area` pixels of a mask (H, W) of 0 and 1, from which the others are cleared; measured from
-/// scores that come band by band.
+/// The regions of at least `min_area` pixels of a mask (H, W) of 0 and 1, those at most `distance` pixels apart joined, from
+/// which the others are cleared; measured from scores that come band by band.
 #[pyclass]
 pub struct LargeRegions(regions::LargeRegions);
 
 #[pymethods]
 impl LargeRegions {
     #[new]
-    #[pyo3(signature = (mask, *, min_area, eight_connected))]
+    #[pyo3(signature = (mask, *, distance, min_area, eight_connected))]
     fn new(
         py: Python<'_>,
         mut mask: PyReadwriteArray2<'_, u8>,
+        distance: u32,
         min_area: u64,
         eight_connected: bool,
     ) -> PyResult<Self> {
         let (height, width) = (mask.shape()[0], mask.shape()[1]);
         let (mask, connectivity) = (mask.as_slice_mut()?, connectivity(eight_connected));
-        Ok(Self(py.detach(|| regions::LargeRegions::keep(mask, height, width, connectivity, min_area))?))
+        Ok(Self(
+            py.detach(|| regions::LargeRegions::keep(mask, height, width, connectivity, distance, min_area))?,
+        ))
     }
 
     /// Adds the scores of the next rows (r, W).
@@ -92,6 +95,22 @@ impl LargeRegions {
     /// The measures, once all scores have come.
     fn measures(&self, py: Python<'_>) -> PyResult<RegionMeasures> {
         RegionMeasures::new(py, &self.0.measures())
+    }
+
+    /// The length of each region (R,) float64: the largest distance between the centres of two of its pixels, and one.
+    fn lengths<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.0.lengths().into_pyarray(py)
+    }
+
+    /// Clears those regions from the mask that are not to be kept.
+    fn keep_only(
+        &mut self,
+        py: Python<'_>,
+        mut mask: PyReadwriteArray2<'_, u8>,
+        kept: Vec<bool>,
+    ) -> PyResult<()> {
+        let mask = mask.as_slice_mut()?;
+        Ok(py.detach(|| self.0.keep_only(mask, &kept))?)
     }
 }
 

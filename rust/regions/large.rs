@@ -2,7 +2,8 @@
 //! alone.
 
 use super::labels::{Connectivity, Regions, RowRun, Statistics, find, for_each_run, root_of, unite};
-use crate::error::Error;
+use super::near::{join_near, lengths};
+use crate::error::{Error, check_len};
 
 /// The regions of at least so many pixels of a mask, measured from scores that come row by row.
 pub struct LargeRegions {
@@ -15,8 +16,8 @@ pub struct LargeRegions {
 }
 
 impl LargeRegions {
-    /// Finds the regions of a mask, and clears those of fewer than `min_area` pixels from it. The others are numbered in
-    /// the order of their first pixel.
+    /// Finds the regions of a mask, joins those at most `distance` pixels apart, and clears those of fewer than `min_area`
+    /// pixels from it. The others are numbered in the order of their first pixel.
     ///
     /// # Errors
     /// If the mask does not have height x width elements, or a side is longer than columns can be counted.
@@ -25,33 +26,22 @@ impl LargeRegions {
         height: usize,
         width: usize,
         connectivity: Connectivity,
+        distance: u32,
         min_area: u64,
     ) -> Result<Self, Error> {
-        let Regions { mut runs, count } = find(mask, height, width, connectivity)?;
+        let mut found = find(mask, height, width, connectivity)?;
+        if distance > 1 {
+            found = join_near(found, distance);
+        }
+        let Regions { mut runs, count } = found;
         let mut areas = vec![0_u64; count];
         for run in &runs {
             areas[run.region as usize] += u64::from(run.end - run.start);
         }
-        let mut kept = 0;
-        let mut number = |area: u64| {
-            (area >= min_area).then(|| {
-                kept += 1;
-                kept - 1
-            })
-        };
-        let numbers: Vec<Option<u32>> = areas.into_iter().map(&mut number).collect();
-        runs.retain_mut(|run| match numbers[run.region as usize] {
-            Some(number) => {
-                run.region = number;
-                true
-            }
-            None => {
-                let row = run.row as usize * width;
-                mask[row + run.start as usize..row + run.end as usize].fill(0);
-                false
-            }
-        });
-        Ok(Self { runs, measures: vec![Statistics::none(true); kept as usize], width, next: (0, 0) })
+        let kept: Vec<bool> = areas.into_iter().map(|area| area >= min_area).collect();
+        clear_others(&mut runs, mask, width, &kept);
+        let count = kept.into_iter().filter(|kept| *kept).count();
+        Ok(Self { runs, measures: vec![Statistics::none(true); count], width, next: (0, 0) })
     }
 
     /// Adds the scores of the next rows to the measures.
@@ -82,6 +72,52 @@ impl LargeRegions {
         measures.iter_mut().for_each(Statistics::finish);
         measures
     }
+
+    /// Returns the length of each region: the largest distance between the centres of two of its pixels, and one.
+    pub fn lengths(&self) -> Vec<f64> {
+        lengths(&self.runs, self.measures.len())
+    }
+
+    /// Clears those regions from the mask that are not to be kept.
+    ///
+    /// # Errors
+    /// If it is another mask, or there is not one answer for each region.
+    pub fn keep_only(&mut self, mask: &mut [u8], kept: &[bool]) -> Result<(), Error> {
+        check_len("kept", self.measures.len(), kept.len())?;
+        let end = self.runs.last().map_or(0, |run| run.row as usize * self.width + run.end as usize);
+        if mask.len() < end {
+            return Err(Error::Value(format!("a mask of {} pixels is too small", mask.len())));
+        }
+        clear_others(&mut self.runs, mask, self.width, kept);
+        let mut answers = kept.iter();
+        self.measures.retain(|_| answers.next() == Some(&true));
+        Ok(())
+    }
+}
+
+/// Keeps the runs of some regions, numbers these anew in their order, and clears the others from the mask.
+fn clear_others(runs: &mut Vec<RowRun>, mask: &mut [u8], width: usize, kept: &[bool]) {
+    let mut count = 0;
+    let numbers: Vec<Option<u32>> = kept
+        .iter()
+        .map(|&kept| {
+            kept.then(|| {
+                count += 1;
+                count - 1
+            })
+        })
+        .collect();
+    runs.retain_mut(|run| match numbers[run.region as usize] {
+        Some(number) => {
+            run.region = number;
+            true
+        }
+        None => {
+            let row = run.row as usize * width;
+            mask[row + run.start as usize..row + run.end as usize].fill(0);
+            false
+        }
+    });
 }
 
 /// Looks for a region of `min_area` pixels in a mask that comes row by row; what is held grows with its regions alone.
@@ -201,7 +237,7 @@ mod tests {
         let mut labels = vec![0; mask.len()];
         let count = label(&mask, height, width, Connectivity::Four, &mut labels).unwrap_or(0);
         let all = measure(&labels, width, count, Some(&scores)).unwrap_or_default();
-        let Ok(mut large) = LargeRegions::keep(&mut mask, height, width, Connectivity::Four, 6) else {
+        let Ok(mut large) = LargeRegions::keep(&mut mask, height, width, Connectivity::Four, 0, 6) else {
             panic!("refused")
         };
         for rows in scores.chunks(7 * width) {

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from ssimae.config.settings import Form, Settings
 from ssimae.inspection.holdout import Split, split_good, take
-from ssimae.inspection.threshold import Thresholds, area_level, outlier_note, set_thresholds
+from ssimae.inspection.rules import area_level
+from ssimae.inspection.threshold import Thresholds, outlier_note, set_thresholds
 from ssimae.inspection.verdict import segment
 
 EIGHT = np.ones((3, 3))

@@ -125,6 +125,15 @@ class SettingsKeywords(TypedDict, total=False):
     min_area: int | None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and the smoothing of
     the residual spread a single point."""
+    hysteresis: float
+    """Share of the threshold `review` down to which a region grows that exceeds `review` somewhere; 1 for none. The
+    rules of regions hold for good images and new ones alike."""
+    merge_distance: int
+    """Fragments at most so many pixels apart, from centre to centre, are one region; below 2 none are joined."""
+    min_length: float
+    """Least length of a region in pixels: the largest distance between the centres of two of its pixels, and one."""
+    min_contrast: float
+    """What the highest value of a region must exceed, in multiples of `review`."""
     head_weight: float
     """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""

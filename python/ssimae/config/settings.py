@@ -171,6 +171,15 @@ class Settings:
     min_area: Annotated[int | None, THRESHOLDS, AtLeast(1)] = None
     """Smallest region in pixels that counts as a defect; by default the area over which the window and
     the smoothing of the residual spread a single point."""
+    hysteresis: Annotated[float, THRESHOLDS, Positive(), Between(0.01, 1)] = 1.0
+    """Share of the threshold `review` down to which a region grows that exceeds `review` somewhere; 1 for none. The
+    rules of regions hold for good images and new ones alike."""
+    merge_distance: Annotated[int, THRESHOLDS, AtLeast(0), Between(0, 1000)] = 0
+    """Fragments at most so many pixels apart, from centre to centre, are one region; below 2 none are joined."""
+    min_length: Annotated[float, THRESHOLDS, AtLeast(0)] = 0.0
+    """Least length of a region in pixels: the largest distance between the centres of two of its pixels, and one."""
+    min_contrast: Annotated[float, THRESHOLDS, AtLeast(1)] = 1.0
+    """What the highest value of a region must exceed, in multiples of `review`."""
     head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.7
     """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""

@@ -10,9 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae._rust import RegionSearch
-from ssimae.bands import bands, extremes, let_go
 from ssimae.config.settings import Settings
+from ssimae.inspection.rules import RegionRules, region_level, rules_of
 from ssimae.reading import Count, Precision, as_kind
 
 OUTLIER = 1.25
@@ -32,13 +31,14 @@ FEWEST_LEVELS = 3
 class Thresholds:
     """Two levels of the residual, and where they come from.
 
-    A region is what lies above `review` and has at least `min_area` pixels. It is defective if its highest residual
-    lies above `defective`.
+    A region is what lies above `review` and has at least `min_area` pixels, and keeps the other rules that are asked
+    for (:class:`ssimae.inspection.rules.RegionRules`). It is defective if its highest residual lies above `defective`.
     """
 
     review: float
     defective: float
-    rule: Literal["area", "fpr"]
+    rule: Literal["area", "fpr", "given"]
+    """What they follow from; `given` for levels that somebody named."""
     min_area: int
     held_out: bool
     """Whether the images they were set on were kept out of training."""
@@ -60,6 +60,11 @@ class Thresholds:
     """Share of good images that may be flagged, where one was asked for."""
     extrapolated: bool = False
     """Whether that share is finer than the good images can show, so that the tail of their levels was extended."""
+    hysteresis: float = 1.0
+    """This and the next are rules of regions."""
+    merge_distance: Count = 0
+    min_length: float = 0.0
+    min_contrast: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse levels that would pass every part, or none.
@@ -75,6 +80,13 @@ class Thresholds:
             raise ValueError(f"`defective` ({self.defective}) must not lie below `review` ({self.review})")
         if self.min_area < 1:
             raise ValueError(f"`min_area` must be at least 1, got {self.min_area}")
+        if not (0 < self.hysteresis <= 1 and 1 <= self.min_contrast < math.inf and 0 <= self.min_length < math.inf):
+            raise ValueError("`hysteresis`, `min_contrast` or `min_length` lies outside its range")
+
+    @property
+    def rules(self) -> RegionRules:
+        """What a region must be."""
+        return RegionRules(self.min_area, self.hysteresis, self.merge_distance, self.min_length, self.min_contrast)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, ready for JSON."""
@@ -151,15 +163,15 @@ def set_thresholds(
         residual.ravel() if mask is None else residual[~mask] for residual, mask in zip(residuals, masks, strict=True)
     ]
     pixels = sum(values.size for values in inspected)
-    min_area = settings.smallest_region
+    rules = rules_of(settings)
     if settings.threshold_rule == "area":
-        levels = tuple(area_level(residual, min_area) for residual in residuals)
+        levels = tuple(region_level(residual, rules) for residual in residuals)
         extrapolated = False
         if settings.false_calls is None:
             review = highest_common(levels)
         else:
             share = float(np.mean([1.0] if shares is None else shares))
-            scale = _tail_of_blocks(residuals, min_area) if len(levels) < FEWEST_FOR_TAIL else None
+            scale = _tail_of_blocks(residuals, rules) if len(levels) < FEWEST_FOR_TAIL else None
             review, extrapolated = false_call_level(levels, 1 - (1 - settings.false_calls) ** share, scale=scale)
         defective = max(review + (review - float(np.median(levels))), *levels)
     else:
@@ -172,7 +184,7 @@ def set_thresholds(
         review=review,
         defective=defective,
         rule=settings.threshold_rule,
-        min_area=min_area,
+        min_area=rules.min_area,
         held_out=held_out,
         images=len(residuals),
         pixels=pixels,
@@ -183,6 +195,10 @@ def set_thresholds(
         good_levels=levels,
         false_calls=settings.false_calls if settings.threshold_rule == "area" else None,
         extrapolated=extrapolated,
+        hysteresis=rules.hysteresis,
+        merge_distance=rules.merge_distance,
+        min_length=rules.min_length,
+        min_contrast=rules.min_contrast,
     )
 
 
@@ -233,18 +249,18 @@ def false_call_level(levels: Sequence[float], false_calls: float, *, scale: floa
     return float(np.float32(ordered[0] * (false_calls * (len(ordered) + 1)) ** -scale)), True
 
 
-def _tail_of_blocks(maps: Sequence[NDArray[np.float32]], min_area: int) -> float:
+def _tail_of_blocks(maps: Sequence[NDArray[np.float32]], rules: RegionRules) -> float:
     """Return the mean excess of the logarithm of the highest fifth of the levels of square blocks of maps.
 
     A few images show no tail, but each has many places: the highest of them are what an image's own level is the
     maximum of, and with an exponential tail the maximum has the same one.
     """
-    side = max(_BLOCK, 2 * math.isqrt(min_area) + 1)
+    side = max(_BLOCK, 2 * math.isqrt(rules.min_area) + 1)
     levels = []
     for map_ in maps:
         rows, columns = (max(1, length // side) for length in map_.shape)
         for row in np.array_split(map_, rows):
-            levels += [area_level(np.ascontiguousarray(block), min_area) for block in np.array_split(row, columns, 1)]
+            levels += [region_level(np.ascontiguousarray(block), rules) for block in np.array_split(row, columns, 1)]
     logs = np.sort(np.log(np.maximum(levels, 1e-12)))[::-1]
     count = len(logs) // 5
     return float(np.mean(logs[:count]) - logs[count]) if count else 0.0
@@ -268,40 +284,3 @@ def outlier_note(thresholds: Thresholds, names: Sequence[str]) -> str | None:
         "If it shows a defect there, take it out of the good images; if that part need not be inspected, mask it "
         "(--ignore)"
     )
-
-
-def area_level(residual: NDArray[np.float32], min_area: int) -> float:
-    """Return the highest value v such that the pixels at or above v hold a region of `min_area` pixels.
-
-    A map of fewer pixels has no such value; its lowest value is returned.
-    """
-    # The region only shrinks as the level rises: bisection over all numbers of float32, in the order of their bits.
-    low, high = (_rank(value) for value in extremes(residual))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _holds_region(residual, _ranked(middle), min_area):
-            low = middle
-        else:
-            high = middle - 1
-    return _ranked(low)
-
-
-def _holds_region(residual: NDArray[np.float32], level: float, min_area: int) -> bool:
-    """Return whether the pixels at or above a level hold a region of that many."""
-    search = RegionSearch(level=level, min_area=min_area, eight_connected=True)
-    for band in bands(*residual.shape):
-        found = search.add(np.ascontiguousarray(residual[band.rows]))
-        let_go(residual)
-        if found:
-            return True
-    return False
-
-
-def _rank(value: np.float32) -> int:
-    """Return the place of a number among all of float32; those next to each other differ by 1."""
-    bits = int(value.view(np.int32))
-    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
-
-
-def _ranked(rank: int) -> float:
-    return math.copysign(float(np.int32(abs(rank)).view(np.float32)), rank)

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.bands import extremes, in_bands
+from ssimae.bands import extremes
 from ssimae.inspection.inspector import Maps
-from ssimae.inspection.threshold import Thresholds, area_level
-from ssimae.regions import keep_large_regions
+from ssimae.inspection.rules import marked_regions, region_level
+from ssimae.inspection.threshold import Thresholds
 
 Verdict = Literal["good", "review", "defective"]
 
@@ -48,12 +48,11 @@ def segment(
     Returns
     -------
     mask : ndarray of shape (h, w), bool
-        Pixels above `review` in regions of at least `min_area` pixels.
+        Pixels of the regions above `review`, as :func:`ssimae.inspection.rules.marked_regions` defines them.
     regions : tuple of Region
     verdict : {"good", "review", "defective"}
     """
-    mask = in_bands(lambda band: residual[band.rows] > thresholds.review, np.empty(residual.shape, np.bool_), residual)
-    statistics = keep_large_regions(mask, residual, min_area=thresholds.min_area)
+    mask, statistics = marked_regions(residual, thresholds.review, thresholds.rules)
     regions = sorted(
         (
             Region(
@@ -84,8 +83,8 @@ class Judgement:
     reason: str
     """Why it is not good, in words; empty for a good one."""
     score: float
-    """Larger is more defective. Of a calibrated map the level that a region of `min_area` pixels reaches, so that the
-    image is flagged where it exceeds `review`; else the highest residual."""
+    """Larger is more defective. Of a calibrated map the level that a region reaches, so that the image is flagged where
+    it exceeds `review`; else the highest residual."""
     mask: NDArray[np.bool_]
     """(h, w), True where a region lies."""
     regions: tuple[Region, ...]
@@ -103,7 +102,7 @@ def judge(maps: Maps, thresholds: Thresholds) -> Judgement:
     mask, regions, verdict = segment(maps.judged, thresholds)
     if not maps.calibrated:
         return Judgement(verdict, PLACE if regions else "", float(extremes(maps.judged)[1]), mask, regions)
-    score = area_level(maps.judged, thresholds.min_area)
+    score = region_level(maps.judged, thresholds.rules)
     reasons = [PLACE] if regions else []
     if maps.unlike:
         reasons.append(f"{WHOLE} ({', '.join(maps.unlike)})")
