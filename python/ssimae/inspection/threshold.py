@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -166,14 +166,10 @@ def set_thresholds(
     rules = rules_of(settings)
     if settings.threshold_rule == "area":
         levels = tuple(region_level(residual, rules) for residual in residuals)
-        extrapolated = False
-        if settings.false_calls is None:
-            review = highest_common(levels)
-        else:
-            share = float(np.mean([1.0] if shares is None else shares))
-            scale = _tail_of_blocks(residuals, rules) if len(levels) < FEWEST_FOR_TAIL else None
-            review, extrapolated = false_call_level(levels, 1 - (1 - settings.false_calls) ** share, scale=scale)
-        defective = max(review + (review - float(np.median(levels))), *levels)
+        share = float(np.mean([1.0] if shares is None else shares))
+        review, defective, extrapolated = thresholds_of_levels(
+            levels, settings.false_calls, share=share, scale=lambda: tail_of_blocks(residuals, rules)
+        )
     else:
         levels, extrapolated = (), False
         pooled = np.sort(np.concatenate(inspected))
@@ -200,6 +196,37 @@ def set_thresholds(
         min_length=rules.min_length,
         min_contrast=rules.min_contrast,
     )
+
+
+def thresholds_of_levels(
+    levels: Sequence[float], false_calls: float | None, *, share: float, scale: Callable[[], float]
+) -> tuple[float, float, bool]:
+    """Return `review` and `defective` that the levels of good images give, and whether their tail was extended.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        At least one.
+    false_calls : float or None
+        Share of good images that may exceed `review`; None for as few as the levels can show.
+    share : float in (0, 1]
+        How much of an image each level is of.
+    scale : callable
+        Returns the scale of the tail for :func:`false_call_level`; asked for below :data:`FEWEST_FOR_TAIL` levels.
+    """
+    extrapolated = False
+    if false_calls is None:
+        review = highest_common(levels)
+    else:
+        review, extrapolated = false_call_level(
+            levels, 1 - (1 - false_calls) ** share, scale=scale() if len(levels) < FEWEST_FOR_TAIL else None
+        )
+    return review, defective_level(review, levels), extrapolated
+
+
+def defective_level(review: float, levels: Sequence[float]) -> float:
+    """Return the level as far above `review` as that lies above the middle of good levels, and no lower than these."""
+    return max(review + (review - float(np.median(levels))), review, *levels)
 
 
 def refuse_fine_shares(pixels: int, settings: Settings) -> None:
@@ -249,7 +276,7 @@ def false_call_level(levels: Sequence[float], false_calls: float, *, scale: floa
     return float(np.float32(ordered[0] * (false_calls * (len(ordered) + 1)) ** -scale)), True
 
 
-def _tail_of_blocks(maps: Sequence[NDArray[np.float32]], rules: RegionRules) -> float:
+def tail_of_blocks(maps: Sequence[NDArray[np.float32]], rules: RegionRules) -> float:
     """Return the mean excess of the logarithm of the highest fifth of the levels of square blocks of maps.
 
     A few images show no tail, but each has many places: the highest of them are what an image's own level is the

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.bands import extremes
-from ssimae.inspection.inspector import Maps
 from ssimae.inspection.rules import marked_regions, region_level
 from ssimae.inspection.threshold import Thresholds
+
+if TYPE_CHECKING:
+    from ssimae.inspection.inspector import Maps  # needs torch, which verdicts do not
 
 Verdict = Literal["good", "review", "defective"]
 

@@ -30,12 +30,14 @@ from ssimae.reading import read_bytes, read_json
 from ssimae.storage.facts import Facts
 from ssimae.storage.inspected import forget
 from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.storage.revisions.held_out import write_held_out
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.head.train import train_head
 from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.log import LogLine
 from ssimae.training.monitor import SilentMonitor
+from ssimae.tuning.held_out import store_judged
 from ssimae.tuning.settle import n_parts, settle
 
 logger = logging.getLogger(__name__)
@@ -192,8 +194,8 @@ def threshold_stage(
 ) -> tuple[SavedModel, Thresholds]:
     """Settle on the held-out good images how maps are treated, and write ``thresholds.json``.
 
-    The model file then carries both. Where the residual is calibrated, ``choices.json`` holds what was compared, and
-    ``pod.json`` what is found of planted defects.
+    The model file then carries both, and ``held_out.npz`` the maps that they rest on. Where the residual is calibrated,
+    ``choices.json`` holds what was compared, and ``pod.json`` what is found of planted defects.
 
     Nothing is done again for a model that has thresholds. `names` are those of the images they are set on, for a word
     on one that sets the thresholds alone.
@@ -217,6 +219,11 @@ def threshold_stage(
         logger.warning("%s", note)
     forget(folder)  # an earlier inspection rested on other thresholds
     _write_json(folder.thresholds, settled.thresholds.to_dict())
+    by_image = dict(zip((index for index, _ in good.split.held_out), names, strict=True))
+    judged = settled.judged
+    write_held_out(
+        folder.held_out, store_judged(judged, [by_image[index] for index in judged.images], settled.thresholds)
+    )
     if settled.planted is not None:
         write_choices(folder, treatments=[choice.to_dict() for choice in settled.choices])
         table = tabulate_detection(settled.planted, pixel_size_mm=saved.settings.pixel_size)

@@ -19,7 +19,8 @@ _WRITTEN = re.compile(
     rf"""
     ((?:{_SYSTEMS})/)?
     (?: config\.toml | choices\.json | log\.jsonl | model\.safetensors | state/training\.safetensors
-      | thresholds\.json | pod\.json | metrics\.json | curves\.npz | region_scores\.csv | report\.html
+      | thresholds\.json | thresholds/\d+\.json | held_out\.npz | pod\.json
+      | metrics\.json | curves\.npz | region_scores\.csv | report\.html
       | (?:predictions|regions)(?:\.partial)?\.csv
       | (?:reconstructions|residuals|calibrated)/.+/[^/]+\.tiff
       | (?:masks|overlays)/.+/[^/]+\.png

@@ -63,6 +63,7 @@ class RunFolder:
         self.curves = root / "curves.npz"
         self.pod = root / "pod.json"
         self.choices = root / "choices.json"
+        self.held_out = root / "held_out.npz"
         self.report = root / "report.html"
 
     def command(self, *words: str) -> str:

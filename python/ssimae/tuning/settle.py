@@ -19,11 +19,11 @@ from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_level
 from ssimae.inspection.threshold import Thresholds, refuse_fine_shares, set_thresholds
-from ssimae.inspection.verdict import segment
 from ssimae.models.build import Network
 from ssimae.models.head import Head
-from ssimae.pod.hits import PlantedDefects, equivalent_diameter
+from ssimae.pod.hits import PlantedDefects
 from ssimae.tuning.folds import calibrated_maps, fit_channels, fit_folds, forms_to_compare, joined
+from ssimae.tuning.held_out import JudgedMaps, found_defects
 from ssimae.tuning.parts import (
     FEWEST_PARTS,
     GOOD_PIXELS,
@@ -77,6 +77,8 @@ class Settled:
     """What was found of the planted defects; None where none were planted."""
     choices: tuple[Choice, ...]
     """All treatments that were compared; the highest score was taken."""
+    judged: JudgedMaps
+    """The maps that the thresholds were set on, and those of planted images."""
 
 
 def settle(
@@ -148,8 +150,15 @@ def settle(
     ]
     images = [measure_image(*pair) for pair in zip(good.images, good.ignored, strict=True)]
     channels = fit_channels(parts, [form], seed=settings.seed)[form]
-    found = _found(planted, calibrated_maps(planted, folds[form], settings), thresholds) if choices else None
-    return Settled(settings, Reference(channels, fit_limits(images, levels)), thresholds, found, tuple(choices))
+    planted_maps = calibrated_maps(planted, folds[form], settings) if choices else []
+    judged = dataclasses.replace(
+        _judged(good, maps),
+        planted=tuple(planted_maps),
+        labels=tuple(labels_of(planted)) if choices else (),
+        defects=tuple(part.defects for part in planted) if choices else (),
+    )
+    found = found_defects(planted_maps, judged.labels, judged.defects, thresholds) if choices else None
+    return Settled(settings, Reference(channels, fit_limits(images, levels)), thresholds, found, tuple(choices), judged)
 
 
 def refuse_unsettled(good: GoodImages, settings: Settings) -> None:
@@ -194,7 +203,15 @@ def _settle_plain(inspector: Inspector, good: GoodImages, on_part: Callable[[int
         masks.append(None if ignored is None else take(ignored, region))
         on_part(count)
     thresholds = _thresholds(inspector, good, inspector.settings, maps, masks)
-    return Settled(inspector.settings, None, thresholds, None, ())
+    return Settled(inspector.settings, None, thresholds, None, (), _judged(good, maps))
+
+
+def _judged(good: GoodImages, maps: Sequence[NDArray[np.float32]]) -> JudgedMaps:
+    """Return the maps of held-out parts with the images that these are of."""
+    numbers = tuple(index for index, _ in good.split.held_out)
+    sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index in numbers]
+    shares = tuple(map_.size / size for map_, size in zip(maps, sizes, strict=True))
+    return JudgedMaps(tuple(maps), numbers, shares)
 
 
 def _choose(
@@ -240,30 +257,13 @@ def _thresholds(
     maps: Sequence[NDArray[np.float32]],
     masks: Sequence[NDArray[np.bool_] | None],
 ) -> Thresholds:
-    sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in good.split.held_out]
     return set_thresholds(
         maps,
         settings,
         ignored=masks,
-        shares=[map_.size / size for map_, size in zip(maps, sizes, strict=True)],
+        shares=_judged(good, maps).shares,
         masked=good.masked,
         held_out=good.split.kind != "none",
         precision=inspector.engine.precision,
         engine=inspector.engine.name,
-    )
-
-
-def _found(planted: Sequence[Part], maps: Sequence[NDArray[np.float32]], thresholds: Thresholds) -> PlantedDefects:
-    """Return which planted defects are found: some of their pixels lie in a marked region."""
-    defects = [defect for part in planted for defect in part.defects]
-    hits: list[bool] = []
-    for map_, part, labels in zip(maps, planted, labels_of(planted), strict=True):
-        mask, _, _ = segment(map_, thresholds)
-        marked = np.bincount(labels[mask], minlength=len(part.defects) + 1)
-        hits += [bool(count) for count in marked[1:]]
-    return PlantedDefects(
-        equivalent_diameter(np.array([defect.area for defect in defects], np.float64)),
-        np.array([defect.contrast for defect in defects]),
-        tuple(defect.kind for defect in defects),
-        np.array(hits, bool),
     )
