@@ -8,8 +8,8 @@ import shlex
 
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.reading import read_bytes
+from ssimae.storage.description import Description, describe_model
 from ssimae.storage.facts import Facts, PredictFacts
-from ssimae.storage.model_file import Description, describe_model
 from ssimae.storage.run_folder import RunFolder, settings_sha256
 
 _CHOSEN = "calibration", "residual_smoothing"

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from ssimae.atomic import write_bytes
 from ssimae.calibration.reference import PREFIX, Reference
 from ssimae.config.settings import Settings
-from ssimae.config.stored import settings_from_dict
 from ssimae.engines.pytorch import torch_engine
-from ssimae.errors import in_short
 from ssimae.hardware import resolve_precision
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import Network, place, stored_head, stored_network
 from ssimae.models.head import Head
 from ssimae.models.tensor_file import tensor_bytes
-from ssimae.reading import Precision, as_kind, from_json, open_regular
-
-FORMAT = "ssimae-model-2"
-
-_EARLIER_FORMAT = "ssimae-model-1"
-"""Has no calibration."""
+from ssimae.storage.description import FORMAT, description_of, opened
 
 _HEAD = "head."
 """Before the names of the head's weights."""
@@ -89,22 +78,6 @@ def save_model(path: Path, saved: SavedModel) -> None:
     write_bytes(path, tensor_bytes(tensors, metadata))
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model file says of its network."""
-
-    settings: Settings
-    precision: str
-    thresholds: Thresholds | None
-    alarm: str | None
-
-
-def describe_model(path: Path) -> Description:
-    """Return what a model file says of its network, without reading weights; raises what :func:`load_model` does."""
-    with _opened(path) as file:
-        return _description(file.metadata() or {})
-
-
 def load_model(path: Path) -> SavedModel:
     """Return the model of a file, on the CPU and in evaluation mode.
 
@@ -116,8 +89,8 @@ def load_model(path: Path) -> SavedModel:
         If it is not a model of this version of ssimae, is damaged, has a weight that is not finite, or does not fit
         the network its settings describe.
     """
-    with _opened(path) as file:
-        said = _description(file.metadata() or {})
+    with opened(path, framework="pt") as file:
+        said = description_of(file.metadata() or {})
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         head = {name.removeprefix(_HEAD): tensors.pop(name) for name in list(tensors) if name.startswith(_HEAD)}
         arrays = {name: tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
@@ -132,36 +105,3 @@ def load_model(path: Path) -> SavedModel:
             Reference.from_tensors({name: array.numpy() for name, array in arrays.items()}) if arrays else None,
             said.alarm,
         )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a model file; whatever is wrong with it is told with its name."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such model file")
-    open_regular(path).close()  # the library waits for a pipe
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a model file, or damaged ({in_short(error)})") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _description(metadata: Mapping[str, str]) -> Description:
-    if metadata.get("format") not in (FORMAT, _EARLIER_FORMAT):
-        found = metadata.get("format", "no format at all")
-        raise ValueError(f"not a model of this version of ssimae (wants {FORMAT}, found {found})")
-    try:
-        settings = settings_from_dict(from_json(metadata["settings"], dict[str, Any]), stored=True)
-        thresholds = from_json(metadata["thresholds"], dict[str, Any] | None)  # type: ignore[arg-type]
-        precision = as_kind(metadata["precision"], Precision)
-    except KeyError as error:
-        raise ValueError(f"the metadata of the model is incomplete ({in_short(error)})") from error
-    return Description(
-        settings,
-        precision,
-        None if thresholds is None else Thresholds.from_dict(thresholds),
-        metadata.get("alarm"),
-    )
