@@ -66,7 +66,7 @@ def _run(arguments: list[str]) -> int:
     try:
         _refuse_undecodable(rest)
         with noted_signals():  # torch, for one, takes what is raised while it loads for a fault of another package
-            module = importlib.import_module(f"{verbs.__name__}.{verb}")
+            module = importlib.import_module(_verbs()[verb])
         code: int = module.main(rest)
         return code
     except InterruptedRunError as error:
@@ -117,9 +117,17 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
             raise ValueError(f"{argument!a}: not valid UTF-8; rename the file or folder") from error
 
 
-def _verbs() -> list[str]:
-    """Return the names of the verbs: the modules of the folder."""
-    return [module.name for module in pkgutil.iter_modules(verbs.__path__)]
+def _verbs() -> dict[str, str]:
+    """Return the module of each verb, by its name: the modules of the folder, and of those in it."""
+    folders = [(verbs.__name__, Path(path)) for path in verbs.__path__]
+    folders += [(f"{name}.{inner.name}", inner) for name, path in folders for inner in path.iterdir() if inner.is_dir()]
+    found = {
+        module.name: f"{name}.{module.name}"
+        for name, path in folders
+        for module in pkgutil.iter_modules([str(path)])
+        if not module.ispkg
+    }
+    return dict(sorted(found.items()))
 
 
 def _help() -> str:
@@ -137,6 +145,7 @@ def _help() -> str:
 
 def _first_line(verb: str) -> str:
     """Return what a verb does, from the source of its module: to import them all would take seconds."""
-    source = Path(verbs.__path__[0], f"{verb}.py").read_text()
+    inner = _verbs()[verb].removeprefix(f"{verbs.__name__}.").replace(".", "/")
+    source = Path(verbs.__path__[0], f"{inner}.py").read_text()
     text = ast.get_docstring(ast.parse(source)) or ""
     return text.splitlines()[0].rstrip(".")

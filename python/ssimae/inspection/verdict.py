@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -94,23 +95,46 @@ class Judgement:
 
 
 def judge(maps: Maps, thresholds: Thresholds) -> Judgement:
+    """Return the verdict on an image, its reason, score, segmentation and regions; see :func:`judge_map`."""
+    return judge_map(maps.judged, thresholds, calibrated=maps.calibrated, unlike=maps.unlike)
+
+
+def judge_map(
+    judged: NDArray[np.float32], thresholds: Thresholds, *, calibrated: bool, unlike: Sequence[str]
+) -> Judgement:
     """Return the verdict on an image, its reason, score, segmentation and regions.
+
+    Parameters
+    ----------
+    judged : ndarray of shape (h, w), float32
+        Map that the verdict rests on.
+    thresholds : Thresholds
+    calibrated : bool
+        Whether it is calibrated.
+    unlike : sequence of str
+        How the whole image is unlike the good ones, in words.
 
     Notes
     -----
     An image that is unlike the good ones as a whole, because of its lot, light or focus, is at least to be reviewed.
     Its score then lies above `review`, and its map is not painted for it.
     """
-    mask, regions, verdict = segment(maps.judged, thresholds)
-    if not maps.calibrated:
-        return Judgement(verdict, PLACE if regions else "", float(extremes(maps.judged)[1]), mask, regions)
-    score = region_level(maps.judged, thresholds.rules)
+    mask, regions, verdict = segment(judged, thresholds)
+    if not calibrated:
+        return Judgement(verdict, PLACE if regions else "", float(extremes(judged)[1]), mask, regions)
+    score = region_level(judged, thresholds.rules)
     reasons = [PLACE] if regions else []
-    if maps.unlike:
-        reasons.append(f"{WHOLE} ({', '.join(maps.unlike)})")
+    if unlike:
+        reasons.append(f"{WHOLE} ({', '.join(unlike)})")
         verdict = "review" if verdict == "good" else verdict
         score = max(score, float(np.nextafter(thresholds.review, np.inf)))
     return Judgement(verdict, "; ".join(reasons), score, mask, regions)
+
+
+def unlike_in(reason: str) -> list[str]:
+    """Return how a whole image is unlike the good ones, from the reason of its verdict."""
+    _, found, words = reason.partition(f"{WHOLE} (")
+    return words.removesuffix(")").split(", ") if found else []
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,8 @@ def threshold_stage(
     if (note := outlier_note(settled.thresholds, names)) is not None:
         logger.warning("%s", note)
     forget(folder)  # an earlier inspection rested on other thresholds
+    for version in folder.versions.glob("*.json"):
+        version.unlink()
     _write_json(folder.thresholds, settled.thresholds.to_dict())
     by_image = dict(zip((index for index, _ in good.split.held_out), names, strict=True))
     judged = settled.judged

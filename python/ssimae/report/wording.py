@@ -62,6 +62,8 @@ def threshold_sentences(results: ModelResults) -> list[str]:
             f": the level above which none of them{' but one' if note else ''} shows such a place. By chance, about "
             f"one new good image in {thresholds.images + 1} will still show one"
         )
+    elif thresholds.rule == "given":
+        rule = "; “review” and “defective” were named by hand afterwards"
     else:
         rule = (
             f": {share(results.settings.review_fpr)} of their pixels lie above “review”, "

@@ -27,13 +27,12 @@ def check_agreement(folder: RunFolder) -> None:
     OSError, ValueError
         If a file cannot be read, or differs; the message names it.
     """
-    settings, facts = folder.read_config()
+    _, facts = folder.read_config()
     if isinstance(facts, PredictFacts):
         _check_prediction(folder, facts)
     if not folder.model.exists():
         return
-    said = describe_model(folder.model)
-    _check_settings(folder, settings, said.settings)
+    said = check_settings(folder)
     if isinstance(facts, Facts):
         if said.alarm is not None and not facts.collapsed:
             raise ValueError(f"{folder.config}: does not say that the training collapsed, as {folder.model.name} does")
@@ -53,6 +52,20 @@ def _check_prediction(folder: RunFolder, facts: PredictFacts) -> None:
             f"{folder.thresholds}: no longer what the images were judged by: delete it, and it is written again by: "
             f"{folder.command('predict', '--resume')}"
         )
+
+
+def check_settings(folder: RunFolder) -> Description:
+    """Refuse a run whose ``config.toml`` holds other settings than its model; return what the model says.
+
+    Raises
+    ------
+    OSError, ValueError
+        As for :func:`check_agreement`.
+    """
+    said = describe_model(folder.model)
+    settings, _ = folder.read_config()
+    _check_settings(folder, settings, said.settings)
+    return said
 
 
 def _check_settings(folder: RunFolder, stored: Settings, made: Settings) -> None:
@@ -79,9 +92,14 @@ def _check_thresholds(folder: RunFolder, said: Description) -> None:
     stored = folder.read_thresholds()
     if stored is None or said.thresholds is None or stored == said.thresholds:
         return
+    # A change of thresholds that was interrupted leaves other files behind, too.
+    if folder.held_out.exists():
+        remedy = f"it is written again by: {folder.command('threshold')}"
+    else:
+        remedy = f"delete it, and it is written again by: {folder.resumption}"
     for name, value in said.thresholds.to_dict().items():
         if (now := stored.to_dict()[name]) != value:
             raise ValueError(
                 f"{folder.thresholds}: `{name}` is {now!r:.80}, but images are judged by {folder.model.name}, which "
-                f"has {value!r:.80}: delete it, and it is written again by: {folder.resumption}"
+                f"has {value!r:.80}: {remedy}"
             )

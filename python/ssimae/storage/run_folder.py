@@ -50,6 +50,7 @@ class RunFolder:
         self.state = root / "state" / "training.safetensors"
         self.log = root / "log.jsonl"
         self.thresholds = root / "thresholds.json"
+        self.versions = root / "thresholds"
         self.reconstructions = root / "reconstructions"
         self.residuals = root / "residuals"
         self.calibrated = root / "calibrated"

@@ -1,0 +1,223 @@
+"""Thresholds of a finished run change within seconds from what it stored, and every version can be taken back."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from ssimae.calibration import expectation
+from ssimae.cli import main
+from ssimae.jobs import run as runs
+from ssimae.storage.description import describe_model
+from ssimae.storage.revisions.held_out import read_held_out
+from support.small_data import SETTINGS, texture, write_small_dataset
+
+CALIBRATED = [*SETTINGS, "--calibration", "border", "--false-calls", "1/3"]
+FILES = "model.safetensors", "thresholds.json", "pod.json", "predictions.csv", "regions.csv"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder with images, and a finished run that calibrates; the images are gone."""
+    root = tmp_path_factory.mktemp("thresholds")
+    write_small_dataset(root / "data", 96, 150)
+    rng = np.random.default_rng(5)
+    for name in "hijklm":
+        Image.fromarray(texture(rng, 96, 150)).save(root / f"data/train/good/{name}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expectation, "_STEPS", 60)
+        patch.setattr(runs, "write_report", lambda *_, **__: None)  # takes seconds
+        assert main(["run", "--data", str(root / "data"), "--out", str(root / "run"), *CALIBRATED]) == 0
+    (root / "data").rename(root / "moved")
+    return root
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in FILES}
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    with (folder / "predictions.csv").open() as file:
+        return {f"{row['defect']}/{row['name']}": row["verdict"] for row in csv.DictReader(file)}
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    capsys.readouterr()
+    assert main(list(map(str, arguments))) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    capsys.readouterr()
+    assert main(list(map(str, arguments))) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_without_flags_nothing_is_written_and_other_rates_are_told(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run)
+    said = told(capsys, "threshold", run)
+    assert contents(run) == before
+    assert not (run / "thresholds").exists()
+    thresholds = json.loads(before["thresholds.json"])
+    assert f"{thresholds['review']:.4g}" in said
+    assert "1 in 1000" in said
+    assert "extrapolated" in said
+    found = json.loads(before["pod.json"])["defects"]["hit"]
+    assert f"{sum(found)} of {len(found)}" in said
+    assert re.search(r"^\* 1 ", said, re.MULTILINE)
+
+
+def test_the_same_rate_gives_the_same_thresholds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Nothing changes" in told(capsys, "threshold", run, "--false-calls", "1/3")
+    told(capsys, "threshold", run, "--false-calls", "1/50")
+    told(capsys, "threshold", run, "--false-calls=1/3")
+    first, third = (json.loads((run / f"thresholds/{number}.json").read_text()) for number in (1, 3))
+    assert first["thresholds"] == third["thresholds"]
+
+
+def test_a_new_version_is_used_by_all_and_the_old_comes_back_to_the_byte(
+    run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run)
+    review = json.loads(before["thresholds.json"])["review"]
+    told(capsys, "threshold", run, "--false-calls", "1/50")
+    said = describe_model(run / "model.safetensors").thresholds
+    assert said is not None
+    assert said.review > review
+    assert said.extrapolated
+    assert json.loads((run / "thresholds.json").read_text())["review"] == said.review
+    images = finished / "moved" / "test" / "hole"
+    predict = ["predict", run, images, "--allow-collapsed", "--out"]
+    told(capsys, *predict, run.parent / "p")
+    assert json.loads((run.parent / "p" / "thresholds.json").read_text())["review"] == said.review
+    told(capsys, "threshold", run, "--undo")
+    assert contents(run) == before
+    told(capsys, "threshold", run, "--version", 2)
+    assert describe_model(run / "model.safetensors").thresholds == said
+    assert "--version` must be one of 1, 2, got 7" in refused(capsys, "threshold", run, "--version", 7)
+
+
+def test_rows_of_the_run_follow_as_if_its_images_were_inspected_again(
+    run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    present = json.loads((run / "thresholds.json").read_text())
+    levels = sorted(present["good_levels"])
+    before = verdicts(run)
+    said = told(capsys, "threshold", run, "--review", levels[0], "--defective", 10 * levels[-1], "--merge-distance", 4)
+    after = verdicts(run)
+    changed = sum(before[name] != after[name] for name in before)
+    assert (f"{changed} of {len(before)} verdicts change" if changed else "none of") in said
+    out = run.parent / "again"
+    told(capsys, "predict", run, finished / "moved" / "test", "--allow-collapsed", "--out", out)
+    again = {name.split("/")[1]: verdict for name, verdict in verdicts(out).items()}
+    assert again == {name.split("/")[1]: verdict for name, verdict in after.items()}
+    # The next change tells of these images, too.
+    assert "verdicts change" in told(capsys, "threshold", run, "--undo").replace("none of 3 v", "v")
+
+
+def test_confirmed_images_join_and_leave_with_their_version(
+    run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run)
+    folder = run.parent / "confirmed"
+    folder.mkdir()
+    rng = np.random.default_rng(9)
+    for name in "xy":
+        Image.fromarray(texture(rng, 96, 150)).save(folder / f"{name}.png")
+    count = json.loads(before["thresholds.json"])["images"]
+    told(capsys, "threshold", run, "--add-good", folder)
+    now = json.loads((run / "thresholds.json").read_text())
+    assert now["images"] == count + 2
+    assert now["good_levels"][:count] == json.loads(before["thresholds.json"])["good_levels"]
+    stored = read_held_out(run / "held_out.npz")
+    assert [part.name for part in stored.good[count:]] == ["x.png", "y.png"]
+    told(capsys, "threshold", run, "--add-good", folder)  # known already
+    assert json.loads((run / "thresholds.json").read_text()) == now
+    told(capsys, "threshold", run, "--version", 1)
+    assert contents(run) == before
+    told(capsys, "threshold", run, "--false-calls", "1/5")
+    assert json.loads((run / "thresholds.json").read_text())["images"] == count
+    # The network was trained on these: they would show less than new ones.
+    shutil.copytree(finished / "moved", finished / "data")
+    try:
+        assert "the network was trained on this image" in refused(
+            capsys, "threshold", run, "--add-good", finished / "moved" / "train" / "good" / "a.png"
+        )
+    finally:
+        shutil.rmtree(finished / "data")
+
+
+def test_an_interrupted_change_is_refused_by_others_and_finished(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(run)
+    told(capsys, "threshold", run, "--false-calls", "1/50")
+    after = contents(run)
+    for name in ("thresholds.json", "pod.json", "predictions.csv", "regions.csv"):
+        (run / name).write_bytes(before[name])
+    assert "it is written again by: ssimae threshold" in refused(capsys, "report", run)
+    told(capsys, "threshold", run)
+    assert contents(run) == after
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--false-calls", "1/20", "--review", "3"], "give one or the other"),
+        (["--false-calls", "2"], "`--false-calls` must be a share between 0 and 1"),
+        (["--review", "-1"], "`--review` must be positive"),
+        (["--review", "1e-9"], "tell nothing apart below"),
+        (["--defective", "1e-9"], "must not lie below `review`"),
+        (["--min-area", "2mm2"], "needs `--pixel-size`"),
+        (["--min-area", "2mm"], "`--min-area` must be an area"),
+        (["--min-length", "2mm2"], "`--min-length` must be a length"),
+        (["--min-area", "999999"], "must be at most a tenth of the smallest image (14400 pixels)"),
+        (["--hysteresis", "2"], "`hysteresis` must lie in [0.01, 1]"),
+        (["--undo", "--review", "3"], "nothing else can be given"),
+        (["--ignore", "x.png"], "`--ignore` is for the images of `--add-good`"),
+        (["--add-good", "/nowhere"], "no such image or folder"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_lost(
+    run: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    before = contents(run)
+    assert said in refused(capsys, "threshold", run, *flags)
+    assert contents(run) == before
+
+
+def test_areas_and_lengths_in_millimetres(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "threshold", run, "--min-area", "0.5 mm²", "--min-length", "2mm", "--pixel-size", "0.25")
+    now = json.loads((run / "thresholds.json").read_text())
+    assert (now["min_area"], now["min_length"]) == (8, 8.0)
+    assert now["false_calls"] == pytest.approx(1 / 3)
+
+
+def test_a_run_that_stores_no_maps_gets_the_command_that_makes_them(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "held_out.npz").unlink()
+    assert refused(capsys, "threshold", run).endswith(f"ssimae train --weights {run}")
+
+
+def test_no_torch_is_loaded(run: Path) -> None:
+    code = (
+        f"import sys; from ssimae.cli import main; assert main(['threshold', {str(run)!r}, '--min-area', '9']) == 0; "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.splitlines()[-1].split()
