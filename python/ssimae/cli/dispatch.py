@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from ssimae.cli import verbs
@@ -61,6 +62,9 @@ def _run(arguments: list[str]) -> int:
         print(_help())
         return OK if arguments else BAD_INPUT
     verb, *rest = arguments
+    if verb in ("-V", "--version"):
+        print(f"ssimae {version('ssimae')}")
+        return OK
     if verb not in _verbs():
         return complain(f"unknown verb {verb!r}{perhaps(verb, _verbs())}; known are {', '.join(_verbs())}")
     try:
@@ -138,7 +142,8 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "Start with `ssimae run --data FOLDER`; `ssimae VERB --help` shows the options of a verb.",
+            "Start with `ssimae run --data FOLDER`; `ssimae VERB --help` shows the options of a verb,",
+            "`ssimae --version` the version, `ssimae doctor` what is installed.",
         ]
     )
 

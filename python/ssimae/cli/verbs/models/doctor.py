@@ -1,0 +1,122 @@
+"""Say what is installed, on what it will run, and what each verb lacks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from ssimae.cli.exits import BAD_INPUT, OK
+from ssimae.cli.flags import parse_flags
+from ssimae.cli.tables import columns
+
+_TRAINING = "run, train, improve, threshold --add-good, reproduce"
+
+NEEDED: tuple[tuple[str, str, str], ...] = (
+    ("ssimae._rust", "every verb but info and doctor", "pip install . in the folder of the source builds it"),
+    ("numpy", "every verb", "pip install numpy"),
+    ("scipy", f"threshold, evaluate, report, predict, {_TRAINING}", "pip install scipy"),
+    ("PIL", "every verb that reads images", "pip install pillow"),
+    ("tifffile", "every verb that reads images", "pip install tifffile"),
+    ("torch", f"predict, {_TRAINING}", "pip install torch"),
+    ("sklearn", f"predict, {_TRAINING}", "pip install scikit-learn"),
+    ("safetensors", f"predict, info, threshold, {_TRAINING}", "pip install safetensors"),
+    ("matplotlib", "run, evaluate, report, reproduce", "pip install matplotlib"),
+    ("jinja2", "run, report", "pip install jinja2"),
+)
+"""Packages by the name that is imported, the verbs that lack them where they are missing, and how to get them."""
+
+OPTIONAL: tuple[tuple[str, str, str], ...] = (
+    ("triton", "training on an NVIDIA or AMD GPU at full speed", "pip install triton"),
+    ("torchvision", "--loss fm, --method dictionary, --compare with these", "pip install torchvision"),
+    ("imagecodecs", "TIFF of 10, 12 or 14 packed bits or of rare compressions", "pip install imagecodecs"),
+    ("ray", "reproduce on several machines", "pip install ray"),
+)
+"""The same of packages that most people do without."""
+
+_DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "ssimae._rust": "ssimae"}
+"""Names of packages that are installed under another than they are imported by."""
+
+
+@dataclass(frozen=True)
+class _DoctorFlags:
+    json: bool = False
+    """Print everything as JSON."""
+    debug: bool = False
+    """Show the traceback of errors."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb and return its exit code: 2 if something is missing that a verb cannot do without."""
+    flags = parse_flags(_DoctorFlags, "doctor", arguments, description=__doc__)
+    needed = {name: _state(name) for name, *_ in NEEDED}
+    optional = {name: _state(name) for name, *_ in OPTIONAL}
+    machine = _machine(has_torch=needed["torch"][0])
+    lacking = [
+        {"package": name, "verbs": verbs, "remedy": remedy}
+        for name, verbs, remedy in (*NEEDED, *OPTIONAL)
+        if not (needed | optional)[name][0]
+    ]
+    broken = any(not works for works, _ in needed.values())
+    if flags.json:
+        packages = {name: {"works": works, "says": says} for name, (works, says) in (needed | optional).items()}
+        print(json.dumps({"machine": machine, "packages": packages, "lacking": lacking}, indent=1))
+        return BAD_INPUT if broken else OK
+    print(columns([*machine.items()], right=False))
+    print()
+    print(columns([(name, says) for name, (_, says) in (needed | optional).items()], right=False))
+    print()
+    for entry in lacking:
+        kind = "lacking" if entry["package"] in needed else "optional"
+        print(f"{kind}: {entry['package']}, for {entry['verbs']}: {entry['remedy']}")
+    print("Something is missing that verbs need." if broken else "Every verb has what it needs.")
+    return BAD_INPUT if broken else OK
+
+
+def _state(name: str) -> tuple[bool, str]:
+    """Return whether a package can be imported, and its version or what is wrong."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        return False, "not installed"
+    except (ImportError, OSError, RuntimeError) as error:  # a library that it needs, or one of another build
+        return False, f"cannot be imported: {str(error).splitlines()[0]}"
+    try:
+        return True, version(_DISTRIBUTIONS.get(name, name))
+    except PackageNotFoundError:
+        return True, "works; of no installed package"
+
+
+def _machine(*, has_torch: bool) -> dict[str, str]:
+    """Return what the work would run on, in words."""
+    temporary = tempfile.gettempdir()
+    found = {
+        "ssimae": _state("ssimae")[1],
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "system": platform.platform(),
+        "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "temporary files": f"{temporary}, {shutil.disk_usage(temporary).free / 1e9:,.1f} GB free",
+    }
+    if not has_torch:
+        return found
+    import torch  # noqa: PLC0415 - what it is not there for is told, too
+
+    from ssimae.hardware import describe, resolve_device, resolve_precision  # noqa: PLC0415
+    from ssimae.inspection.feasible import available_memory  # noqa: PLC0415
+    from ssimae.kernels.support import available  # noqa: PLC0415
+
+    device = resolve_device("auto")
+    memory = available_memory()
+    declined = available(torch.zeros(1, device=device))
+    return found | {
+        "memory": "unknown" if memory is None else f"{memory / 1e9:,.1f} GB free",
+        "device": describe(device),
+        "bfloat16": "yes" if resolve_precision("auto", device) == "bfloat16" else "no: float32 is taken",
+        "SSIM by": "Triton" if declined is None else f"Rust (Triton {declined})" if device.type == "cpu" else declined,
+    }
