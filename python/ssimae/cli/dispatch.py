@@ -22,7 +22,7 @@ from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, Log, complain
 from ssimae.errors import InterruptedRunError, SafeguardError, perhaps
 from ssimae.training.interrupt import interruption_of, noted_signals, raised_signals
 
-_RESUMING = "run", "train", "predict"
+_RESUMING = "run", "train", "predict", "improve"
 """Verbs that go on with --resume; the others begin again, or go on, with the command as it was."""
 
 

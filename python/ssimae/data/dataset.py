@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from ssimae.data.ignore import pair_ignore_masks
 
 GOOD = "good"
 """Name of the folder of good test images, which stands where others have their defect."""
@@ -46,6 +48,33 @@ class Dataset:
     """Masks of good images, known to mark nothing."""
     aside: Mapping[Path, str] = field(default_factory=dict)
     """Files and folders that the layout knows and leaves out, with the reason."""
+    taught: tuple[Path, ...] = ()
+    """The last ones of `train`: good images that joined those of the folder later, from anywhere; absolute."""
+
+    def name_of(self, image: Path) -> str:
+        """Return what a good image is called: its path below the data folder, or its number among those taught."""
+        if image in self.taught:
+            return f"taught/{self.taught.index(image) + 1}-{image.name}"
+        return image.relative_to(self.root).as_posix()
+
+
+def with_taught(dataset: Dataset, taught: Sequence[Path], *, ignore: Path | None) -> Dataset:
+    """Return a data set with more good images, from anywhere; `ignore` holds their masks, too.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one is missing or among the good images already, or the ignore masks cannot be paired.
+    """
+    if not taught:
+        return dataset
+    for path in taught:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such image; it was taught as a good one, and is needed again")
+        if path in dataset.train:
+            raise ValueError(f"{path}: is among the good images already")
+    masks = {} if ignore is None else pair_ignore_masks(ignore, taught, all_used=False)
+    return replace(dataset, train=(*dataset.train, *taught), taught=tuple(taught), ignore={**dataset.ignore, **masks})
 
 
 def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample, ...]:
@@ -54,7 +83,7 @@ def good_samples(dataset: Dataset, *, defect: str = "training") -> tuple[Sample,
     Names are paths below the data folder without suffix, so that images of the same name in different folders stay
     apart.
     """
-    names = [path.relative_to(dataset.root).with_suffix("").as_posix() for path in dataset.train]
+    names = [Path(dataset.name_of(path)).with_suffix("").as_posix() for path in dataset.train]
     return tuple(
         Sample(path, name, defect, ignore=dataset.ignore.get(path))
         for path, name in zip(dataset.train, names, strict=True)
@@ -85,9 +114,9 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     masks = [mask for sample in dataset.test for mask in sample.masks]
     files = {*dataset.train, *(sample.path for sample in dataset.test), *masks, *dataset.empty_masks}
     digest = hashlib.sha256()
-    named = [(path.relative_to(dataset.root).as_posix(), path) for path in files]
+    named = [(dataset.name_of(path), path) for path in files]
     # Ignore masks lie anywhere; what counts is which image each belongs to.
-    named += [(f"/ignore/{image.relative_to(dataset.root).as_posix()}", mask) for image, mask in dataset.ignore.items()]
+    named += [(f"/ignore/{dataset.name_of(image)}", mask) for image, mask in dataset.ignore.items()]
     for name, path in sorted(named):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256")

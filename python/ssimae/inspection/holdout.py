@@ -22,6 +22,9 @@ FEWEST_CALIBRATED = 40
 images calibrate as well by the distance from the border, and a band of each shows more of the good images' levels than
 the 4 to 7 images that a fifth of them are."""
 
+TAUGHT_SHARE = 0.25
+"""Share of the training that images have that joined later."""
+
 SHARE = 0.2
 """Share of the good images, or of each image's longer side, that is held out."""
 
@@ -58,6 +61,8 @@ class GoodImages:
     masked: bool
     """Whether any had an ignore mask."""
     split: Split
+    taught: int = 0
+    """How many of the images, the last ones, joined later: they are trained on more often than their number says."""
 
     def training_parts(self, settings: Settings) -> tuple[list[Image], list[NDArray[np.bool_] | None]]:
         """Return the parts that are trained on, scaled, and what of them is ignored."""
@@ -66,23 +71,35 @@ class GoodImages:
         scaled = [scale_image(image, settings.scale) for image in self.images]
         for index, region in self.split.kept:
             mask = scale_mask(self.ignored[index], settings.scale)
-            parts.append(view(scaled[index], region))
-            masks.append(None if mask is None else take(mask, region))
+            for _ in range(self._times(index)):
+                parts.append(view(scaled[index], region))
+                masks.append(None if mask is None else take(mask, region))
         return parts, masks
+
+    def _times(self, index: int) -> int:
+        """Return how often the part of an image is trained on."""
+        first = len(self.images) - self.taught
+        if index < first:
+            return 1
+        others = sum(number < first for number, _ in self.split.kept)
+        return max(1, round(TAUGHT_SHARE / (1 - TAUGHT_SHARE) * others / (len(self.split.kept) - others)))
 
 
 def arrange_good(
-    images: Sequence[Image], ignored: Sequence[NDArray[np.bool_] | None], settings: Settings
+    images: Sequence[Image], ignored: Sequence[NDArray[np.bool_] | None], settings: Settings, *, taught: int = 0
 ) -> GoodImages:
-    """Return defect-free images cut to what is inspected of them, and split for training and thresholds."""
+    """Return defect-free images cut to what is inspected of them, and split for training and thresholds.
+
+    The last `taught` of them joined later.
+    """
     cut = tuple(view(image, inspected_frame(mask)) for image, mask in zip(images, ignored, strict=True))
-    split = split_good([scaled_shape(image, settings.scale) for image in cut], settings)
+    split = split_good([scaled_shape(image, settings.scale) for image in cut], settings, taught=taught)
     return GoodImages(
-        cut, tuple(inside_frame(mask) for mask in ignored), any(mask is not None for mask in ignored), split
+        cut, tuple(inside_frame(mask) for mask in ignored), any(mask is not None for mask in ignored), split, taught
     )
 
 
-def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
+def split_good(shapes: Sequence[tuple[int, int]], settings: Settings, *, taught: int = 0) -> Split:
     """Return what is trained on and what thresholds are set on.
 
     Parameters
@@ -91,6 +108,9 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
         Sizes of the good images after scaling.
     settings : Settings
         Its `hold_out`, `patch_size` and `seed` count.
+    taught : int
+        How many of the images, the last ones, joined later. The others are split as without them, so that what a
+        network was trained on stays that; of whole images that joined, every other one is held out, from the second.
 
     Notes
     -----
@@ -100,6 +120,15 @@ def split_good(shapes: Sequence[tuple[int, int]], settings: Settings) -> Split:
     other image has its band at the start: both ends, such as a selvedge on one side, are seen. Where nothing is held
     out, thresholds come from training images and will be too low: the run records it.
     """
+    if taught:
+        first = len(shapes) - taught
+        before = split_good(shapes[:first], settings)
+        whole = tuple((index, _WHOLE) for index in range(first, len(shapes)))
+        if before.kind == "images":
+            return Split((*before.kept, *whole[::2]), (*before.held_out, *whole[1::2]), "images")
+        if before.kind == "none":
+            return Split((*before.kept, *whole), (*before.held_out, *whole), "none")
+        return Split(*_bands(shapes, settings.patch_size, alternating=settings.calibration != "none"), "bands")
     everything = tuple((index, _WHOLE) for index in range(len(shapes)))
     if not settings.hold_out:
         return Split(everything, everything, "none")

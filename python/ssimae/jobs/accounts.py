@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssimae.data.accounting import in_one_line, passed_over
-from ssimae.data.dataset import Dataset
+from ssimae.data.dataset import Dataset, with_taught
 from ssimae.data.layouts import open_dataset
 from ssimae.progress import Progress
 from ssimae.storage.facts import Facts
@@ -31,4 +31,6 @@ def open_again(folder: RunFolder, facts: Facts) -> Dataset:
             raise FileNotFoundError(
                 f"{path}: not there any more; if it has been moved, write its place to `{name}` in {folder.config}"
             )
-    return open_dataset(facts.data, ignore=facts.ignore)
+    return with_taught(
+        open_dataset(facts.data, ignore=facts.ignore), [Path(path) for path in facts.taught], ignore=facts.ignore
+    )

@@ -55,6 +55,18 @@ class Job:
     """Time that choosing the settings, training and thresholds may take; None where nothing is chosen."""
     given: tuple[str, ...] = ()
     """Settings that are not chosen."""
+    improves: Path | None = None
+    """Run whose networks the training begins with, for `minutes`; no setting is chosen then."""
+    taught: tuple[Path, ...] = ()
+    """Good images that join those of `data`; absolute."""
+    missed: tuple[Path, ...] = ()
+    """Images with known defects that are looked for before and after; absolute."""
+    missed_masks: tuple[Path, ...] = ()
+
+    @property
+    def chooses(self) -> bool:
+        """Whether settings are to be chosen from the images."""
+        return self.minutes is not None and self.improves is None
 
 
 def check_images(
@@ -173,5 +185,9 @@ def facts_of(job: Job, dataset: Dataset, device: torch.device) -> Facts:
         compare=job.compare,
         minutes=job.minutes,
         given=job.given,
+        improves=None if job.improves is None else job.improves.resolve(),
+        taught=tuple(map(str, job.taught)),
+        missed=tuple(map(str, job.missed)),
+        missed_masks=tuple(map(str, job.missed_masks)),
         passed_over=tuple(in_words(passed_over(dataset, ignore=job.ignore), dataset.root)),
     )

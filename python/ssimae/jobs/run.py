@@ -11,7 +11,7 @@ import torch
 
 from ssimae.config.settings import Settings, as_system, least_side
 from ssimae.data.check import gray_note
-from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples
+from ssimae.data.dataset import Dataset, dataset_fingerprint, inspected_samples, with_taught
 from ssimae.data.layouts import open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.errors import PlateauError
@@ -23,6 +23,7 @@ from ssimae.inspection.holdout import GoodImages
 from ssimae.jobs.accounts import account_for, open_again
 from ssimae.jobs.choose import begin_again, choose_stage
 from ssimae.jobs.evaluate import evaluate_stage
+from ssimae.jobs.improve.size import size_stage
 from ssimae.jobs.inspect import predict_stage
 from ssimae.jobs.job import Job, check_images, check_pretrained, check_weights, facts_of, trained_part
 from ssimae.jobs.listing import unwritable_names
@@ -80,7 +81,7 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         raise ValueError("`--ignore` is for your own images: name them with --data")
     dataset, coloured = None, 0
     if job.data is not None:
-        dataset = open_dataset(job.data, ignore=job.ignore)
+        dataset = with_taught(open_dataset(job.data, ignore=job.ignore), job.taught, ignore=job.ignore)
         account_for(dataset, progress, ignore=job.ignore)
         coloured = check_images(
             dataset, job.settings, progress, smallest=_smallest(job), channels=_channels(job)
@@ -90,7 +91,8 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
     if job.weights is not None:
         check_weights(job.weights, job, dataset, device)
     folder = RunFolder(out)
-    folder.prepare(force=force, reads=[path for path in (job.data, job.ignore, job.weights) if path is not None])
+    reads = (job.data, job.ignore, job.weights, job.improves, *job.taught, *job.missed)
+    folder.prepare(force=force, reads=[path for path in reads if path is not None])
     with folder.locked():
         folder.clear()
         if dataset is None:
@@ -152,6 +154,8 @@ def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = 
             train_only=train_only,
             minutes=None if facts.chosen else facts.minutes,
             given=facts.given,
+            improves=facts.improves,
+            taught=tuple(map(Path, facts.taught)),
         )
         dataset = open_again(folder, facts)
         account_for(dataset, progress, ignore=facts.ignore)
@@ -165,12 +169,12 @@ def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = 
 
 def _smallest(job: Job) -> int:
     """Return the least side that images may have."""
-    return least_side(job.settings, patch_chosen=job.minutes is not None and "patch_size" not in job.given)
+    return least_side(job.settings, patch_chosen=job.chooses and "patch_size" not in job.given)
 
 
 def _channels(job: Job) -> int | None:
     """Return the channels that images are read with; None where they are to be chosen."""
-    return None if job.minutes is not None and "channels" not in job.given else job.settings.channels
+    return None if job.chooses and "channels" not in job.given else job.settings.channels
 
 
 def _continue(
@@ -183,13 +187,16 @@ def _continue(
     coloured: int,
     progress: Progress,
 ) -> Outcome:
-    if job.minutes is not None:
+    if job.chooses:
         settings, facts = choose_stage(folder, dataset, job.settings, facts, device=device, progress=progress)
         note = gray_note(coloured, len(dataset.train) + len(dataset.test))
         if _channels(job) is None and settings.channels == 1 and note is not None:
             logger.warning("%s: %s", dataset.root, note)
         job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
+    if job.minutes is not None and job.improves is not None:
+        settings, facts = size_stage(folder, good, job.settings, facts, device=device)
+        job = dataclasses.replace(job, settings=settings)
     job = dataclasses.replace(job, settings=treatable(job.settings, good))
     refuse_unsettled(good, job.settings)
     names = threshold_names(dataset, good)
@@ -213,7 +220,7 @@ def _continue(
             stored, of_nested = nested.read_training()
             nested.write_config(stored, dataclasses.replace(of_nested, data=facts.data))
     evaluations: dict[str, Evaluation | None] = {}
-    may_give_up = facts.minutes is not None and len(facts.abandoned) < MOST_ABANDONED
+    may_give_up = facts.minutes is not None and facts.improves is None and len(facts.abandoned) < MOST_ABANDONED
     try:
         for settings, part in models:
             evaluations[settings.system] = _run_model(

@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 def read_good_images(dataset: Dataset, settings: Settings, progress: Progress) -> GoodImages:
     """Return the defect-free images of a data set, cut to what is inspected, and which parts of them are held out."""
-    return arrange_good(*read_images(dataset, settings, progress), settings)
+    return arrange_good(*read_images(dataset, settings, progress), settings, taught=len(dataset.taught))
 
 
 def read_images(
@@ -65,7 +65,7 @@ def read_images(
 
 def threshold_names(dataset: Dataset, good: GoodImages) -> list[str]:
     """Return the names, below the data folder, of the good images that thresholds are set on, whole or a band."""
-    return [dataset.train[index].relative_to(dataset.root).as_posix() for index, _ in good.split.held_out]
+    return [dataset.name_of(dataset.train[index]) for index, _ in good.split.held_out]
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,12 @@ def train_stage(
 ) -> Facts:
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``.
 
+    A run that improves another begins with its networks.
+
     Returns the facts with what came of the training, which ``config.toml`` then holds, too.
     """
     parts, ignored = good.training_parts(settings)
+    begun = None if facts.improves is None else load_model(RunFolder(facts.improves).model)
     folder.state.parent.mkdir(exist_ok=True)
     description = f"training {settings.row.title}"
     with noted_signals() as interruption, progress.task(description, settings.patches_total) as task:
@@ -138,6 +141,7 @@ def train_stage(
             pretrained=pretrained,
             device=device,
             state=folder.state,
+            initial=None if begun is None else begun.model.state_dict(),
             may_give_up=may_give_up,
             monitor=_FolderMonitor(folder, task, interruption),
         )
@@ -151,6 +155,7 @@ def train_stage(
                     ignored=ignored,
                     device=device,
                     precision=training.precision,
+                    initial=None if begun is None else begun.head,
                     monitor=_HeadMonitor(head_task, interruption),
                 )
         if training.alarm is not None:

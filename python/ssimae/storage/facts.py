@@ -108,6 +108,14 @@ class Facts(_Table):
     """Whether the settings have been chosen."""
     abandoned: tuple[str, ...] = ()
     """Scale and patch size, as in ``1 64``, of trainings that were given up on the plateau of a constant output."""
+    improves: Path | None = None
+    """Run whose networks the training began with."""
+    taught: tuple[str, ...] = ()
+    """Absolute paths of good images that joined those of `data`."""
+    missed: tuple[str, ...] = ()
+    """Absolute paths of images with known defects that are looked for before and after."""
+    missed_masks: tuple[str, ...] = ()
+    """Masks of these, one each; none where nothing says where the defects are."""
     collapsed: bool = False
     """Whether the network learned nothing; the last of `warnings` then says so."""
     passed_over: tuple[str, ...] = ()

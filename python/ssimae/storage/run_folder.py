@@ -65,6 +65,7 @@ class RunFolder:
         self.pod = root / "pod.json"
         self.choices = root / "choices.json"
         self.held_out = root / "held_out.npz"
+        self.improvement = root / "improvement.json"
         self.report = root / "report.html"
 
     def command(self, *words: str) -> str:

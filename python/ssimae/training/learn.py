@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def learn(
     pretrained: Path | None = None,
     device: torch.device,
     state: Path | None = None,
+    initial: Mapping[str, Tensor] | None = None,
     may_give_up: bool = False,
     monitor: Monitor = SILENT,
 ) -> Training:
@@ -39,7 +40,7 @@ def learn(
 
     Parameters
     ----------
-    images, settings, ignored, device, state, may_give_up, monitor
+    images, settings, ignored, device, state, initial, may_give_up, monitor
         As for :func:`ssimae.training.train.train`; a dictionary has no state, since it takes minutes: it starts again.
     pretrained : Path or None
         File of the pretrained weights of the system's fixed network; None for torchvision's cache.
@@ -62,6 +63,7 @@ def learn(
         features=features,
         device=device,
         state=state,
+        initial=initial,
         may_give_up=may_give_up,
         monitor=monitor,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ssimae.config.settings import Settings
 from ssimae.errors import DivergedError, InterruptedRunError, PlateauError
@@ -71,6 +71,7 @@ def train(
     features: nn.Module | None = None,
     device: torch.device,
     state: Path | None = None,
+    initial: Mapping[str, Tensor] | None = None,
     may_give_up: bool = False,
     monitor: Monitor = SILENT,
 ) -> Training:
@@ -90,6 +91,8 @@ def train(
         Where to train.
     state : Path or None
         File of the training state; written about every `checkpoint_every` seconds and resumed from when it exists.
+    initial : mapping of str to Tensor, optional
+        Weights to begin with, where there is no state; by default they follow from the seed.
     may_give_up : bool
         Whether to end early where a quarter of the steps leads nowhere.
     monitor : Monitor
@@ -111,7 +114,10 @@ def train(
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
     steps = crops.steps_per_epoch * settings.epochs
-    model = place(new_autoencoder(settings, seed=settings.seed), device)
+    model = new_autoencoder(settings, seed=settings.seed)
+    if initial is not None:
+        model.load_state_dict(initial)
+    model = place(model, device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     fixed = None if features is None else features.to(device)
     plateau = constant_loss(crops.batch(0).to(device), settings, features=fixed)

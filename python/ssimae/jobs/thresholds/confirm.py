@@ -10,12 +10,12 @@ from pathlib import Path
 from ssimae.data.check import check_samples
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import pair_ignore_masks
-from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import read_ignored
 from ssimae.hardware import resolve_device
 from ssimae.images.read import read_stored
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import WHOLE, judge
+from ssimae.jobs.accounts import open_again
 from ssimae.jobs.job import refuse_problems
 from ssimae.jobs.predicting.given import absolute, named_images
 from ssimae.jobs.thresholds.standing import Standing
@@ -123,10 +123,11 @@ def _known(standing: Standing, sizes: set[int]) -> tuple[dict[str, Path], set[st
     counted = {part.sha256 for part in standing.maps.good if part.sha256 is not None}
     _, facts = standing.folder.read_training()
     try:
-        dataset = open_dataset(facts.data, ignore=facts.ignore)
+        dataset = open_again(standing.folder, facts)
     except (OSError, ValueError):
         return {}, counted
     by_digest = digests_of(dataset.train, sizes)
-    held_out = {facts.data / part.name for part in standing.maps.good if part.share == 1 and part.sha256 is None}
+    whole = {part.name for part in standing.maps.good if part.share == 1 and part.sha256 is None}
+    held_out = {path for path in dataset.train if dataset.name_of(path) in whole}
     trained = {digest: path for digest, path in by_digest.items() if path not in held_out}
     return trained, counted | (by_digest.keys() - trained.keys())

@@ -29,6 +29,8 @@ _HEAD = 9  # stream of random numbers under the seed, which begins streams of th
 
 BATCH = 16
 PEAK_LR = 4e-3
+TUNING_LR = 1e-3
+"""Highest learning rate of a head that goes on from a trained one."""
 _BETAS = 0.9, 0.99
 _MOST_GRADIENT = 1.0
 """Norm that gradients are cut to: at this learning rate a few early steps would otherwise undo the others."""
@@ -47,6 +49,7 @@ def train_head(
     ignored: Sequence[NDArray[np.bool_] | None] | None = None,
     device: torch.device,
     precision: str,
+    initial: Head | None = None,
     monitor: Monitor = SILENT,
 ) -> Head:
     """Return a head trained beside a finished autoencoder, which stays as it is (after Zavrtanik et al. 2021).
@@ -64,6 +67,8 @@ def train_head(
     device : torch.device
     precision : {"float32", "bfloat16"}
         Arithmetic of both networks.
+    initial : Head, optional
+        Head to begin with, at a lower learning rate; by default its weights follow from the seed.
     monitor : Monitor
         Told how many crops the head has seen; a signal number from it ends the training.
 
@@ -94,13 +99,17 @@ def train_head(
         ignored,
     )
     steps = sampler.steps_per_epoch
-    head = place(Head(settings.channels, seed=seed), device).train()
-    optimizer = torch.optim.Adam(head.parameters(), lr=PEAK_LR, betas=_BETAS, fused=True)
+    head = Head(settings.channels, seed=seed)
+    if initial is not None:
+        head.load_state_dict(initial.state_dict())
+    head = place(head, device).train()
+    peak = PEAK_LR if initial is None else TUNING_LR
+    optimizer = torch.optim.Adam(head.parameters(), lr=peak, betas=_BETAS, fused=True)
     for step in range(steps):
         examples = make_examples(sampler, seed=seed, step=step).to(device)
         planes = _rebuilt(model, examples.crops, settings, precision=precision)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps=steps, peak=PEAK_LR, schedule="one-cycle")
+            group["lr"] = learning_rate(step, steps=steps, peak=peak, schedule="one-cycle")
         optimizer.zero_grad()
         with arithmetic(device, precision):
             logits = head(planes)
@@ -110,7 +119,7 @@ def train_head(
         optimizer.step()
         value = float(loss.detach())
         if not np.isfinite(value):
-            raise DivergedError(step, value, PEAK_LR, what="loss of the head", advice="start again with another --seed")
+            raise DivergedError(step, value, peak, what="loss of the head", advice="start again with another --seed")
         monitor.stepped(sampler.patches_seen(step + 1), value)
         if (signal := monitor.interrupted()) is not None:
             raise InterruptedRunError(signal, f"at step {step + 1} of {steps} of the head")
