@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 from ssimae.config.settings import Settings
-from ssimae.inspection.rules import RegionRules, marked_regions, region_level, rules_of
-from ssimae.inspection.threshold import set_thresholds
+from ssimae.inspection.threshold import rules_of, set_thresholds
 from ssimae.inspection.verdict import segment
+from ssimae.levels.rules import RegionRules, marked_regions, region_level
 
 MAPS = arrays(
     np.float32, st.tuples(st.integers(1, 9), st.integers(1, 12)), elements=st.integers(0, 9).map(lambda n: n / 2)

@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from ssimae.config.settings import Form, Settings
 from ssimae.inspection.holdout import Split, split_good, take
-from ssimae.inspection.rules import area_level
 from ssimae.inspection.threshold import Thresholds, outlier_note, set_thresholds
 from ssimae.inspection.verdict import segment
+from ssimae.levels.rules import area_level
 
 EIGHT = np.ones((3, 3))
 

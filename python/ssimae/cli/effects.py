@@ -73,13 +73,21 @@ def one_in(share: float) -> str:
 
 def verdict_words(judged: Judged, name: str) -> str:
     """Return in a line how the verdicts on the images of a folder change."""
-    unknown = f"; {judged.unknown} have no stored map, and cannot be told" if judged.unknown else ""
+    more = f"; {judged.unknown} have no stored map, and cannot be told" if judged.unknown else ""
+    more = (
+        "".join(
+            f"; {after} instead of {before} of {count} {name} ones flagged"
+            for name, (before, after, count) in judged.flagged.items()
+            if before != after
+        )
+        + more
+    )
     if not judged.changed:
-        return f"{name}: none of {judged.images} verdicts change{unknown}"
+        return f"{name}: none of {judged.images} verdicts change{more}"
     moves = ", ".join(
         f"{count} {before} -> {after}" for (before, after), count in sorted(judged.counts.items(), key=str)
     )
-    return f"{name}: {len(judged.changed)} of {judged.images} verdicts change ({moves}){unknown}"
+    return f"{name}: {len(judged.changed)} of {judged.images} verdicts change ({moves}){more}"
 
 
 def _area(pixels: int, pixel_size_mm: float | None) -> str:

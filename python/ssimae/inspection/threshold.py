@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
-from ssimae.inspection.rules import RegionRules, region_level, rules_of
+from ssimae.levels.rules import RegionRules, region_level
 from ssimae.reading import Count, Precision, as_kind
 
 OUTLIER = 1.25
@@ -32,7 +32,7 @@ class Thresholds:
     """Two levels of the residual, and where they come from.
 
     A region is what lies above `review` and has at least `min_area` pixels, and keeps the other rules that are asked
-    for (:class:`ssimae.inspection.rules.RegionRules`). It is defective if its highest residual lies above `defective`.
+    for (:class:`ssimae.levels.rules.RegionRules`). It is defective if its highest residual lies above `defective`.
     """
 
     review: float
@@ -108,6 +108,17 @@ class Thresholds:
             return as_kind(fields, cls)
         except ValueError as error:
             raise ValueError(f"thresholds do not have the fields of this version: {error}") from error
+
+
+def rules_of(settings: Settings) -> RegionRules:
+    """Return the rules that settings ask for."""
+    return RegionRules(
+        settings.smallest_region,
+        settings.hysteresis,
+        settings.merge_distance,
+        settings.min_length,
+        settings.min_contrast,
+    )
 
 
 def set_thresholds(

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.bands import extremes
-from ssimae.inspection.rules import marked_regions, region_level
 from ssimae.inspection.threshold import Thresholds
+from ssimae.levels.rules import marked_regions, region_level
 
 if TYPE_CHECKING:
     from ssimae.inspection.inspector import Maps  # needs torch, which verdicts do not
@@ -51,7 +51,7 @@ def segment(
     Returns
     -------
     mask : ndarray of shape (h, w), bool
-        Pixels of the regions above `review`, as :func:`ssimae.inspection.rules.marked_regions` defines them.
+        Pixels of the regions above `review`, as :func:`ssimae.levels.rules.marked_regions` defines them.
     regions : tuple of Region
     verdict : {"good", "review", "defective"}
     """

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.inspection.rules import RegionRules, region_level
 from ssimae.inspection.threshold import Thresholds, tail_of_blocks
 from ssimae.inspection.verdict import segment
+from ssimae.levels.rules import RegionRules, region_level
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 from ssimae.tuning.planted import PlantedDefect
 

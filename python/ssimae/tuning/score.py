@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.evaluation.evaluate import evaluate_maps
-from ssimae.inspection.rules import area_level
+from ssimae.levels.rules import area_level
 
 FPR_LIMIT = 0.05
 """Limit of AU-PRO: verdicts rest on few false positives."""

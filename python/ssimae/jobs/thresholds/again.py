@@ -31,6 +31,8 @@ class Judged:
     """Those whose verdict changes, as they were, and their new verdict."""
     unknown: int
     """Images of which neither a map nor a score tells."""
+    flagged: dict[str, tuple[int, int, int]]
+    """Of images known to be good, and to be defective: how many are flagged before and after, and their number."""
 
     @property
     def counts(self) -> Counter[tuple[Verdict, Verdict]]:
@@ -45,14 +47,20 @@ def judge_again(folder: RunFolder, before: Thresholds, after: Thresholds) -> Jud
     flagged, where the rules of regions stay.
     """
     inspections, _ = read_predictions(folder.predictions)
-    changed, unknown = [], 0
-    for row in inspections:
-        verdict = _verdict(folder, row, before, after)
-        if verdict is None:
-            unknown += 1
-        elif verdict != row.verdict:
-            changed.append((row, verdict))
-    return Judged(folder.root, len(inspections), tuple(changed), unknown)
+    verdicts = [(row, _verdict(folder, row, before, after)) for row in inspections]
+    known = [(row, verdict) for row, verdict in verdicts if verdict is not None]
+    flagged = {}
+    for name, defective in (("good", False), ("defective", True)):
+        some = [(row.flagged, verdict != "good") for row, verdict in known if row.is_defective is defective]
+        if some:
+            flagged[name] = (sum(one for one, _ in some), sum(other for _, other in some), len(some))
+    return Judged(
+        folder.root,
+        len(inspections),
+        tuple((row, verdict) for row, verdict in known if verdict != row.verdict),
+        len(verdicts) - len(known),
+        flagged,
+    )
 
 
 def _verdict(folder: RunFolder, row: StoredInspection, before: Thresholds, after: Thresholds) -> Verdict | None:

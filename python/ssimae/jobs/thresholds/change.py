@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ssimae.inspection.rules import RegionRules
 from ssimae.inspection.threshold import Thresholds, defective_level, thresholds_of_levels
+from ssimae.levels.rules import RegionRules
 from ssimae.tuning.held_out import HeldOutMaps
 
 _LARGEST = 10

@@ -191,7 +191,8 @@ def _close(standing: Standing) -> None:
     """Print what is in use now, and the ways on and back."""
     folder = standing.folder
     print(f"{folder.root}: version {standing.present.number} of the thresholds is in use.")
-    print(f"Back: {folder.command('threshold', '--undo')}")
+    earlier = ["--undo"] if standing.present.number > 1 else ["--version", str(standing.versions[-1].number)]
+    print(f"Back: {folder.command('threshold', *earlier)}")
     if folder.report.exists():
         print(f"The report still shows the earlier ones: {folder.command('report')}")
 

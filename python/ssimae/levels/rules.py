@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ssimae._rust import RegionSearch
 from ssimae.bands import bands, extremes, in_bands, let_go
-from ssimae.config.settings import Settings
 from ssimae.regions import RegionStatistics, keep_large_regions
 
 
@@ -33,17 +32,6 @@ class RegionRules:
     def plain(self) -> bool:
         """Whether the area alone counts."""
         return self == RegionRules(self.min_area)
-
-
-def rules_of(settings: Settings) -> RegionRules:
-    """Return the rules that settings ask for."""
-    return RegionRules(
-        settings.smallest_region,
-        settings.hysteresis,
-        settings.merge_distance,
-        settings.min_length,
-        settings.min_contrast,
-    )
 
 
 def marked_regions(

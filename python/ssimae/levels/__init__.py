@@ -1,0 +1,1 @@
+"""Levels of maps: what a region is, and from which level on a map shows none."""
