@@ -54,6 +54,10 @@ def verdicts(folder: Path) -> dict[str, str]:
         return {f"{row['defect']}/{row['name']}": row["verdict"] for row in csv.DictReader(file)}
 
 
+def regions(folder: Path) -> int:
+    return len((folder / "regions.csv").read_text().splitlines()) - 1
+
+
 def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     capsys.readouterr()
     assert main(list(map(str, arguments))) == 0, capsys.readouterr().err
@@ -198,6 +202,24 @@ def test_what_cannot_be_is_refused_and_nothing_lost(
     before = contents(run)
     assert said in refused(capsys, "threshold", run, *flags)
     assert contents(run) == before
+
+
+def test_predict_takes_levels_for_once_and_goes_on_with_them(
+    run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(run)
+    out = run.parent / "once"
+    words = ["predict", run, finished / "moved" / "test", "--allow-collapsed", "--out", out]
+    told(capsys, *words, "--review", "0.5", "--defective", "60")
+    found = regions(out)
+    assert found >= 3
+    written = json.loads((out / "thresholds.json").read_text())
+    assert (written["review"], written["defective"], written["rule"]) == (0.5, 60.0, "given")
+    assert contents(run) == before
+    (out / "predictions.csv").unlink()
+    told(capsys, "predict", "--resume", out)
+    assert regions(out) == found
+    assert "must not lie below `review`" in refused(capsys, *words[:-1], run.parent / "n", "--defective", "1e-9")
 
 
 def test_areas_and_lengths_in_millimetres(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
 from ssimae.jobs.predicting.standard_input import NamedOnInput
 from ssimae.jobs.predicting.watch import Watched
+from ssimae.jobs.thresholds.change import named_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import GrowingTables
@@ -78,6 +79,8 @@ def predict(
     skip_bad: bool,
     force: bool,
     allow_collapsed: bool = False,
+    review: float | None = None,
+    defective: float | None = None,
     device: str,
     listener: Listener,
 ) -> PredictOutcome:
@@ -111,6 +114,8 @@ def predict(
         is the same.
     allow_collapsed : bool
         Inspect with a network that learned nothing, too; the report then says so.
+    review, defective : float, optional
+        Thresholds for this time, in place of the model's.
     device : str
     listener : Listener
 
@@ -123,7 +128,7 @@ def predict(
     InterruptedRunError
         If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
-    saved = _load(model, allow_collapsed=allow_collapsed)
+    saved = _at_levels(_load(model, allow_collapsed=allow_collapsed), review, defective)
     assert saved.thresholds is not None
     inspector, described = _started(saved, device)
     if watch is not None and not watch.is_dir():
@@ -141,6 +146,8 @@ def predict(
         skip_bad=skip_bad,
         ssimae=version("ssimae"),
         alarm=saved.alarm,
+        review=review,
+        defective=defective,
         calibrated=saved.reference is not None,
         **dataclasses.asdict(writing),
     )
@@ -188,6 +195,7 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
     with folder.locked(), resumable(out):
         _check_agreement(folder)
         saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
+        saved = _at_levels(saved, facts.review, facts.defective)
         listed = _listed(facts, listener.progress.say)
         if facts.fingerprint != _fingerprint(facts, listed):
             changed = "the images, masks or model have" if listed is not None else "the model or ignore mask has"
@@ -231,6 +239,16 @@ def _check_agreement(folder: RunFolder) -> None:
     from ssimae.storage.agreement import check_agreement  # noqa: PLC0415 - with torch
 
     check_agreement(folder)
+
+
+def _at_levels(
+    saved: SavedModel | ExportedModel, review: float | None, defective: float | None
+) -> SavedModel | ExportedModel:
+    """Return a model with thresholds that were named for this time, where they were."""
+    if review is None and defective is None:
+        return saved
+    assert saved.thresholds is not None
+    return replace(saved, thresholds=named_thresholds(saved.thresholds, review, defective))
 
 
 def _alarm(model: Path, saved: SavedModel) -> str | None:

@@ -200,6 +200,10 @@ class PredictFacts(_Table):
     calibrated: bool | None = None
     """Whether verdicts rest on calibrated residuals; None in a folder of an earlier version."""
 
+    review: Positive | None = None
+    """Threshold that was named for this time, and the one for `defective`; None for the model's."""
+    defective: Positive | None = None
+
     def graded_warnings(self) -> list[tuple[str, bool]]:
         """Return the alarm, if there is one, as a warning that makes the results worthless."""
         return [] if self.alarm is None else [(self.alarm, True)]

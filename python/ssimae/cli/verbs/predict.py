@@ -75,6 +75,10 @@ class _PredictFlags:
     """Folder of an interrupted inspection to go on with, instead of MODEL and IMAGES."""
     allow_collapsed: bool = False
     """Inspect with a network that learned nothing, too."""
+    review: float | None = None
+    """Threshold for this time, above which an image is at least to be reviewed; `threshold` sets it for good."""
+    defective: float | None = None
+    """The same for what is defective. Default with --review: as far above it as that lies above good images."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     debug: bool = False
@@ -121,6 +125,8 @@ def main(arguments: list[str]) -> int:
                 skip_bad=flags.skip_bad,
                 force=flags.force,
                 allow_collapsed=flags.allow_collapsed,
+                review=flags.review,
+                defective=flags.defective,
                 device=flags.device,
                 listener=listener,
             )
