@@ -131,8 +131,20 @@ def test_rows_of_the_run_follow_as_if_its_images_were_inspected_again(
     told(capsys, "predict", run, finished / "moved" / "test", "--allow-collapsed", "--out", out)
     again = {name.split("/")[1]: verdict for name, verdict in verdicts(out).items()}
     assert again == {name.split("/")[1]: verdict for name, verdict in after.items()}
-    # The next change tells of these images, too.
-    assert "verdicts change" in told(capsys, "threshold", run, "--undo").replace("none of 3 v", "v")
+
+
+def test_the_newest_folder_of_predict_is_told_of_by_its_scores_where_it_has_no_maps(
+    run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", run, finished / "moved" / "test", "--allow-collapsed", "--out", run.parent / "predict-1"]
+    told(capsys, *words, "--maps", "none")
+    before = {name.split("/")[1]: verdict for name, verdict in verdicts(run.parent / "predict-1").items()}
+    lowest = min(json.loads((run / "thresholds.json").read_text())["good_levels"])
+    said = told(capsys, "threshold", run, "--review", lowest, "--defective", 50)
+    after = {name.split("/")[1]: verdict for name, verdict in verdicts(run).items()}
+    changed = sum(before[name] != after[name] for name in before)
+    assert changed
+    assert f"predict-1: {changed} of 3 verdicts change" in said
 
 
 def test_confirmed_images_join_and_leave_with_their_version(

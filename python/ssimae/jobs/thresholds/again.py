@@ -11,6 +11,7 @@ from pathlib import Path
 from ssimae.images.maps import read_float_map
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import Verdict, judge_map, unlike_in
+from ssimae.storage.facts import PredictFacts
 from ssimae.storage.predictions import (
     StoredInspection,
     StoredRegion,
@@ -47,7 +48,8 @@ def judge_again(folder: RunFolder, before: Thresholds, after: Thresholds) -> Jud
     flagged, where the rules of regions stay.
     """
     inspections, _ = read_predictions(folder.predictions)
-    verdicts = [(row, _verdict(folder, row, before, after)) for row in inspections]
+    calibrated = _is_calibrated(folder)
+    verdicts = [(row, _verdict(folder, row, before, after, calibrated=calibrated)) for row in inspections]
     known = [(row, verdict) for row, verdict in verdicts if verdict is not None]
     flagged = {}
     for name, defective in (("good", False), ("defective", True)):
@@ -63,9 +65,18 @@ def judge_again(folder: RunFolder, before: Thresholds, after: Thresholds) -> Jud
     )
 
 
-def _verdict(folder: RunFolder, row: StoredInspection, before: Thresholds, after: Thresholds) -> Verdict | None:
-    path = folder.map_path(folder.judged, row.defect, row.name)
-    calibrated = folder.judged == folder.calibrated
+def _is_calibrated(folder: RunFolder) -> bool:
+    """Return whether verdicts rest on calibrated residuals; a folder of `predict` may hold no map that tells it."""
+    _, facts = folder.read_config()
+    if isinstance(facts, PredictFacts) and facts.calibrated is not None:
+        return facts.calibrated
+    return folder.calibrated.exists()
+
+
+def _verdict(
+    folder: RunFolder, row: StoredInspection, before: Thresholds, after: Thresholds, *, calibrated: bool
+) -> Verdict | None:
+    path = folder.map_path(folder.calibrated if calibrated else folder.residuals, row.defect, row.name)
     if path.exists():
         return judge_map(read_float_map(path), after, calibrated=calibrated, unlike=unlike_in(row.reason)).verdict
     if before.rules != after.rules or not calibrated:

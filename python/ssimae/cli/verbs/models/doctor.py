@@ -35,6 +35,9 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
 OPTIONAL: tuple[tuple[str, str, str], ...] = (
     ("triton", "training on an NVIDIA or AMD GPU at full speed", "pip install triton"),
     ("torchvision", "--loss fm, --method dictionary, --compare with these", "pip install torchvision"),
+    ("onnx", "export", "pip install onnx"),
+    ("onnxruntime", "export, and predict and ssimae.Runtime with an exported model", "pip install onnxruntime"),
+    ("openvino", "export --to openvino", "pip install openvino"),
     ("imagecodecs", "TIFF of 10, 12 or 14 packed bits or of rare compressions", "pip install imagecodecs"),
     ("ray", "reproduce on several machines", "pip install ray"),
 )

@@ -52,6 +52,10 @@ def main(arguments: list[str]) -> int:
         outcome = _begun(flags, progress) if flags.resume is None else _resumed(flags, progress)
         improvement = compare_stage(outcome.folder.root, device=flags.device, progress=progress)
     print(visible(_table(improvement)))
+    if any(
+        share is not None and share.after < share.before for share in (improvement.planted, improvement.test_others)
+    ):
+        print("Fewer defects are found than before: weigh that against the false alarms before you take this model.")
     print(f"{outcome.folder.root}: written; report in {outcome.folder.report}. The run it began with stays as it was.")
     for alarm in outcome.alarms:
         complain(alarm)
