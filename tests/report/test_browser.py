@@ -217,6 +217,21 @@ def test_points_of_the_curves_follow_the_threshold(page: Browser) -> None:
     assert all(now > then for now, then in zip(points(), before, strict=True))
 
 
+def test_an_image_without_its_map_is_shown_and_keeps_its_verdict(started: Browser, tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    row = next(row for row in read_results(folder).inspections if row.flagged and not row.is_defective)
+    folder.map_path(folder.calibrated, row.defect, row.name).unlink()
+    started.open(write_report(folder.root))
+    image = next(number for number, one in enumerate(content(started)["images"]) if one["name"] == row.name)
+    assert green_pixels(started, image) == 0
+    card = started.texts(f"#image-{image}")[0]
+    assert "The calibrated residual is not there any more" in card
+    slide(started, "review", 0)
+    assert started.texts(f"#image-{image} .verdict") != ["good"]
+    slide(started, "review", len(content(started)["models"][0]["bounds"]) - 1)
+    assert started.texts(f"#image-{image} .verdict") == ["good"]
+
+
 def names(page: Browser) -> list[str]:
     return page.texts("#gallery h3")
 

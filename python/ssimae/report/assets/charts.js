@@ -5,7 +5,8 @@ const STYLES = [["--line-1", ""], ["--line-2", "7 3"], ["--line-3", "7 3 2 3"], 
 const FRAME = { left: 46, right: 12, top: 10, bottom: 40, width: 420, height: 300 };
 const LOWEST_RATE = 1e-4;
 const charts = document.getElementById("charts");
-let logarithmic = false;
+// Thresholds that let through few good pixels would all lie on one edge of a linear axis.
+let logarithmic = page.models.some(({ rates, review }) => rates !== null && rates.fpr[review] < 0.02);
 
 function svg(tag, attributes, ...children) {
   const made = document.createElementNS(SVG, tag);

@@ -5,6 +5,7 @@ buildPanel();
 layAll();
 
 const lowRates = document.getElementById("low-rates");
+if (lowRates !== null) lowRates.checked = logarithmic;
 lowRates?.addEventListener("change", () => {
   logarithmic = lowRates.checked;
   drawCharts();

@@ -96,8 +96,9 @@ function fill(out, colours) {
 }
 
 function paintMarks(found, opened, threshold, out, { opacity = 0.5, truth = true } = {}) {
-  if (opened === null) return false;
   const { width, height, original, masks, outline } = found;
+  // Without its map nothing is marked, and the original is shown all the same.
+  if (opened === null && original === null) return false;
   const colour = (place, [red, green, blue], alpha) => {
     out[place] = (1 - alpha) * out[place] + alpha * red;
     out[place + 1] = (1 - alpha) * out[place + 1] + alpha * green;
@@ -110,7 +111,7 @@ function paintMarks(found, opened, threshold, out, { opacity = 0.5, truth = true
       if (masks !== null && masks[pixel] === 2) gray *= IGNORED_LIGHT;
       out[place] = out[place + 1] = out[place + 2] = gray;
       out[place + 3] = 255;
-      if (opacity > 0 && opened[pixel] > threshold)
+      if (opacity > 0 && opened !== null && opened[pixel] > threshold)
         colour(place, GREEN, inside(opened, threshold, row, column, width, height) ? opacity : 1);
       if (truth && outline !== null && outline[pixel] === 1) colour(place, RED, 1);
     }
