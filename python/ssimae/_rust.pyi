@@ -19,7 +19,6 @@ __all__ = [
     "count_levels",
     "count_patches",
     "distances",
-    "expect",
     "extract_patches",
     "gather_crops",
     "gaussian",
@@ -171,15 +170,6 @@ def count_levels(
 ) -> LevelCounts: ...
 def count_patches(height: int, width: int, patch_size: int, stride: int) -> int: ...
 def distances(columns: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
-def expect(
-    features: NDArray[np.float32],
-    out: NDArray[np.float32],
-    *,
-    mean: NDArray[np.float32],
-    spread: NDArray[np.float32],
-    weights: list[NDArray[np.float32]],
-    biases: list[NDArray[np.float32]],
-) -> None: ...
 def extract_patches(image: _Image, stride: int, first: int, out: NDArray[np.float32]) -> None: ...
 def gather_crops(
     images: list[NDArray[Any]],

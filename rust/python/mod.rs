@@ -52,7 +52,6 @@ fn _rust(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_rows, module)?)?;
     module.add_function(wrap_pyfunction!(ssim::ssim_loss_sums, module)?)?;
     module.add_function(wrap_pyfunction!(patches::stitch_patches, module)?)?;
-    module.add_function(wrap_pyfunction!(surface::expect, module)?)?;
     module.add_function(wrap_pyfunction!(surface::gaussian, module)?)?;
     module.add_function(wrap_pyfunction!(surface::open_disk, module)?)?;
     module.add_function(wrap_pyfunction!(surface::place_features, module)?)?;

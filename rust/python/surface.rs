@@ -1,14 +1,9 @@
 //! Gaussians, openings and features of surfaces.
 
-use numpy::{
-    PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyReadwriteArray2, PyReadwriteArray3,
-    PyUntypedArrayMethods,
-};
+use numpy::{PyReadonlyArray2, PyReadwriteArray2, PyReadwriteArray3, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 use super::pool::detached;
-use crate::error::Error;
-use crate::surface::expectation::{self, Expectation, Layer};
 use crate::surface::features::{self, Seen};
 use crate::surface::{gaussian as core, opening, sums};
 
@@ -74,30 +69,4 @@ pub fn place_features(
     let seen = Seen { gray: gray.as_slice()?, width: gray.shape()[1], height, top, from_ignored };
     let out = out.as_slice_mut()?;
     Ok(detached(py, || features::place_features(seen, out))??)
-}
-
-/// Writes what a small network expects of features (rows, columns, F), of which it uses the first, to `out` (rows, columns).
-#[pyfunction]
-#[pyo3(signature = (features, out, *, mean, spread, weights, biases))]
-pub fn expect(
-    py: Python<'_>,
-    features: PyReadonlyArray3<'_, f32>,
-    mut out: PyReadwriteArray2<'_, f32>,
-    mean: PyReadonlyArray1<'_, f32>,
-    spread: PyReadonlyArray1<'_, f32>,
-    weights: Vec<PyReadonlyArray2<'_, f32>>,
-    biases: Vec<PyReadonlyArray1<'_, f32>>,
-) -> PyResult<()> {
-    if weights.len() != biases.len() {
-        return Err(Error::Value(format!("{} weights and {} biases", weights.len(), biases.len())).into());
-    }
-    let stride = features.shape()[2];
-    let layers: Vec<Layer<'_>> = weights
-        .iter()
-        .zip(&biases)
-        .map(|(weights, biases)| Ok(Layer { weights: weights.as_slice()?, biases: biases.as_slice()? }))
-        .collect::<PyResult<_>>()?;
-    let network = Expectation { mean: mean.as_slice()?, spread: spread.as_slice()?, layers: &layers };
-    let (features, out) = (features.as_slice()?, out.as_slice_mut()?);
-    Ok(detached(py, || expectation::expect(network, features, stride, out))??)
 }

@@ -1,6 +1,5 @@
 //! What sets the places of an image apart: how near the border is, and what the surface looks like there.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::gaussian::{Gaussian, Line, Rows, check_rows, gaussian};
@@ -107,23 +106,21 @@ fn border_features(seen: Seen<'_>, out: &mut [f32]) {
     let across_means = cell_means(&across_side);
     let wide = seen.width.div_ceil(CELL);
     out.par_chunks_mut(wide * FEATURES).enumerate().for_each(|(cell_row, out)| {
-        let mut sums = vec![0.0_f64; wide];
+        let (mut sums, mut near) = (vec![0.0_f64; wide], vec![0.0_f32; seen.width]);
         for (number, &width) in BORDER_WIDTHS.iter().enumerate() {
             sums.fill(0.0);
             for step in 0..CELL {
                 let row = (cell_row * CELL + step).min(height - 1);
                 let of_row = down[number][row];
-                let near = across[number].iter().map(|&of_column| of_column.max(of_row));
-                match seen.from_ignored {
-                    None => add_cells(near, &mut sums),
-                    Some(distances) => {
-                        let distances = &distances[row * seen.width..][..seen.width];
-                        add_cells(
-                            near.zip(distances).map(|(near, distance)| near.max((-distance / width).exp())),
-                            &mut sums,
-                        );
+                for (near, &of_column) in near.iter_mut().zip(&across[number]) {
+                    *near = if of_column > of_row { of_column } else { of_row };
+                }
+                if let Some(distances) = seen.from_ignored {
+                    for (near, distance) in near.iter_mut().zip(&distances[row * seen.width..]) {
+                        *near = near.max((-distance / width).exp());
                     }
                 }
+                add_cells(&near, &mut sums);
             }
             for (out, sum) in out.chunks_exact_mut(FEATURES).zip(&sums) {
                 out[number] = mean(*sum);
@@ -139,21 +136,20 @@ fn border_features(seen: Seen<'_>, out: &mut [f32]) {
 /// Returns the means of the cells of one line.
 fn cell_means(line: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0; line.len().div_ceil(CELL)];
-    add_cells(line.iter().copied(), &mut sums);
+    add_cells(line, &mut sums);
     sums.iter().map(|sum| mean(sum * CELL as f64)).collect()
 }
 
 /// Adds the pixels of a row to the cells that they lie in; the last is repeated where it cuts one.
-#[inline(always)]
-fn add_cells(row: impl ExactSizeIterator<Item = f32>, sums: &mut [f64]) {
-    let missing = sums.len() * CELL - row.len();
-    let mut last = 0.0;
-    for (place, value) in row.enumerate() {
-        last = f64::from(value);
-        sums[place / CELL] += last;
+fn add_cells(row: &[f32], sums: &mut [f64]) {
+    let (whole, rest) = row.as_chunks::<CELL>();
+    for (sum, pixels) in sums.iter_mut().zip(whole) {
+        let [one, two, three, four] = pixels.map(f64::from);
+        *sum += (one + two) + (three + four);
     }
-    if let Some(sum) = sums.last_mut() {
-        *sum += last * missing as f64;
+    if let (Some(sum), Some(&last)) = (sums.get_mut(whole.len()), rest.last()) {
+        *sum +=
+            rest.iter().copied().map(f64::from).sum::<f64>() + f64::from(last) * (CELL - rest.len()) as f64;
     }
 }
 
@@ -165,45 +161,46 @@ fn mean(sum: f64) -> f32 {
 /// Writes the parts that the surface features are made of, cell by cell.
 fn surface_parts(seen: Seen<'_>, height: usize, out: &mut [f32]) -> Result<(), Error> {
     let windows = [Gaussian::new(FINE)?, Gaussian::new(MIDDLE)?, Gaussian::new(STEEP)?];
-    let (width, wide, arch) = (seen.width, seen.width.div_ceil(CELL), Arch::new());
+    let (width, wide) = (seen.width, seen.width.div_ceil(CELL));
     // The steepness looks one row further than its own window.
     let reach = windows.iter().map(Gaussian::radius).max().unwrap_or(0).max(windows[2].radius() + 1) as i64;
     out.par_chunks_mut(CELL_ROWS * wide * PARTS).enumerate().for_each(|(block, out)| {
-        arch.dispatch(|| {
-            let top = (block * CELL_ROWS * CELL) as i64;
-            let bottom = (top + (out.len() / (wide * PARTS) * CELL) as i64).min(height as i64);
-            let row = |row: usize| &seen.gray[row * width..][..width];
-            let (first, last) = (top - reach, bottom + reach);
-            let gray = Rows::new(height, width, first, last, row, |value| value);
-            let squares = Rows::new(height, width, first, last, row, |value| value * value);
-            let mut room = Room::new(width, wide);
-            for (out, cell_row) in out.chunks_exact_mut(wide * PARTS).zip(0..) {
-                room.sums.fill(0.0);
-                for step in 0..CELL as i64 {
-                    // Past the border the last row is repeated.
-                    let number = (top + cell_row * CELL as i64 + step).min(height as i64 - 1);
-                    let own = row(number as usize);
-                    room.add(2, own.iter().copied());
-                    room.add(3, own.iter().map(|value| value * value));
-                    for (place, window) in windows[..2].iter().enumerate() {
-                        gray.blur(window, number, &mut room.line, &mut room.one);
-                        squares.blur(window, number, &mut room.line, &mut room.other);
-                        for (spread, &mean) in room.other.iter_mut().zip(&room.one) {
-                            *spread = (*spread - mean * mean).max(0.0).sqrt();
-                        }
-                        add_cells(room.one.iter().copied(), &mut room.sums[place * wide..][..wide]);
-                        add_cells(room.other.iter().copied(), &mut room.sums[(4 + place) * wide..][..wide]);
-                    }
-                    room.steepness(&gray, &windows[2], number, height as i64);
-                    add_cells(room.one.iter().copied(), &mut room.sums[6 * wide..][..wide]);
+        let top = (block * CELL_ROWS * CELL) as i64;
+        let bottom = (top + (out.len() / (wide * PARTS) * CELL) as i64).min(height as i64);
+        let row = |row: usize| &seen.gray[row * width..][..width];
+        let (first, last) = (top - reach, bottom + reach);
+        let gray = Rows::new(height, width, first, last, row, |value| value);
+        let squares = Rows::new(height, width, first, last, row, |value| value * value);
+        let mut room = Room::new(width, wide);
+        for (out, cell_row) in out.chunks_exact_mut(wide * PARTS).zip(0..) {
+            room.sums.fill(0.0);
+            for step in 0..CELL as i64 {
+                // Past the border the last row is repeated.
+                let number = (top + cell_row * CELL as i64 + step).min(height as i64 - 1);
+                let own = row(number as usize);
+                add_cells(own, &mut room.sums[2 * wide..][..wide]);
+                for (square, value) in room.one.iter_mut().zip(own) {
+                    *square = value * value;
                 }
-                for (cell, out) in out.chunks_exact_mut(PARTS).enumerate() {
-                    for (part, out) in out.iter_mut().enumerate() {
-                        *out = mean(room.sums[part * wide + cell]);
+                add_cells(&room.one, &mut room.sums[3 * wide..][..wide]);
+                for (place, window) in windows[..2].iter().enumerate() {
+                    gray.blur(window, number, &mut room.line, &mut room.one);
+                    squares.blur(window, number, &mut room.line, &mut room.other);
+                    for (spread, &mean) in room.other.iter_mut().zip(&room.one) {
+                        *spread = (*spread - mean * mean).max(0.0).sqrt();
                     }
+                    add_cells(&room.one, &mut room.sums[place * wide..][..wide]);
+                    add_cells(&room.other, &mut room.sums[(4 + place) * wide..][..wide]);
+                }
+                room.steepness(&gray, &windows[2], number, height as i64);
+                add_cells(&room.one, &mut room.sums[6 * wide..][..wide]);
+            }
+            for (cell, out) in out.chunks_exact_mut(PARTS).enumerate() {
+                for (part, out) in out.iter_mut().enumerate() {
+                    *out = mean(room.sums[part * wide + cell]);
                 }
             }
-        });
+        }
     });
     Ok(())
 }
@@ -218,7 +215,6 @@ struct Room {
     numbers: [i64; 3],
     /// Sums of the cells, one part after the other.
     sums: Vec<f64>,
-    wide: usize,
 }
 
 impl Room {
@@ -230,18 +226,11 @@ impl Room {
             smooth: [vec![0.0; width], vec![0.0; width], vec![0.0; width]],
             numbers: [-1; 3],
             sums: vec![0.0; wide * PARTS],
-            wide,
         }
-    }
-
-    #[inline(always)]
-    fn add(&mut self, part: usize, row: impl ExactSizeIterator<Item = f32>) {
-        add_cells(row, &mut self.sums[part * self.wide..][..self.wide]);
     }
 
     /// Writes the length of the gradient of a row of the smoothed image into `one`: half the difference of its neighbours,
     /// or the difference from the only one; 0 in an image of one row or column.
-    #[inline(always)]
     fn steepness(&mut self, gray: &Rows, window: &Gaussian, row: i64, height: i64) {
         let width = self.one.len();
         if height == 1 || width == 1 {

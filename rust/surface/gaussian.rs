@@ -1,6 +1,6 @@
 //! Gaussian of an image: that of SciPy's `gaussian_filter` with mirrored borders, sum by sum.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::error::{Error, check_len};
@@ -18,6 +18,7 @@ const TRUNCATE: f64 = 4.0;
 pub struct Gaussian {
     /// Weights from the outermost to the middle one.
     weights: Vec<f64>,
+    arch: Arch,
 }
 
 impl Gaussian {
@@ -35,7 +36,7 @@ impl Gaussian {
         let taps: Vec<f64> =
             (-radius..=0).map(|step| (-0.5 / (sigma * sigma) * (step * step) as f64).exp()).collect();
         let total: f64 = 2.0 * taps[..taps.len() - 1].iter().sum::<f64>() + 1.0;
-        Ok(Self { weights: taps.iter().map(|tap| tap / total).collect() })
+        Ok(Self { weights: taps.iter().map(|tap| tap / total).collect(), arch: Arch::new() })
     }
 
     /// Pixels on either side of the middle.
@@ -45,11 +46,26 @@ impl Gaussian {
 
     /// Writes the windows that begin with each number of `source`, whose steps lie `step` numbers apart; `out` is a
     /// multiple of [`COLUMNS`] long. Sums are rounded to float32, as those of each side are.
-    #[inline(always)]
     fn slide(&self, source: &[f64], step: usize, out: &mut [f64]) {
-        let radius = self.radius();
-        for (block, out) in out.chunks_exact_mut(COLUMNS).enumerate() {
-            let at = |tap: usize| &source[block * COLUMNS + tap * step..][..COLUMNS];
+        self.arch.dispatch(Slide { weights: &self.weights, source, step, out });
+    }
+}
+
+struct Slide<'a> {
+    weights: &'a [f64],
+    source: &'a [f64],
+    step: usize,
+    out: &'a mut [f64],
+}
+
+impl WithSimd for Slide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let radius = self.weights.len() - 1;
+        for (block, out) in self.out.chunks_exact_mut(COLUMNS).enumerate() {
+            let at = |tap: usize| &self.source[block * COLUMNS + tap * self.step..][..COLUMNS];
             let mut sums = [0.0; COLUMNS];
             let middle = at(radius);
             for lane in 0..COLUMNS {
@@ -79,7 +95,6 @@ pub struct Rows {
 
 impl Rows {
     /// Takes the rows `top..bottom` of what `row` gives for each row of an image of a height, and `of` makes of each pixel.
-    #[inline(always)]
     pub fn new<'a>(
         height: usize,
         width: usize,
@@ -99,7 +114,6 @@ impl Rows {
     }
 
     /// Writes one row of the image, blurred; the rows of the window round it must be there. `line` is room.
-    #[inline(always)]
     pub fn blur(&self, gaussian: &Gaussian, row: i64, line: &mut Line, out: &mut [f32]) {
         let radius = gaussian.radius();
         let first = (row - self.top) as usize - radius;
@@ -146,19 +160,17 @@ fn mirrored(place: i64, length: usize) -> usize {
 pub fn gaussian(values: &[f32], width: usize, sigma: f64, out: &mut [f32]) -> Result<(), Error> {
     check_len("out", values.len(), out.len())?;
     let height = check_rows(values, width)?;
-    let (window, arch) = (Gaussian::new(sigma)?, Arch::new());
+    let window = Gaussian::new(sigma)?;
     let radius = window.radius() as i64;
     out.par_chunks_mut(ROWS * width).enumerate().for_each(|(block, out)| {
-        arch.dispatch(|| {
-            let top = (block * ROWS) as i64;
-            let bottom = top + (out.len() / width) as i64;
-            let row = |row: usize| &values[row * width..][..width];
-            let rows = Rows::new(height, width, top - radius, bottom + radius, row, |value| value);
-            let mut line = Line::default();
-            for (out, row) in out.chunks_exact_mut(width).zip(top..) {
-                rows.blur(&window, row, &mut line, out);
-            }
-        });
+        let top = (block * ROWS) as i64;
+        let bottom = top + (out.len() / width) as i64;
+        let row = |row: usize| &values[row * width..][..width];
+        let rows = Rows::new(height, width, top - radius, bottom + radius, row, |value| value);
+        let mut line = Line::default();
+        for (out, row) in out.chunks_exact_mut(width).zip(top..) {
+            rows.blur(&window, row, &mut line, out);
+        }
     });
     Ok(())
 }

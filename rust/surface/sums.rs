@@ -1,6 +1,5 @@
 //! Sums over the rows of an image: of its gray level, of its fine structure, and of their squares.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::gaussian::{Gaussian, Line, ROWS, Rows, check_rows};
@@ -32,26 +31,23 @@ pub fn row_sums(
     if let Some(ignored) = ignored {
         check_len("ignored", count * width, ignored.len())?;
     }
-    let (window, arch) = (Gaussian::new(FINE)?, Arch::new());
+    let window = Gaussian::new(FINE)?;
     let radius = window.radius() as i64;
     out.par_chunks_mut(ROWS * SUMS).enumerate().for_each(|(block, out)| {
-        arch.dispatch(|| {
-            let top = (first + block * ROWS) as i64;
-            let bottom = top + (out.len() / SUMS) as i64;
-            let row = |row: usize| &seen[row * width..][..width];
-            let rows = Rows::new(height, width, top - radius, bottom + radius, row, |value| value);
-            let (mut line, mut coarse) = (Line::default(), vec![0.0; width]);
-            for (sums, number) in out.chunks_exact_mut(SUMS).zip(top..) {
-                rows.blur(&window, number, &mut line, &mut coarse);
-                let counted = ignored.map(|ignored| &ignored[(number as usize - first) * width..][..width]);
-                sums.copy_from_slice(&sums_of(row(number as usize), &coarse, counted));
-            }
-        });
+        let top = (first + block * ROWS) as i64;
+        let bottom = top + (out.len() / SUMS) as i64;
+        let row = |row: usize| &seen[row * width..][..width];
+        let rows = Rows::new(height, width, top - radius, bottom + radius, row, |value| value);
+        let (mut line, mut coarse) = (Line::default(), vec![0.0; width]);
+        for (sums, number) in out.chunks_exact_mut(SUMS).zip(top..) {
+            rows.blur(&window, number, &mut line, &mut coarse);
+            let counted = ignored.map(|ignored| &ignored[(number as usize - first) * width..][..width]);
+            sums.copy_from_slice(&sums_of(row(number as usize), &coarse, counted));
+        }
     });
     Ok(())
 }
 
-#[inline(always)]
 fn sums_of(gray: &[f32], coarse: &[f32], ignored: Option<&[u8]>) -> [f64; SUMS] {
     const LANES: usize = 16;
     let mut lanes = [[0.0_f64; LANES]; SUMS];

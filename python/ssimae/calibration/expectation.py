@@ -11,8 +11,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae import _rust
-
 HIDDEN = (32, 32)
 _STEPS, _BATCH = 1500, 256
 """Steps of the fit: enough that the error on other images no longer falls."""
@@ -35,13 +33,13 @@ class Expectation:
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the expected value for features of shape (..., F), float32, without their last axis."""
-        rows = np.ascontiguousarray(features.reshape(-1, 1, features.shape[-1]))
-        expected = np.empty(rows.shape[:2], np.float32)
+        values = (features[..., : self.n_features] - self.mean) / self.spread
         # What no good image shows is not extrapolated: beyond four spreads nothing changes any more.
-        _rust.expect(
-            rows, expected, mean=self.mean, spread=self.spread, weights=list(self.weights), biases=list(self.biases)
-        )
-        return expected.reshape(features.shape[:-1])
+        values = np.clip(values, -4, 4)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = np.maximum(values @ weight + bias, 0)
+        expected: NDArray[np.float32] = (values @ self.weights[-1] + self.biases[-1])[..., 0]
+        return expected
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return the arrays by name."""
