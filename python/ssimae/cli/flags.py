@@ -30,7 +30,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NO_TYPE = re.compile(r"no type matching \{None\}\|(\w+) could be instantiated from \[(.*?)\]\.?")
 """How tyro says that a value which may be left out is not of its type."""
 
-_SHARES = "--false-calls", "--false_calls"
+_SHARES = "--false-calls", "--false_calls", "--loss"
 """Flags that understand 1/200 besides 0.005, as tyro spells them."""
 
 _LENGTHS = "--pixel-size", "--pixel_size"

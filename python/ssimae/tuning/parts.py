@@ -21,7 +21,7 @@ calibrated by what the others show. With three groups levels come out higher tha
 rests on half as many parts more."""
 
 GOOD_PIXELS, PLANTED_PIXELS = 120_000_000, 24_000_000
-_PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
+PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
 """Bounds of what is inspected: maps of all of it are held at once, at about 12 bytes a pixel, and take minutes."""
 
 Region = tuple[slice, slice]
@@ -73,18 +73,23 @@ def fewer_parts(good: GoodImages, pixels: int) -> GoodImages:
     return dataclasses.replace(good, split=dataclasses.replace(good.split, held_out=chosen))
 
 
-def planted_numbers(good: GoodImages, pixels: int) -> list[int]:
+def planted_numbers(good: GoodImages, pixels: int, images: int = PLANTED_IMAGES) -> list[int]:
     """Return the held-out part that each planted image is made from: all in turn, as many as the bounds allow."""
     parts = good.split.held_out
     sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
-    count = int(np.clip(pixels / np.mean(sizes), 3, _PLANTED_IMAGES))
+    count = int(np.clip(pixels / np.mean(sizes), 3, images))
     if count <= len(parts):  # evenly over them
         return [number * len(parts) // count for number in range(count)]
     return [number % len(parts) for number in range(count)]
 
 
 def inspect_parts(
-    inspector: Inspector, good: GoodImages, *, planted_pixels: int, on_part: Callable[[int], None]
+    inspector: Inspector,
+    good: GoodImages,
+    *,
+    planted_pixels: int,
+    planted_images: int = PLANTED_IMAGES,
+    on_part: Callable[[int], None],
 ) -> tuple[list[Part], list[Part]]:
     """Return the maps of the held-out good parts, and those of parts with planted defects.
 
@@ -95,6 +100,8 @@ def inspect_parts(
         With at least one held-out part.
     planted_pixels : int
         Bound of the pixels of all planted images.
+    planted_images : int
+        Bound of their number.
     on_part : callable
         Called after every image with the number of those so far.
     """
@@ -106,7 +113,7 @@ def inspect_parts(
         on_part(len(parts))
     sources = [good.images[index][region] for index, region in regions]
     planted = []
-    for number, chosen in enumerate(planted_numbers(good, planted_pixels)):
+    for number, chosen in enumerate(planted_numbers(good, planted_pixels, planted_images)):
         index, region = regions[chosen]
         made = plant_defects(
             good.images[index][:],

@@ -27,6 +27,7 @@ from ssimae.tuning.held_out import JudgedMaps, found_defects
 from ssimae.tuning.parts import (
     FEWEST_PARTS,
     GOOD_PIXELS,
+    PLANTED_IMAGES,
     PLANTED_PIXELS,
     Part,
     fewer_parts,
@@ -91,6 +92,7 @@ def settle(
     precision: str,
     good_pixels: int = GOOD_PIXELS,
     planted_pixels: int = PLANTED_PIXELS,
+    planted_images: int = PLANTED_IMAGES,
     on_part: Callable[[int], None] = lambda count: None,
 ) -> Settled:
     """Return the treatment of maps that held-out good images give, and thresholds for it.
@@ -109,6 +111,8 @@ def settle(
         Arithmetic of the forward pass.
     good_pixels, planted_pixels : int
         Bounds of the pixels of all held-out images that are inspected, and of all planted ones.
+    planted_images : int
+        Bound of the number of planted ones.
     on_part : callable, optional
         Called after every inspected part with the number of those so far; :func:`n_parts` tells how many there will be.
 
@@ -129,7 +133,9 @@ def settle(
     if settings.calibration == "none":
         return _settle_plain(inspector, good, on_part)
     good = fewer_parts(good, good_pixels)
-    parts, planted = inspect_parts(inspector, good, planted_pixels=planted_pixels, on_part=on_part)
+    parts, planted = inspect_parts(
+        inspector, good, planted_pixels=planted_pixels, planted_images=planted_images, on_part=on_part
+    )
     forms = (
         forms_to_compare(parts, whole=good.split.kind == "images")
         if settings.calibration == "auto"
@@ -186,12 +192,12 @@ def treatable(settings: Settings, good: GoodImages) -> Settings:
     return dataclasses.replace(settings, calibration="none")
 
 
-def n_parts(good: GoodImages, settings: Settings) -> int:
+def n_parts(good: GoodImages, settings: Settings, *, planted_images: int = PLANTED_IMAGES) -> int:
     """Return how many images are inspected to settle."""
     if settings.calibration == "none":
         return len(good.split.held_out)
     good = fewer_parts(good, GOOD_PIXELS)
-    return len(good.split.held_out) + len(planted_numbers(good, PLANTED_PIXELS))
+    return len(good.split.held_out) + len(planted_numbers(good, PLANTED_PIXELS, planted_images))
 
 
 def _settle_plain(inspector: Inspector, good: GoodImages, on_part: Callable[[int], None]) -> Settled:

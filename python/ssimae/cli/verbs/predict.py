@@ -21,6 +21,7 @@ from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_predic
 from ssimae.jobs.predicting.given import STANDARD_INPUT
 from ssimae.jobs.predicting.one_by_one import Writing
 from ssimae.jobs.predicting.record import Found
+from ssimae.jobs.speed.measured import model_of_stride
 from ssimae.report.format import listed
 from ssimae.storage.facts import Kept
 from ssimae.storage.predictions import SKIPPED
@@ -63,6 +64,9 @@ class _PredictFlags:
     pixel_size: float | None = None
     """Millimetres that a pixel stands for, such as 0.1, 0.1mm or 100um: sizes are told in mm too. Default: what the
     model was trained with."""
+    stride: int | Literal["fastest"] | None = None
+    """Step between patches in pixels, with the thresholds that `ssimae speed` stored for it, or `fastest` for the one
+    that it chose. Default: that of the training."""
     ignore: Path | None = None
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     out: Path | None = None
@@ -111,8 +115,9 @@ def main(arguments: list[str]) -> int:
             outcome = resume_prediction(flags.resume, device=flags.device, listener=listener)
         else:
             assert flags.model is not None
+            model = _model_file(flags.model)
             outcome = predict(
-                _model_file(flags.model),
+                model if flags.stride is None else model_of_stride(model, flags.stride),
                 flags.images,
                 flags.out or default_out("predict"),
                 watch=flags.watch,

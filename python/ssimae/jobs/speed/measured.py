@@ -1,0 +1,157 @@
+"""Hold what was measured of a run's speed: the content of ``speed.json``, and the models of other strides beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ssimae.atomic import write_text
+from ssimae.reading import Count, Positive, read_bytes, read_json
+from ssimae.storage.run_folder import RunFolder
+
+TORCH = "torch"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one image takes, from its file to its verdict."""
+
+    engine: str
+    """What ran the network: ``torch``, ``onnxruntime`` or ``openvino``."""
+    threads: Count
+    ms: Positive
+    """Median of all images and rounds."""
+    ms_quartiles: tuple[Positive, Positive]
+    rounds: Count
+    """Inspections that were timed."""
+    images: Count
+    same_verdicts: Count
+    """How many of the timed images have the verdict that torch gives them."""
+
+
+@dataclass(frozen=True)
+class Stride:
+    """What one stride finds among held-out images, and how long it takes.
+
+    Verdicts are those on held-out good images and on planted defects. One is lost that was right at the stride of the
+    training and is wrong at this one, and won the other way round.
+    """
+
+    stride: Count
+    review: float
+    """Threshold for review that follows from the same good images."""
+    found: Count
+    """Planted defects that are found, of `planted`."""
+    flagged: Count
+    """Good images that are flagged, of `good`."""
+    lost: Count
+    won: Count
+    timings: tuple[Timing, ...]
+
+    @property
+    def fastest(self) -> Timing:
+        """The number of threads with the shortest time of torch, which ``predict`` runs."""
+        return min((timing for timing in self.timings if timing.engine == TORCH), key=lambda timing: timing.ms)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured of a run."""
+
+    version: Literal[1]
+    model: str
+    """SHA-256 of the ``model.safetensors`` that was measured."""
+    trained_stride: Count
+    height: Count
+    width: Count
+    """Size of the images that were timed; of several, the first's."""
+    good: Count
+    planted: Count
+    loss_limit: float
+    """Share of verdicts that may be lost."""
+    chosen: Count
+    """The fastest stride within that limit."""
+    strides: tuple[Stride, ...]
+    processor: str
+
+    @property
+    def verdicts(self) -> int:
+        """Number of verdicts that every stride was compared on."""
+        return self.good + self.planted
+
+    def loss(self, stride: Stride) -> float:
+        """Return the share of verdicts that a stride loses, less those that it wins; below 0 where it wins more."""
+        return (stride.lost - stride.won) / self.verdicts
+
+    def of(self, stride: int) -> Stride:
+        """Return what was measured of a stride."""
+        return next(each for each in self.strides if each.stride == stride)
+
+
+def choose_stride(strides: tuple[Stride, ...], verdicts: int, loss_limit: float, trained: int) -> int:
+    """Return the fastest stride that loses no more than a share of verdicts, or that of the training."""
+    within = [
+        each for each in strides if each.stride == trained or each.lost - each.won <= loss_limit * verdicts * (1 + 1e-9)
+    ]
+    return min(within, key=lambda each: each.fastest.ms).stride
+
+
+def table_path(folder: RunFolder) -> Path:
+    """Return where a run's ``speed.json`` lies."""
+    return folder.root / "speed.json"
+
+
+def stride_path(folder: RunFolder, stride: int) -> Path:
+    """Return where the model of a run for another stride lies."""
+    return folder.root / "strides" / f"{stride}.safetensors"
+
+
+def model_hash(path: Path) -> str:
+    """Return the SHA-256 of a model file."""
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def write_speed(folder: RunFolder, speed: Speed) -> None:
+    """Write ``speed.json``."""
+    write_text(table_path(folder), json.dumps(asdict(speed), indent=1) + "\n")
+
+
+def model_of_stride(model: Path, stride: int | Literal["fastest"]) -> Path:
+    """Return the model file that inspects with a stride: that of a run, or the one that ``ssimae speed`` stored.
+
+    Parameters
+    ----------
+    model : Path
+        ``model.safetensors`` of a run.
+    stride : int or "fastest"
+        Step between patches, or that which ``ssimae speed`` chose.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it was not measured, or the model has changed since; the message names the command that measures it.
+    """
+    folder = RunFolder(model.parent)
+    command = folder.command("speed")
+    if not table_path(folder).exists():
+        raise ValueError(
+            f"{model.parent}: no stride but that of the training has thresholds of its own; they are set by: {command}"
+        )
+    speed = read_json(table_path(folder), Speed)
+    if speed.model != model_hash(model):
+        raise ValueError(
+            f"{table_path(folder)}: the model or its thresholds have changed since; measure again: {command}"
+        )
+    wanted = speed.chosen if stride == "fastest" else stride
+    if wanted == speed.trained_stride:
+        return model
+    measured = sorted(each.stride for each in speed.strides)
+    if wanted not in measured:
+        raise ValueError(
+            f"`--stride` {wanted} was not measured, only {', '.join(map(str, measured))}; add it by: "
+            f"{command} --strides {' '.join(map(str, [*measured, wanted]))}"
+        )
+    return stride_path(folder, wanted)
