@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -238,6 +238,27 @@ def thresholds_of_levels(
 def defective_level(review: float, levels: Sequence[float]) -> float:
     """Return the level as far above `review` as that lies above the middle of good levels, and no lower than these."""
     return max(review + (review - float(np.median(levels))), review, *levels)
+
+
+def named_thresholds(present: Thresholds, review: float | None, defective: float | None) -> Thresholds:
+    """Return thresholds at levels that somebody named; the other one follows from good images, or stays.
+
+    Raises
+    ------
+    ValueError
+        If a level is not positive and finite, or `defective` lies below `review`.
+    """
+    for name, value in (("review", review), ("defective", defective)):
+        if value is not None and not 0 < value < np.inf:
+            raise ValueError(f"`--{name}` must be positive and finite, got {value}")
+    low = present.review if review is None else float(np.float32(review))
+    if defective is not None:
+        high = float(np.float32(defective))
+    elif review is not None and present.good_levels:
+        high = float(np.float32(defective_level(low, present.good_levels)))
+    else:
+        high = max(present.defective, low)
+    return replace(present, review=low, defective=high, rule="given", false_calls=None, extrapolated=False)
 
 
 def refuse_fine_shares(pixels: int, settings: Settings) -> None:

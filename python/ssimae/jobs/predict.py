@@ -17,6 +17,7 @@ from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
 from ssimae.errors import CollapsedError
 from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
 from ssimae.inspection.inspector import Inspector
+from ssimae.inspection.threshold import named_thresholds
 from ssimae.inspection.verdict import Verdict
 from ssimae.jobs.inspect import thresholds_text, write_thresholds
 from ssimae.jobs.listing import fingerprint, unwritable_names
@@ -27,7 +28,6 @@ from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
 from ssimae.jobs.predicting.standard_input import NamedOnInput
 from ssimae.jobs.predicting.watch import Watched
-from ssimae.jobs.thresholds.change import named_thresholds
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import GrowingTables

@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from ssimae.inspection.threshold import Thresholds, defective_level, thresholds_of_levels
+from ssimae.inspection.threshold import Thresholds, named_thresholds, thresholds_of_levels
 from ssimae.levels.rules import RegionRules
 from ssimae.tuning.held_out import HeldOutMaps
 
@@ -112,27 +110,6 @@ def changed_thresholds(
         ),
         maps,
     )
-
-
-def named_thresholds(present: Thresholds, review: float | None, defective: float | None) -> Thresholds:
-    """Return thresholds at levels that somebody named; the other one follows from good images, or stays.
-
-    Raises
-    ------
-    ValueError
-        If a level is not positive and finite, or `defective` lies below `review`.
-    """
-    for name, value in (("review", review), ("defective", defective)):
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"`--{name}` must be positive and finite, got {value}")
-    low = present.review if review is None else float(np.float32(review))
-    if defective is not None:
-        high = float(np.float32(defective))
-    elif review is not None and present.good_levels:
-        high = float(np.float32(defective_level(low, present.good_levels)))
-    else:
-        high = max(present.defective, low)
-    return replace(present, review=low, defective=high, rule="given", false_calls=None, extrapolated=False)
 
 
 def _levels(maps: HeldOutMaps, rules: RegionRules, known: Sequence[Thresholds]) -> tuple[float, ...]:
