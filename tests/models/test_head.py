@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from ssimae.models.head import REACH, STEP, Head, head_input
+from ssimae.models.head import Head, head_input
+from ssimae.models.reach import REACH, STEP
 from torch import Tensor
 
 

@@ -32,6 +32,9 @@ PLATEAU = 0.97
 PATIENCE = 0.25
 """Share of the steps after which a training that may give up does, if it has not left that plateau."""
 
+_MOST_PATIENCE, _STEPS_TO_LEAVE = 0.4, 600
+"""A short training waits for so many steps, in which others leave the plateau, but no longer than that share."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -60,6 +63,11 @@ class Training:
             f"training collapsed: loss {self.loss:.3f}, against {self.plateau:.3f} for rebuilding each patch as its "
             "own mean; the results mean nothing. More patches or a higher learning rate leave that plateau."
         )
+
+
+def patience(steps: int) -> int:
+    """Return the step at which a training of so many gives up, if it still does no better than a constant output."""
+    return int(min(max(PATIENCE * steps, _STEPS_TO_LEAVE), _MOST_PATIENCE * steps))
 
 
 @steady()
@@ -94,7 +102,7 @@ def train(
     initial : mapping of str to Tensor, optional
         Weights to begin with, where there is no state; by default they follow from the seed.
     may_give_up : bool
-        Whether to end early where a quarter of the steps leads nowhere.
+        Whether to end early, at the step of :func:`patience`, where that leads nowhere.
     monitor : Monitor
         Told how far the training is; a signal number from it saves the state and raises.
 
@@ -144,7 +152,7 @@ def train(
         seen = crops.patches_seen(step + 1)
         log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch.crops), seen=seen, loss=value, lr=lr)
         monitor.stepped(seen, value)
-        if may_give_up and plateau is not None and step == int(PATIENCE * steps):
+        if may_give_up and plateau is not None and step == patience(steps):
             smoothed = log.loss or value
             if smoothed > PLATEAU * plateau:
                 raise PlateauError(step, smoothed, plateau)
