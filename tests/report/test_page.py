@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from ssimae import bands
 from ssimae.cli import main
 from ssimae.config.settings import Settings
@@ -182,8 +183,18 @@ def test_page_names_every_image_and_verdict(finished: RunFolder) -> None:
     }  # fmt: skip
 
 
-def test_counts_at_every_threshold_are_those_of_the_segmentation(finished: RunFolder) -> None:
-    results, page = read_results(finished), Page(finished.report)
+@pytest.mark.parametrize(
+    "rules", [{}, {"hysteresis": 0.6, "merge_distance": 4, "min_length": 8.0, "min_contrast": 1.2}]
+)
+def test_counts_at_every_threshold_are_those_of_the_segmentation(tmp_path: Path, rules: dict[str, Any]) -> None:
+    folder = write_run(tmp_path / "run")
+    rng = np.random.default_rng(0)
+    for path in folder.residuals.rglob("*.tiff"):
+        map_ = tifffile.imread(path) + ndimage.gaussian_filter(rng.random((HEIGHT, WIDTH)), 2)
+        tifffile.imwrite(path, map_.astype(np.float32))
+    before = json.loads(folder.thresholds.read_text())
+    folder.thresholds.write_text(json.dumps({**before, **rules}))
+    results, page = read_results(folder), Page(write_report(folder.root))
     (model,) = page.content["models"]
     thresholds = results.thresholds
     assert thresholds is not None
@@ -198,7 +209,7 @@ def test_counts_at_every_threshold_are_those_of_the_segmentation(finished: RunFo
         maps = read_maps(results, item.inspection)
         assert maps.judged is not None
         assert maps.truth is not None
-        for place in range(0, len(model["bounds"]), 9):
+        for place in range(0, len(model["bounds"]), 5):
             review = model["bounds"][place]
             at = dataclasses.replace(thresholds, review=review, defective=max(review, thresholds.defective))
             mask, _, verdict = segment(maps.judged, at)

@@ -16,6 +16,7 @@ from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import read_scores
 from ssimae.images.read import image_size
+from ssimae.levels.rules import RegionRules
 from ssimae.report.figures.drawing import Picture
 from ssimae.report.gallery.content import Row, Subject, build_gallery
 from ssimae.report.gallery.levels import Levels, levels_of_scores
@@ -142,7 +143,7 @@ def _shown(detector: Detector, samples: Sequence[Sample]) -> Shown:
         title=detector.title,
         map_name="score",
         levels=levels,
-        min_area=1,
+        rules=RegionRules(1),
         colours=colours,
         map_of=lambda sample: paths[sample.defect, sample.name],
         rebuilt_of=None,

@@ -144,7 +144,6 @@ def _model(model: Shown, maps: Sequence[ShownMaps]) -> dict[str, Any]:
         "title": model.title,
         "map": model.map_name,
         "bounds": model.levels.bounds.tolist(),
-        "minArea": model.min_area,
         "colours": list(model.colours),
         "rates": _rates([item.counts for item in maps]),
     }

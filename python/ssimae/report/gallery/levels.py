@@ -14,6 +14,8 @@ from ssimae.bands import in_bands, new_map
 _MOST = 255
 """Thresholds of one slider: the levels between them and beyond fill one byte."""
 
+_FEW = 32
+
 _BELOW, _ABOVE = 4, 4
 """The lowest is `review` divided by this; the highest at most `defective` times this."""
 
@@ -37,7 +39,7 @@ class Levels:
         return int(np.argmin(np.abs(self.bounds - threshold)))
 
 
-def levels_around(review: float, defective: float, highest: float) -> Levels:
+def levels_around(review: float, defective: float, highest: float, *, fine: bool = True) -> Levels:
     """Return levels around two thresholds, which are among the bounds themselves; the others are short numbers.
 
     Parameters
@@ -45,16 +47,20 @@ def levels_around(review: float, defective: float, highest: float) -> Levels:
     review, defective : float
     highest : float
         Highest score of an image.
+    fine : bool
+        Whether all levels that fill a byte are wanted, or a few, as each costs a segmentation of its own.
 
     Notes
     -----
-    They are evenly spaced in their logarithm, where maps are positive: a step is about a hundredth of the value.
+    They are evenly spaced in their logarithm, where maps are positive: a step is about a hundredth of the value, or of
+    few levels a tenth.
     """
     top = min(max(1.1 * highest, 1.5 * defective), _ABOVE * defective)
+    count = (_MOST if fine else _FEW) - 2
     if review > 0:
-        spaced = np.geomspace(review / _BELOW, top, _MOST - 2)
+        spaced = np.geomspace(review / _BELOW, top, count)
     else:
-        spaced = np.linspace(review, max(highest, defective) + 1e-3 * (1 + abs(review)), _MOST - 2)
+        spaced = np.linspace(review, max(highest, defective) + 1e-3 * (1 + abs(review)), count)
     return _distinct([float(f"{value:.4g}") for value in spaced], (review, defective))
 
 

@@ -19,6 +19,7 @@ from ssimae.data.dataset import Sample
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.images.maps import read_float_map
 from ssimae.images.read import read_stored
+from ssimae.levels.rules import RegionRules, marked_regions
 from ssimae.regions import open_levels
 from ssimae.report.figures.previews import shrink, shrink_highest
 from ssimae.report.gallery.counts import LevelCounts, count_above
@@ -50,8 +51,8 @@ class Shown:
     map_name: str
     """What its maps are called: residual, calibrated residual, calibrated map, score."""
     levels: Levels
-    min_area: int
-    """Pixels of a region that is marked."""
+    rules: RegionRules
+    """What a region must be to be marked."""
     colours: tuple[float, float]
     """Values that take the first and the last colour."""
     map_of: Callable[[Sample], Path]
@@ -191,15 +192,18 @@ def _draw_maps(
     picture = None if rebuilt is None or small is None else _webp(shrink(rebuilt, small))
     if values is None:
         return ShownMaps(None, None, picture, None)
-    levels, min_area = model.levels.of(values), model.min_area
+    levels, rules = model.levels.of(values), model.rules
     if ignored is not None:
         levels[ignored] = 0
-    if levels.size > _MOST_OPENED:
+    if not rules.plain:
+        opened = _opened_by_rules(values, model.levels, rules)
+    elif levels.size > _MOST_OPENED:
         whole = levels.size
         levels = shrink_highest(levels, preview_shape(*levels.shape, pixels=_MOST_OPENED // 8))
-        min_area = max(1, round(min_area * levels.size / whole))
+        opened = open_levels(levels, min_area=max(1, round(rules.min_area * levels.size / whole)))
         truth = ignored = None
-    opened = open_levels(levels, min_area=min_area)
+    else:
+        opened = open_levels(levels, min_area=rules.min_area)
     counts = count_above(levels, opened, truth, ignored, n=len(model.levels.bounds))
     if small is None:
         return ShownMaps(None, None, None, counts)
@@ -207,6 +211,15 @@ def _draw_maps(
     coloured = shrink_highest(values, small).astype(np.float64)
     places = np.round(255 * np.clip((coloured - first) / (last - first), 0, 1)).astype(np.uint8)
     return ShownMaps(_webp(places), _png(shrink_highest(opened, small)), picture, counts)
+
+
+def _opened_by_rules(map_: NDArray[np.float32], levels: Levels, rules: RegionRules) -> NDArray[np.uint8]:
+    """Return what :func:`ssimae.regions.open_levels` does, under rules that no opening knows: a segmentation each."""
+    opened = np.zeros(map_.shape, np.uint8)
+    for place, bound in enumerate(levels.bounds, 1):
+        # Regions only shrink as the threshold rises.
+        opened[marked_regions(map_, float(bound), rules)[0]] = place
+    return opened
 
 
 def _draw_masks(

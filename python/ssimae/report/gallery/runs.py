@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ssimae.data.dataset import Sample
 from ssimae.inspection.verdict import WHOLE
+from ssimae.levels.rules import RegionRules
 from ssimae.report.assessment import Assessment
 from ssimae.report.format import quantile_name
 from ssimae.report.gallery.content import Gallery, Row, Subject, build_gallery
@@ -135,7 +136,7 @@ def _shown(results: ModelResults) -> Shown:
         title=results.title,
         map_name=results.map_name,
         levels=_levels(results),
-        min_area=1 if results.thresholds is None else results.thresholds.min_area,
+        rules=RegionRules(1) if results.thresholds is None else results.thresholds.rules,
         colours=(0.0, colour_top(results)),
         map_of=map_of,
         rebuilt_of=rebuilt_of if results.settings.row.rebuilds else None,
@@ -159,7 +160,12 @@ def _levels(results: ModelResults) -> Levels:
     scores = [inspection.score for inspection in results.inspections]
     if results.thresholds is None:
         return levels_of_scores(np.array([0.0, 1.0, *scores]))
-    return levels_around(results.thresholds.review, results.thresholds.defective, max(scores, default=0.0))
+    return levels_around(
+        results.thresholds.review,
+        results.thresholds.defective,
+        max(scores, default=0.0),
+        fine=results.thresholds.rules.plain,
+    )
 
 
 def _about(results: ModelResults, shown: Shown, allow_collapsed: bool) -> dict[str, Any]:
