@@ -11,7 +11,7 @@ from PIL import Image
 from ssimae.cli import main
 from support.models import made_up_model, noisy
 
-BLOCKED = "torch", "sklearn", "safetensors", "matplotlib", "jinja2", "triton"
+BLOCKED = "torch", "scipy", "sklearn", "safetensors", "matplotlib", "jinja2", "triton"
 
 _START = f"""
 import sys
