@@ -7,7 +7,8 @@ import numpy as np
 from ssimae.config.settings import Settings
 from ssimae.engines.pytorch import TorchRebuilder
 from ssimae.images.depth import Pixels
-from ssimae.inspection.threshold import area_level
+from ssimae.levels.rules import RegionRules, region_level
+from ssimae.models.build import new_autoencoder
 from ssimae.storage.model_file import SavedModel, save_model
 
 from support.inspectors import made_up_inspector, made_up_thresholds
@@ -18,9 +19,9 @@ def made_up_model(path: Path, *, shape: tuple[int, int] = (100, 117), **changes:
     settings = Settings(**{"patch_size": 32, "latent_dim": 8, "stride": 20, "precision": "float32", **changes})
     inspector = made_up_inspector(settings, shape)
     assert isinstance(inspector.engine, TorchRebuilder)
-    level = area_level(inspector.inspect(Pixels(noisy(shape, settings.channels), 255.0)).judged, 9)
+    level = region_level(inspector.inspect(Pixels(noisy(shape, settings.channels), 255.0)).judged, RegionRules(9))
     saved = SavedModel(
-        inspector.engine.model,
+        new_autoencoder(settings, seed=0),
         settings,
         "float32",
         replace(made_up_thresholds(0.8 * level, level * 1.001), masked=False),
