@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 from ssimae.cli import main
 from ssimae.images.maps import read_float_map
-from ssimae.inspection.threshold import area_level
+from ssimae.levels.rules import area_level
 from ssimae.storage.model_file import load_model, save_model
 from support.small_data import texture
 
