@@ -258,11 +258,14 @@ def test_run_predict_and_evaluate_say_what_they_pass_over(tmp_path: Path, capsys
     assert said in capsys.readouterr().err
     assert main(["evaluate", str(run), str(root), "--out", str(tmp_path / "scores")]) == 0
     assert said in capsys.readouterr().err
-    # A folder that is inspected has no layout, but its masks are no photographs.
-    assert main(["predict", str(run), str(root), "--out", str(tmp_path / "found")]) == 0
+    # A folder that is inspected has no layout, but its masks are no photographs. Photographs that cannot be read count.
+    predict = ["predict", str(run), str(root), "--out", str(tmp_path / "found")]
+    assert main(predict) == 2
+    assert "test/hole/h.gif" in capsys.readouterr().err
+    assert main([*predict, "--skip-bad"]) == 3
     said = capsys.readouterr().err
     assert "2 a mask, by its name (ground_truth/hole/f_mask.png, ground_truth/hole/g_mask.png)" in said
-    assert "2 with the suffix .gif" in said
+    assert "test/hole/h.gif: skipped" in said
     assert len(list((tmp_path / "found" / "residuals").rglob("*.tiff"))) == 7
     for folder, why in ((root / "ground_truth", "no image in this folder"), (run, "results of an earlier command")):
         assert main(["predict", str(run), str(folder), "--out", str(tmp_path / "none")]) == 2

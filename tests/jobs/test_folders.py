@@ -79,6 +79,7 @@ def test_force_removes_what_ssimae_wrote_and_nothing_else(data: Path, tmp_path: 
     left = files(out)
     assert {name: left[name] for name in own} == dict.fromkeys(own, b"mine")
     written = {"config.toml", "log.jsonl", "model.safetensors", "thresholds.json", "state/training.safetensors"}
+    written |= {"held_out.npz"}
     assert left.keys() == {".lock", *own, *written}
     assert written < ours
     assert (elsewhere / "f.tiff").read_text() == "mine"

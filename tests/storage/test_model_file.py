@@ -120,7 +120,7 @@ def metadata_of(path: Path) -> dict[str, str]:
 
 def test_a_file_of_the_earlier_format_still_loads(saved: SavedModel, path: Path) -> None:
     """Its settings know neither calibration nor head."""
-    plain = dataclasses.replace(SETTINGS, calibration="none")
+    plain = dataclasses.replace(SETTINGS, calibration="none", head_weight=Settings().head_weight)
     save_model(path, dataclasses.replace(saved, settings=plain, reference=None, head=None))
     metadata = {**metadata_of(path), "format": "ssimae-model-1"}
     settings, thresholds = json.loads(metadata["settings"]), json.loads(metadata["thresholds"])

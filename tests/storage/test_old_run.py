@@ -69,6 +69,7 @@ def test_facts_written_again_keep_every_key_and_value(old: Path) -> None:
             assert after["run"].pop("collapsed") == facts.collapsed
             assert after["run"].pop("given") == after["run"].pop("abandoned") == []
             assert after["run"].pop("chosen") is False
+            assert [after["run"].pop(name) for name in ("taught", "missed", "missed_masks")] == [[], [], []]
         else:
             assert after["run"].pop("images") == after["run"].pop("named") == []
             assert [after["run"].pop(name) for name in ("maps", "masks", "overlays")] == ["all", "none", "none"]

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     flags = parse_flags(_ReportFlags, "report", arguments, description=__doc__)
     if not flags.runs:
-        raise ValueError("no run folder was named")
+        raise ValueError("no run folder was named (see ssimae report --help)")
     if len(flags.runs) > 1:
         page = write_side_by_side(
             flags.runs, flags.out or Path("side-by-side.html"), allow_collapsed=flags.allow_collapsed
