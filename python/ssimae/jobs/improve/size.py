@@ -12,7 +12,7 @@ from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.tuning.trial import patches_per_second, with_patches
 
-_LR = 3e-4
+_LR = 5e-5
 """Learning rate at most: a finished network forgets at higher ones what it knows."""
 
 _HEAD, _SETTLING = 0.25, 0.1

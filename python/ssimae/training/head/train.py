@@ -29,7 +29,7 @@ _HEAD = 9  # stream of random numbers under the seed, which begins streams of th
 
 BATCH = 16
 PEAK_LR = 4e-3
-TUNING_LR = 1e-3
+TUNING_LR = 2e-4
 """Highest learning rate of a head that goes on from a trained one."""
 _BETAS = 0.9, 0.99
 _MOST_GRADIENT = 1.0
