@@ -26,6 +26,7 @@ __all__ = [
     "label_regions",
     "measure_regions",
     "open_disk",
+    "open_levels",
     "outline_region",
     "paint_stains",
     "patch_grid",

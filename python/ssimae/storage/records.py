@@ -135,10 +135,13 @@ def _found(inspection: StoredInspection, data: Path) -> StoredInspection:
     """Return an image with its files where they are now, as far as they are found below a data folder."""
 
     def where(path: Path) -> Path:
-        if path.exists():
+        try:
+            if path.exists():
+                return path
+            places = (data.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+            return next((place for place in places if place.is_file()), path)
+        except OSError:  # a name longer than any file can have
             return path
-        places = (data.joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
-        return next((place for place in places if place.is_file()), path)
 
     ignore = None if inspection.ignore is None else where(inspection.ignore)
     return replace(inspection, image=where(inspection.image), masks=tuple(map(where, inspection.masks)), ignore=ignore)
