@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,18 @@ class Rebuilder(_Runs):
         -------
         ndarray of the part's shape, float32 in [0, 1]
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedRebuilder(Rebuilder):
+    """A network and a head that were exported, as their engine runs them."""
+
+    network: Any
+    head: Any
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: exported graphs compute the same each time."""
+        return nullcontext()
 
 
 class Scorer(_Runs):

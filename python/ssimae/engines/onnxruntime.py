@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.engines.engine import Outputs, Rebuilder, padded_planes
+from ssimae.engines.engine import ExportedRebuilder, Outputs, Rebuilder, padded_planes
 from ssimae.errors import in_short, needs_package
 
 
@@ -69,16 +67,8 @@ def onnxruntime_outputs(graph: Path, *, threads: int | None = None) -> Outputs:
     return lambda values: dict(zip(names, session.run(None, {given: values}), strict=True))
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnnxRebuilder(Rebuilder):
+class OnnxRebuilder(ExportedRebuilder):
     """Sessions of ONNX Runtime; methods as in :class:`.engine.Rebuilder`."""
-
-    network: Any
-    head: Any
-
-    def steady(self) -> AbstractContextManager[None]:
-        """Return a context that changes nothing: it computes the same each time."""
-        return nullcontext()
 
     def rebuild(self, patches: NDArray[np.float32], *, first: int) -> tuple[NDArray[np.float32], None]:
         """Return the reconstruction, which has no variance."""

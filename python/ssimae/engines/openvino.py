@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.engines.engine import Outputs, Rebuilder, padded_planes
+from ssimae.engines.engine import ExportedRebuilder, Outputs, Rebuilder, padded_planes
 from ssimae.errors import in_short, needs_package
 
 
@@ -63,16 +61,8 @@ def _compiled(core: Any, part: Path | bytes, options: dict[str, Any]) -> Any:
         raise ValueError(f"{where}: not a network that openvino can run ({in_short(error)})") from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenvinoRebuilder(Rebuilder):
+class OpenvinoRebuilder(ExportedRebuilder):
     """Compiled models of OpenVINO; methods as in :class:`.engine.Rebuilder`."""
-
-    network: Any
-    head: Any
-
-    def steady(self) -> AbstractContextManager[None]:
-        """Return a context that changes nothing: it computes the same each time."""
-        return nullcontext()
 
     def rebuild(self, patches: NDArray[np.float32], *, first: int) -> tuple[NDArray[np.float32], None]:
         """Return the reconstruction, which has no variance."""

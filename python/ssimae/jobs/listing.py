@@ -1,14 +1,30 @@
-"""Find names that no result can have, and tell whether files have changed."""
+"""Check images before an inspection: their files, the names of their results, and whether files have changed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ssimae.config.settings import Settings
+from ssimae.data.check import Checked, check_samples
 from ssimae.data.dataset import Sample
+from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
+
+
+def check_for(settings: Settings, samples: Sequence[Sample], progress: Progress) -> Checked:
+    """Return what is wrong with images for a model of these settings."""
+    with progress.task("checking images", len(samples)) as task:
+        return check_samples(
+            samples,
+            patch_size=settings.smallest_side,
+            scale=settings.scale,
+            channels=settings.channels,
+            data_range=settings.data_range,
+            progress=task.update,
+        )
 
 
 def unwritable_names(folder: RunFolder, samples: Iterable[Sample]) -> dict[Path, str]:

@@ -11,19 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ssimae.data.check import check_samples
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
-from ssimae.errors import CollapsedError
-from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
+from ssimae.export.folder import ExportedModel
 from ssimae.inspection.inspector import Inspector
-from ssimae.inspection.threshold import named_thresholds
 from ssimae.inspection.verdict import Verdict
 from ssimae.jobs.inspect import thresholds_text, write_thresholds
-from ssimae.jobs.listing import fingerprint, unwritable_names
+from ssimae.jobs.listing import check_for, fingerprint, unwritable_names
 from ssimae.jobs.predicting.arrivals import AllAtOnce, Arrival
 from ssimae.jobs.predicting.frames import Surface
 from ssimae.jobs.predicting.given import STANDARD_INPUT, absolute, named_images
+from ssimae.jobs.predicting.model import at_levels, check_folder, open_model, start_inspector
 from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
 from ssimae.jobs.predicting.standard_input import NamedOnInput
@@ -128,9 +126,9 @@ def predict(
     InterruptedRunError
         If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
-    saved = _at_levels(_load(model, allow_collapsed=allow_collapsed), review, defective)
+    saved = at_levels(open_model(model, allow_collapsed=allow_collapsed), review, defective)
     assert saved.thresholds is not None
-    inspector, described = _started(saved, device)
+    inspector, described = start_inspector(saved, device)
     if watch is not None and not watch.is_dir():
         raise NotADirectoryError(f"{watch}: no folder that could be watched")
     writing = replace(writing, pixel_size=writing.pixel_size or saved.settings.pixel_size)
@@ -193,9 +191,9 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
     facts = folder.read_prediction()
     facts = facts if settle is None else replace(facts, settle=settle)
     with folder.locked(), resumable(out):
-        _check_agreement(folder)
-        saved = _load(facts.model, allow_collapsed=facts.alarm is not None)
-        saved = _at_levels(saved, facts.review, facts.defective)
+        check_folder(folder)
+        saved = open_model(facts.model, allow_collapsed=facts.alarm is not None)
+        saved = at_levels(saved, facts.review, facts.defective)
         listed = _listed(facts, listener.progress.say)
         if facts.fingerprint != _fingerprint(facts, listed):
             changed = "the images, masks or model have" if listed is not None else "the model or ignore mask has"
@@ -203,67 +201,7 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
         if listed is not None:
             done = GrowingTables(folder, facts.pixel_size)
             _check(folder, listed, facts, saved, done=done, progress=listener.progress)
-        return _inspect(folder, facts, listed, saved, inspector=_started(saved, device)[0], listener=listener)
-
-
-def _load(model: Path, *, allow_collapsed: bool) -> SavedModel | ExportedModel:
-    """Return a model that has thresholds, and the alarm of its training if that collapsed."""
-    if model.suffix in (".json", *SUFFIXES.values()):
-        return load_exported(model)
-    from ssimae.storage.model_file import load_model  # noqa: PLC0415 - with torch
-
-    saved = load_model(model)
-    if saved.thresholds is None:
-        command = RunFolder(model.parent).command("run", "--resume")
-        raise ValueError(f"{model}: the model has no thresholds yet; its run sets them: {command}")
-    alarm = _alarm(model, saved)
-    if alarm is not None and not allow_collapsed:
-        raise CollapsedError(f"{model}: {alarm} With --allow-collapsed it inspects images all the same.")
-    return replace(saved, alarm=alarm)
-
-
-def _started(saved: SavedModel | ExportedModel, device: str) -> tuple[Inspector, str]:
-    """Return what inspects images with a model on a device, and the device in words."""
-    if isinstance(saved, ExportedModel):
-        if device not in ("auto", "cpu"):
-            raise ValueError(f"an exported model runs on the CPU, got `device` {device!r}")
-        inspector = saved.inspector()
-        return inspector, inspector.engine.name
-    from ssimae.hardware import describe, resolve_device  # noqa: PLC0415 - with torch
-
-    resolved = resolve_device(device)
-    return saved.on(resolved), describe(resolved)
-
-
-def _check_agreement(folder: RunFolder) -> None:
-    from ssimae.storage.agreement import check_agreement  # noqa: PLC0415 - with torch
-
-    check_agreement(folder)
-
-
-def _at_levels(
-    saved: SavedModel | ExportedModel, review: float | None, defective: float | None
-) -> SavedModel | ExportedModel:
-    """Return a model with thresholds that were named for this time, where they were."""
-    if review is None and defective is None:
-        return saved
-    assert saved.thresholds is not None
-    return replace(saved, thresholds=named_thresholds(saved.thresholds, review, defective))
-
-
-def _alarm(model: Path, saved: SavedModel) -> str | None:
-    """Return that the network of a model learned nothing, in a sentence; a run of an earlier version tells it alone.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the model lies in its run, and the files there differ in what they say.
-    """
-    run = RunFolder(model.parent)
-    if model.name != run.model.name or not run.config.exists() or not run.is_ours():
-        return saved.alarm
-    _check_agreement(run)
-    return saved.alarm or run.read_training()[1].alarm
+        return _inspect(folder, facts, listed, saved, inspector=start_inspector(saved, device)[0], listener=listener)
 
 
 def _listed(facts: PredictFacts, say: Callable[[str], object]) -> list[Arrival] | None:
@@ -323,7 +261,6 @@ def _check(
     Those that are `done` are passed over. Of more than :data:`READ_FIRST` others the first are looked at, and nothing
     is refused: they are skipped in their turn.
     """
-    settings = saved.settings
     samples = [Sample(arrival.path, arrival.name or "", UNLABELLED) for arrival in arrivals]
     if facts.ignore is not None:
         pairs = pair_ignore_masks(facts.ignore, [sample.path for sample in samples], all_used=False)
@@ -334,15 +271,7 @@ def _check(
     first = samples[:READ_FIRST]
     bad = unwritable_names(folder, first)
     readable = [sample for sample in first if sample.path not in bad]
-    with progress.task("checking images", len(readable)) as task:
-        checked = check_samples(
-            readable,
-            patch_size=settings.smallest_side,
-            scale=settings.scale,
-            channels=settings.channels,
-            data_range=settings.data_range,
-            progress=task.update,
-        )
+    checked = check_for(saved.settings, readable, progress)
     for problem in checked.warnings:
         logger.warning("%s: %s", problem.path, problem.message)
     if facts.skip_bad or len(first) < len(samples):

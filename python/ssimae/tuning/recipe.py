@@ -24,7 +24,7 @@ CANDIDATES = (1.0, 64), (0.5, 64), (1.0, 128), (0.5, 128)
 _LATENT_DIMS = {32: 50, 64: 100, 128: 300, 256: 500}
 """About a value for every 40 to 55 pixels of a patch, but for the largest."""
 
-_TRIALS, _HEAD, _SETTLING = 0.25, 0.25, 0.1
+_TRIALS, HEAD_SHARE, SETTLING_SHARE = 0.25, 0.25, 0.1
 """Shares of the time; what is left is the training's."""
 
 _HEAD_COST = 1.6
@@ -37,6 +37,11 @@ CHOSEN = (
     "scale", "patch_size", "latent_dim", "stride", "margin", "residual_scales", "channels", "patches", "head_patches",
 )  # fmt: skip
 """Settings that are chosen from the images, and by the time there is, where they are not given."""
+
+
+def head_patches_in(seconds: float, speed: float) -> int:
+    """Return how many patches a head sees in its share of the time, where the autoencoder sees `speed` a second."""
+    return round(speed * seconds * HEAD_SHARE / _HEAD_COST)
 
 
 def candidates(
@@ -163,8 +168,8 @@ def choose(
     parts, masks = good.training_parts(settings)
     speed = patches_per_second(parts, settings, masks, device=device)
     if sizes_training:
-        left = 60 * minutes * (1 - _HEAD - _SETTLING) - (time.monotonic() - start)
+        left = 60 * minutes * (1 - HEAD_SHARE - SETTLING_SHARE) - (time.monotonic() - start)
         settings = with_patches(settings, round(speed * max(left, 60 * minutes * 0.2)))
     if sizes_head:
-        settings = dataclasses.replace(settings, head_patches=round(speed * 60 * minutes * _HEAD / _HEAD_COST))
+        settings = dataclasses.replace(settings, head_patches=head_patches_in(60 * minutes, speed))
     return settings, trials

@@ -10,16 +10,11 @@ from ssimae.config.settings import Settings
 from ssimae.inspection.holdout import GoodImages
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
+from ssimae.tuning.recipe import HEAD_SHARE, SETTLING_SHARE, head_patches_in
 from ssimae.tuning.trial import patches_per_second, with_patches
 
 _LR = 5e-5
 """Learning rate at most: a finished network forgets at higher ones what it knows."""
-
-_HEAD, _SETTLING = 0.25, 0.1
-"""Shares of the time for the head and for what follows the training; the rest is the autoencoder's."""
-
-_HEAD_COST = 1.6
-"""Time of a head's patch over that of the autoencoder's."""
 
 
 def size_stage(
@@ -30,13 +25,13 @@ def size_stage(
     parts, masks = good.training_parts(settings)
     speed = patches_per_second(parts, settings, masks, device=device)
     seconds = 60 * facts.minutes
-    head = _HEAD if settings.head_patches else 0.0
+    head = HEAD_SHARE if settings.head_patches else 0.0
     settings = dataclasses.replace(
-        with_patches(settings, round(speed * seconds * (1 - head - _SETTLING))),
+        with_patches(settings, round(speed * seconds * (1 - head - SETTLING_SHARE))),
         lr=min(settings.lr, _LR),
         schedule="cooldown",
         crops="fresh",
-        head_patches=max(1, round(speed * seconds * head / _HEAD_COST)) if head else 0,
+        head_patches=max(1, head_patches_in(seconds, speed)) if head else 0,
     )
     facts = dataclasses.replace(facts, chosen=True)
     folder.write_config(settings, facts)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ssimae.data.check import check_samples
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import pair_ignore_masks
 from ssimae.data.masks import read_ignored
@@ -17,6 +16,7 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import WHOLE, judge
 from ssimae.jobs.accounts import open_again
 from ssimae.jobs.job import refuse_problems
+from ssimae.jobs.listing import check_for
 from ssimae.jobs.predicting.given import absolute, named_images
 from ssimae.jobs.thresholds.standing import Standing
 from ssimae.progress import Progress
@@ -79,17 +79,7 @@ def given_samples(images: Sequence[Path], ignore: Path | None, progress: Progres
 
 def check_given(samples: Sequence[Sample], saved: SavedModel, progress: Progress) -> None:
     """Log the warnings of images for a model, and refuse all that cannot be inspected in one message."""
-    settings = saved.settings
-    with progress.task("checking images", len(samples)) as task:
-        checked = check_samples(
-            samples,
-            patch_size=settings.smallest_side,
-            scale=settings.scale,
-            channels=settings.channels,
-            data_range=settings.data_range,
-            progress=task.update,
-        )
-    refuse_problems(checked)
+    refuse_problems(check_for(saved.settings, samples, progress))
 
 
 def file_digest(path: Path) -> str:
