@@ -148,6 +148,15 @@ def test_the_highest_score_wins_and_of_collapsed_trials_the_lowest_loss_for_its_
     assert best_of([nearer, collapsed]) is collapsed
 
 
+def test_full_size_is_kept_where_trials_were_too_short_to_tell() -> None:
+    full = dataclasses.replace(TRIAL, score=0.01)
+    half = dataclasses.replace(TRIAL, scale=0.5, score=0.09)
+    collapsed = dataclasses.replace(TRIAL, collapsed=True, score=0.0)
+    assert best_of([full, half]) is full
+    assert best_of([collapsed, half, full]) is half
+    assert best_of([full, dataclasses.replace(half, score=0.11)]).scale == 0.5
+
+
 def test_trials_come_back_from_their_fields() -> None:
     assert as_kind(TRIAL.to_dict(), Trial) == TRIAL
     for wrong in ({**TRIAL.to_dict(), "scale": "1"}, {**TRIAL.to_dict(), "loss": float("nan")}, {}):

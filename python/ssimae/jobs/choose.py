@@ -23,7 +23,7 @@ from ssimae.training.train import PATIENCE
 from ssimae.tuning.look import LOOKED_AT, Look, look_at
 from ssimae.tuning.recipe import candidates, choose
 from ssimae.tuning.settle import refuse_unsettled
-from ssimae.tuning.trial import Trial, best_of, name_of
+from ssimae.tuning.trial import TELLING, Trial, best_of, name_of
 
 
 def choose_stage(
@@ -134,6 +134,10 @@ def _reasons(chosen: Settings, trials: Sequence[Trial]) -> list[str]:
         )
         if best.collapsed:
             lines.append(f"Chose {_words(chosen)}: no trial learned anything yet, and this one came nearest to it.")
+        elif best.score < TELLING:
+            lines.append(
+                f"Chose {_words(chosen)}: the trials were too short to tell (score {best.score:.2f}; {others})."
+            )
         else:
             lines.append(f"Chose {_words(chosen)}: score {best.score:.2f} on planted defects ({others}).")
     lines.append(

@@ -9,7 +9,7 @@ from typing import Any
 from ssimae.report.format import listed, plural, share
 from ssimae.storage.facts import Facts
 from ssimae.storage.records import ModelResults
-from ssimae.tuning.trial import best_of
+from ssimae.tuning.trial import TELLING, best_of
 
 _FORMS = {
     "border": "places as far from the border",
@@ -68,7 +68,8 @@ def _trials(model: ModelResults, title: str) -> ChoiceTable:
     ]
     meaning = (
         "Each is a short training. In brackets the loss of a constant output: a network that is no better has learned "
-        "nothing. The score is that of the table below, without a head and for the best smoothing."
+        "nothing. The score is that of the table below, without a head and for the best smoothing; where none reaches "
+        f"{TELLING:g}, the trials were too short to tell, and the first that learned anything is taken."
     )
     columns = ["Scale", "Patch size", "Patches seen", "Seconds", "Loss", "Score"]
     return ChoiceTable(title, meaning, columns, rows, model.trials.index(best))

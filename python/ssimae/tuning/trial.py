@@ -26,6 +26,9 @@ from ssimae.training.train import train
 from ssimae.tuning.settle import settle
 
 _WARM_UP, _TIMED = 3, 8
+TELLING = 0.1
+"""Least score of a trial that tells anything: below it chance decides which of some seventy defects exceed a level."""
+
 _PIXELS = 6_000_000
 """Bound of the good and of the planted images that a trial is judged on."""
 
@@ -157,5 +160,12 @@ def try_out(
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """Return the trial of the highest score; where all collapsed, the one farthest from a constant output."""
+    """Return the trial of the highest score, or the first that learned anything, where no score tells yet.
+
+    The first is the one at full size, which loses no detail. Where all collapsed it is the one farthest from a constant
+    output.
+    """
+    learned = [trial for trial in trials if not trial.collapsed]
+    if learned and max(trial.score for trial in learned) < TELLING:
+        return learned[0]
     return max(trials, key=lambda trial: (trial.score, -trial.loss / max(trial.plateau, 1e-12)))
