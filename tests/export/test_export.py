@@ -1,6 +1,8 @@
 """An exported model says what its model says, from graphs of few operators, or is not written."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,28 @@ def test_verdicts_regions_and_maps_are_those_of_torch(kind: str, to: str, tmp_pa
         if found.calibrated is not None:
             np.testing.assert_allclose(found.calibrated, wanted.calibrated, atol=MAPS)
     assert found.verdict != "good"
+
+
+INTERRUPTED = """
+import pathlib, signal, sys
+from ssimae.engines.openvino import openvino_engine
+network = pathlib.Path(sys.argv[1])
+first, second = openvino_engine(network, None, threads=1), openvino_engine(network, None, threads=1)
+del first
+del second
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_signals_are_handled_after_engines_came_and_went(tmp_path: Path) -> None:
+    made_up_model(tmp_path / "model.safetensors", calibration="none", loss="l2")
+    assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "out/network.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_graphs_have_few_operators_and_any_number_of_patches(tmp_path: Path) -> None:

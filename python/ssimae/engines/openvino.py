@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,11 @@ def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads
 
     A path may be that of an ``.xml`` file with its ``.bin`` beside it, or of an ``.onnx`` file.
     """
-    openvino: Any
-    try:
-        openvino = importlib.import_module("openvino")
-    except ImportError as error:
-        raise needs_package("openvino") from error
-    core = openvino.Core()
+    core, version = shared_core(), importlib.import_module("openvino").__version__
     options = _options(threads)
     compiled = [None if part is None else _compiled(core, part, options) for part in (network, head)]
     return OpenvinoRebuilder(
-        name=f"openvino {openvino.__version__} on CPU",
+        name=f"openvino {version} on CPU",
         precision="float32",
         has_head=head is not None,
         network=compiled[0],
@@ -38,14 +34,28 @@ def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads
 
 def openvino_outputs(graph: Path, names: Sequence[str], *, threads: int | None = None) -> Outputs:
     """Return what runs a graph of one input; it returns outputs by name. Errors are as above."""
-    openvino: Any = importlib.import_module("openvino")
-    compiled = _compiled(openvino.Core(), graph, _options(threads))
+    compiled = _compiled(shared_core(), graph, _options(threads))
 
     def run(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         found = compiled([values])
         return {name: np.array(found[compiled.output(name)]) for name in names}
 
     return run
+
+
+@cache
+def shared_core() -> Any:
+    """Return the core of OpenVINO that all networks of this process are compiled by.
+
+    Each core brings its processor plugin, which takes over the memory that signal handlers run in; of two, the one that
+    goes last gives back the memory of the first, which is gone, and the next Ctrl-C ends the process without a word.
+    """
+    openvino: Any
+    try:
+        openvino = importlib.import_module("openvino")
+    except ImportError as error:
+        raise needs_package("openvino") from error
+    return openvino.Core()
 
 
 def _options(threads: int | None) -> dict[str, Any]:

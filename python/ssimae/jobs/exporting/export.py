@@ -15,8 +15,8 @@ import torch
 from ssimae.atomic import replacing_folder
 from ssimae.engines.engine import Outputs, Rebuilder
 from ssimae.engines.onnxruntime import onnxruntime_engine, onnxruntime_outputs
-from ssimae.engines.openvino import openvino_engine, openvino_outputs
-from ssimae.errors import CollapsedError, ParityError, needs_package
+from ssimae.engines.openvino import openvino_engine, openvino_outputs, shared_core
+from ssimae.errors import CollapsedError, ParityError
 from ssimae.export.folder import DESCRIPTION, FORMAT, SUFFIXES, describe_exported, description_text
 from ssimae.export.graph import OPSET
 from ssimae.export.network import (
@@ -191,13 +191,10 @@ def _write_graphs(folder: Path, graphs: dict[str, bytes], kind: Kind) -> dict[st
         for name, graph in graphs.items():
             paths[name].write_bytes(graph)
         return paths
-    openvino: Any
-    try:
-        openvino = importlib.import_module("openvino")
-    except ImportError as error:
-        raise needs_package("openvino") from error
+    core = shared_core()
+    openvino: Any = importlib.import_module("openvino")
     for name, graph in graphs.items():
-        read = openvino.Core().read_model(graph)
+        read = core.read_model(graph)
         openvino.save_model(read, str(paths[name]), compress_to_fp16=False)
     return paths
 
