@@ -1,5 +1,6 @@
 """In a real browser, the page marks and counts what the segmentation does, and hands out commands and masks."""
 
+import dataclasses
 import json
 import shlex
 import time
@@ -18,14 +19,19 @@ from ssimae.data.dataset import Sample
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import PLACE, segment
 from ssimae.jobs.evaluate import evaluate_stage
+from ssimae.pod.table import tabulate_detection
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import assess
+from ssimae.report.detection import detection_sentences
 from ssimae.report.figures.previews import shrink_highest
 from ssimae.report.page import write_report
 from ssimae.report.verdicts import count_verdicts
 from ssimae.storage.predictions import StoredInspection, write_predictions
 from ssimae.storage.records import read_results
+from ssimae.storage.revisions.held_out import write_held_out
 from ssimae.storage.run_folder import RunFolder
+from ssimae.tuning.held_out import HeldOutMaps, JudgedMaps, store_judged
+from ssimae.tuning.planted import PlantedDefect
 from support.browser import Browser, browsing, find_browser
 from support.small_data import small_facts
 
@@ -73,8 +79,25 @@ def write_run(root: Path) -> RunFolder:
             )
         )  # fmt: skip
     write_predictions(folder.predictions, rows, [])
+    maps = planted_maps()
+    write_held_out(folder.held_out, maps)
+    folder.pod.write_text(json.dumps(tabulate_detection(maps.found(THRESHOLDS)).to_dict()))
     evaluate_stage(folder, tuple(samples), SilentProgress())
     return folder
+
+
+def planted_maps() -> HeldOutMaps:
+    """Return a map with 40 planted squares, the larger the more certainly above the threshold."""
+    rng = np.random.default_rng(5)
+    map_, labels = np.full((320, 256), 0.5, np.float32), np.zeros((320, 256), np.int32)
+    defects = []
+    for number in range(40):
+        side, (row, column) = 6 + number // 2, (64 * (number // 8), 32 * (number % 8))
+        labels[row : row + side, column : column + side] = number + 1
+        map_[row : row + side, column : column + side] = 1 + 0.06 * number + rng.random()
+        defects.append(PlantedDefect("spot", side * side, 0.1 if number % 2 else 0.3))
+    judged = JudgedMaps((map_ * 0 + 0.5,), (0,), (1.0,), (map_,), (labels,), (tuple(defects),))
+    return store_judged(judged, ["image0"], THRESHOLDS)
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +238,29 @@ def test_points_of_the_curves_follow_the_threshold(page: Browser) -> None:
     assert len(before) == 5  # ROC, PRO, and three quantiles of the overlap
     slide(page, "review", 20)
     assert all(now > then for now, then in zip(points(), before, strict=True))
+
+
+def test_the_curves_of_planted_defects_follow_the_threshold(page: Browser) -> None:
+    maps, bounds = planted_maps(), content(page)["models"][0]["bounds"]
+
+    def misses(review: float) -> int:
+        found = maps.found(dataclasses.replace(THRESHOLDS, review=review, defective=max(review, 3.0)))
+        return int(np.count_nonzero(~found.hit))
+
+    def shown() -> tuple[int, int, list[str]]:
+        counts = [len(page.texts(f"[data-detection] .{kind}")) for kind in ("hit", "miss")]
+        return counts[0], counts[1], page.texts("[data-sentences] li")
+
+    hits, missed, sentences = shown()
+    assert (hits, missed) == (40 - misses(2.0), misses(2.0))
+    assert sentences == detection_sentences(tabulate_detection(maps.found(THRESHOLDS)))
+    numbers = []
+    for place in (40, 200):
+        slide(page, "review", place)
+        step = min(content(page)["models"][0]["planted"]["steps"], key=lambda one: abs(one["from"] - place))
+        assert shown()[1] == misses(bounds[step["from"]])
+        numbers.append(shown()[1])
+    assert numbers[0] < missed < numbers[1]
 
 
 def test_an_image_without_its_map_is_shown_and_keeps_its_verdict(started: Browser, tmp_path: Path) -> None:

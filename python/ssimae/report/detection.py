@@ -31,6 +31,8 @@ class Detection:
     source: str
     """What was planted, and the method, in a few sentences."""
     figure: Picture
+    number: int
+    """Of the model, among those of the page."""
 
 
 def detections(models: Sequence[ModelResults]) -> list[Detection]:
@@ -41,8 +43,9 @@ def detections(models: Sequence[ModelResults]) -> list[Detection]:
             sentences=detection_sentences(model.detection),
             source=_source(model.detection),
             figure=draw_detection(model.detection, model.title, f"detection_{model.settings.system}"),
+            number=number,
         )
-        for model in models
+        for number, model in enumerate(models)
         if model.detection is not None and model.detection.everything.planted
     ]
 
@@ -92,9 +95,8 @@ def _sentence(curve: PodCurve, defect: str, label: str, pixel_size_mm: float | N
 
 
 def _source(table: DetectionTable) -> str:
-    planted, found = table.everything.planted, table.everything.found
     text = (
-        f"{plural(planted, 'defect')} planted in good images, {found:,} found. Size is the diameter of a disk of the "
+        f"{plural(table.everything.planted, 'defect')} planted in good images. Size is the diameter of a disk of the "
         "same area, contrast the mean change of the gray value. Real defects that look otherwise may be found sooner "
         "or later than these. Method: MIL-HDBK-1823A, hit/miss data"
     )

@@ -22,7 +22,7 @@ from ssimae.report.tables import MetricRow, OverlapTable, PartTable
 from ssimae.report.verdicts import COLUMNS, Tally
 
 SCRIPTS = (
-    "content", "verdicts", "pictures", "ticks", "gallery", "threshold", "mask", "viewer", "charts", "main",
+    "content", "verdicts", "pictures", "ticks", "gallery", "threshold", "mask", "viewer", "charts", "planted", "main",
 )  # fmt: skip
 """The page's script in the order of its parts, which share one scope."""
 

@@ -20,6 +20,7 @@ from ssimae.report.format import quantile_name
 from ssimae.report.gallery.content import Gallery, Row, Subject, build_gallery
 from ssimae.report.gallery.levels import Levels, levels_around, levels_of_scores
 from ssimae.report.gallery.pictures import Shown
+from ssimae.report.gallery.planted import planted_content
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.predictions import StoredInspection
 from ssimae.storage.records import ModelResults
@@ -179,6 +180,7 @@ def _about(results: ModelResults, shown: Shown, allow_collapsed: bool) -> dict[s
         "usual": 1.0 if results.calibrated else None,
         "command": None if thresholds is None else shlex.quote(_run(results)),
         "rebuilds": shown.rebuilt_of is not None,
+        "planted": planted_content(results, shown.levels),
         "curves": curves_content(results.metrics, results.curves) if measured else None,  # type: ignore[arg-type]
     }
 
