@@ -9,9 +9,10 @@ import torch
 
 
 def describe(packages=()):
-    """Return processor, threads, versions, and how many processes wanted to run in the last minute."""
+    """Return processor, cores, threads, versions, and how many processes wanted to run in the last minute."""
     return {
         "processor": processor(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
         "rayon_threads": int(os.environ.get("RAYON_NUM_THREADS") or os.cpu_count() or 1),
@@ -23,6 +24,11 @@ def processor():
     """Return the processor's name as its maker gives it, where the system tells."""
     names = [value for field, value in _fields("/proc/cpuinfo") if field == "model name"]
     return names[0] if names else platform.processor()
+
+
+def cores():
+    """Return how many cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available():

@@ -69,10 +69,8 @@ def test_growth_with_regions(beside_processes, regions):
 
 
 def beside(beside_processes, first, this, *, name, what):
-    """Put one member of a series beside another, both by the pixel."""
-    per_pixel = [
-        {**run, "seconds": run["seconds"] / run["pixels"], "peak": run["peak"] / run["pixels"]} for run in (first, this)
-    ]
+    """Put one member of a series beside another."""
+    pixels = first["pixels"], this["pixels"]
     beside_processes(
-        [per_pixel[0]], [per_pixel[1]], group=f"growth with {what}", name=name, pixels=1, labels=("first", "this")
+        [first], [this], group=f"evaluating, growth with {what}", name=name, pixels=pixels, labels=("first", "this")
     )

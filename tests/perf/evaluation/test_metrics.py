@@ -130,6 +130,6 @@ def test_evaluation(stored, beside_processes, which, name, threads):
     wrong = errors(theirs[0]["found"], want)
     assert max(wrong.values()) < TOLERANCES.get(name, EXACT_ATOL)
     beside_processes(
-        ours, theirs, group=f"all metrics, {which}, {threads} threads", name=name, pixels=pixels,
+        ours, theirs, group=f"all metrics, {which}, {threads} threads", name=name, pixels=(pixels, pixels),
         targets=(TARGETS.get(name), MEMORY_TARGETS.get(name)), errors=wrong, computes=list(theirs[0]["found"]),
     )  # fmt: skip

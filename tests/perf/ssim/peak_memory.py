@@ -1,4 +1,4 @@
-"""Peak memory of one call on one image, by name: a script, since a peak needs a process of its own. Prints JSON.
+"""Peak memory and time of one call on one image, by name: a script, since a peak needs its own process. Prints JSON.
 
 The peak is that of the resident set above what imports, inputs and a small call before it have left, as Linux counts
 it. A copy of the image, whose peak is known, is measured first.
@@ -6,6 +6,7 @@ it. A copy of the image, whose peak is known, is measured first.
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ def status(field):
 
 
 def measure(name, what, side):
-    """Return the peaks of a copy and of a call, and what stays of the call, its map or gradient, in images."""
+    """Return the peaks of a copy and of a call, and what stays of it, its map or gradient, in images; and seconds."""
     x, y = (part.clone() for part in images((1, 1, side, side)))
     images.cache_clear()
     prepared(name, what, *(part.clone() for part in images((1, 1, WARM_SIDE, WARM_SIDE))))()
@@ -39,17 +40,19 @@ def measure(name, what, side):
     if name == "frame-analytics" and what == WITH_GRADIENT:
         call()  # compiled for each shape: the compiler's memory is not the call's
         y.grad = None
-    (_, copied), (result, peak) = peak_of(x.clone), peak_of(call)
+    (_, copied, _), (result, peak, seconds) = peak_of(x.clone), peak_of(call)
     kept = result[1] if isinstance(result, tuple) else result
-    return {"copy": copied / x.nbytes, "peak": peak / x.nbytes, "kept": kept.nbytes / x.nbytes}
+    peaks = {"copy": copied / x.nbytes, "peak": peak / x.nbytes, "kept": kept.nbytes / x.nbytes}
+    return peaks | {"seconds": seconds}
 
 
 def peak_of(call):
-    """Return what a call returns, and its peak in bytes."""
+    """Return what a call returns, its peak in bytes and its seconds."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts over
-    before = status("VmRSS")
+    before, start = status("VmRSS"), time.perf_counter()
     result = call()
-    return result, status("VmHWM") - before
+    seconds = time.perf_counter() - start
+    return result, status("VmHWM") - before, seconds
 
 
 if __name__ == "__main__":
