@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
 WORKERS ?= 2
+# All that `make bench` measured.
+RECORD := .benchmarks/latest.json
 # Threads of torch in the tests: on their small images, more spend most of their time waiting for each other.
 TEST_ENV := OMP_NUM_THREADS=1
 
@@ -40,9 +42,12 @@ wheel: $(VENV)/installed
 	CARGO_TARGET_DIR=$(CURDIR)/target $(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist dist/ssimae-*.tar.gz
 	bash tests/package/try_wheel.sh $(BIN)/uv $(PYTHON) dist/ssimae-*.whl
 
+# All rivals in one run, which ends in docs/benchmarks.md. `ARGS="-k 'map or loss'"` times some; the page says so.
 bench: $(VENV)/rivals .venv-evaluation/rivals
+	mkdir -p $(dir $(RECORD))
 	RAYON_NUM_THREADS=$${RAYON_NUM_THREADS:-$$($(BIN)/python -c 'import torch; print(torch.get_num_threads())')} \
-		$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only $(ARGS)
+		$(BIN)/python -m pytest tests/perf --benchmark-enable --benchmark-only --benchmark-json=$(RECORD) $(ARGS)
+	$(BIN)/python docs/generate/benchmarks.py $(RECORD)
 
 # On a machine that has torch, Triton, numpy and lazy_loader, and perhaps nothing else: no environment is made.
 bench-gpu:

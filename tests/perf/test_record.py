@@ -1,5 +1,6 @@
-"""What the benchmarks print and store tells one truth, by the call."""
+"""What the benchmarks print, store and turn into a page tells one truth, by the call."""
 
+import importlib.util
 import json
 import os
 import re
@@ -104,3 +105,19 @@ def test_memory_stands_beside_the_time(finished):
     memory = rows_of(finished[1])["test_processes"]["extra_info"]["memory"]
     assert memory["bytes"] == [10, 40]
     assert memory["ratio"] == 4
+
+
+def test_the_page_says_what_the_record_says(finished):
+    path = TESTS.parent / "docs" / "generate" / "benchmarks.py"
+    spec = importlib.util.spec_from_file_location("benchmarks", path)
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    _, record = finished
+    page = generate.page(generate.distilled(record))
+    info = rows_of(record)["test_calls"]["extra_info"]
+    row = next(line for line in page.splitlines() if line.startswith("| calls |"))
+    assert f" {info['ratio']:.2f} " in row
+    assert f" {generate.duration(rows_of(record)['test_calls']['stats']['median'])} " in row
+    assert "2 of 4 benchmarks were timed" in page
+    assert re.search(r"Not chosen:\n\n- `test_tiny.py::test_not_run`: 1\n", page)
+    assert re.search(r"Needs a rival:\n\n- `test_tiny.py::test_skipped`: 1\n", page)
