@@ -105,11 +105,22 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     return replace(dataset, train=train, test=test, ignore=pairs)
 
 
+def categories_of(root: Path | str) -> list[Path]:
+    """Return the data sets that lie side by side in a folder, as the categories of a benchmark do, in natural order.
+
+    None for a folder that is a data set itself, or no folder.
+    """
+    root = Path(os.path.abspath(root))
+    if not root.is_dir() or any(row.matches(root) for row in _KNOWN):
+        return []
+    return [folder for folder in list_folders(root) if any(row.matches(folder) for row in _KNOWN)]
+
+
 def _open_folder(root: Path, ignore: Path | None) -> Contents:
     inner: list[Path] = []
     for folder in walk_folders(root):
         in_another = any(folder.is_relative_to(other) for other in inner)
-        if folder != root and not in_another and any(row.matches(folder) for row in _ROWS if row.name != "folder"):
+        if folder != root and not in_another and any(row.matches(folder) for row in _KNOWN):
             inner.append(folder)
     if inner:
         shown = shortened([str(folder.relative_to(root)) for folder in inner], ", ")
@@ -246,6 +257,9 @@ _ROWS = (
         paper_preset="paper-texture",
     ),
 )
+
+_KNOWN = tuple(row for row in _ROWS if row.name != "folder")
+"""Those that a folder is told by what lies in it."""
 
 LAYOUTS = {layout.name: layout for layout in _ROWS}
 """Every layout, by its name."""

@@ -1,0 +1,176 @@
+"""Evaluate the stored maps of several detectors on one data set, and compare them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssimae.data.dataset import Dataset, Sample, has_masks
+from ssimae.data.masks import load_mask, read_ignored
+from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
+from ssimae.evaluation.evaluator import check_fpr_limits
+from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
+from ssimae.evaluation.result import Evaluation
+from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
+from ssimae.jobs.scoring.files import FIGURES, RESULTS
+from ssimae.progress import Progress, Task
+
+logger = logging.getLogger(__name__)
+
+OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
+COMPARED_FPR = 0.05
+"""False positive rate at which covered shares of regions are compared (Bergmann et al. 2019, sec. 4.3)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options for scoring stored maps."""
+
+    fpr_limits: tuple[float, ...] = (0.3,)
+    image_top: float = 0.0
+    """Share of an image's pixels whose mean is its score; of 0 the highest alone."""
+    memory_limit: int | None = None
+    """Bytes of scores in memory; None for all."""
+    resamples: int = 1000
+    seed: int = 0
+    report: bool = True
+    """Whether a page of the images is written."""
+
+    def __post_init__(self) -> None:
+        check_fpr_limits(self.fpr_limits)
+        if self.resamples < 100:
+            raise ValueError(f"`resamples` must be at least 100 for an interval of 95 %, got {self.resamples}")
+
+    def with_seed(self, seed: int) -> Options:
+        """Return the same with another seed."""
+        return replace(self, seed=seed)
+
+
+@dataclass(frozen=True)
+class PairedMaps:
+    """The test images of a data set with the map of each under several detectors; heads of files are checked."""
+
+    dataset: Dataset
+    maps: tuple[tuple[Path, ...], ...]
+    """Of each detector, one for each test image."""
+    double: tuple[bool, ...]
+    """Whether those of a detector are to be read as float64."""
+
+
+def pair_maps(folders: Sequence[Path], dataset: Dataset) -> PairedMaps:
+    """Find the maps of a data set in the folder of each detector, and check the heads of all files.
+
+    Raises
+    ------
+    OSError, ValueError
+        If maps and images do not fit each other, or a defective image has no mask.
+    """
+    samples = dataset.test
+    if not has_masks(samples):
+        raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
+    maps = [find_maps(folder, samples) for folder in folders]
+    double = [check_maps(folder, paths, samples) for folder, paths in zip(folders, maps, strict=True)]
+    return PairedMaps(dataset, tuple(map(tuple, maps)), tuple(double))
+
+
+def evaluate_detectors(
+    names: Sequence[str], paired: PairedMaps, options: Options, *, progress: Progress, of: str = ""
+) -> tuple[list[Evaluation], Comparison | None]:
+    """Return the evaluation of each detector, and the comparison of the others with the first.
+
+    Progress names what the maps are `of`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file cannot be read, or the metrics are undefined.
+    """
+    samples = paired.dataset.test
+    evaluations, contenders = [], []
+    place = f" on {of}" if of else ""
+    for name, paths, double in zip(names, paired.maps, paired.double, strict=True):
+        read = functools.partial(read_scores, double=double)
+        with progress.task(f"evaluating {name}{place}", len(samples)) as task:
+            evaluator = gather(
+                samples,
+                paths,
+                read,
+                progress=task.update,
+                image_top=options.image_top,
+                memory_limit=options.memory_limit,
+            )
+        evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
+        if len(names) > 1:
+            thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
+            with progress.task(f"counting {name}{place}", len(samples)) as task:
+                levels = _levels(samples, paths, read, thresholds, task)
+            contenders.append(Contender(name, evaluations[-1], ImageLevels.collect(levels, evaluations[-1])))
+        del evaluator
+    if not contenders:
+        return evaluations, None
+    comparison = compare(contenders, overlap_fpr=COMPARED_FPR, resamples=options.resamples, seed=options.seed)
+    if comparison.defective_images < FEW_IMAGES:
+        logger.warning(
+            "%s: only %d defective images: intervals say little", paired.dataset.root, comparison.defective_images
+        )
+    return evaluations, comparison
+
+
+def _levels(
+    samples: Sequence[Sample],
+    maps: Sequence[Path],
+    read: Callable[[Path], NDArray[Any]],
+    thresholds: NDArray[np.float64],
+    task: Task,
+) -> list[Levels]:
+    levels = []
+    for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
+        map_ = read(path)
+        mask, ignored = load_mask(sample, map_.shape), read_ignored(sample, map_.shape)
+        levels.append(measure_levels(map_, mask, thresholds, ignore=ignored))
+        task.update(count)
+    return levels
+
+
+def names_of(folders: Sequence[Path], given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of detectors: those given, or short names of their folders.
+
+    Folders are told apart by as many of their last parts as it takes.
+
+    Raises
+    ------
+    ValueError
+        If a folder comes twice, or the names given are not as many, not unique, or cannot name a folder.
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    if len(set(parts)) < len(parts):
+        twice = next(folder for folder, part in zip(folders, parts, strict=True) if parts.count(part) > 1)
+        raise ValueError(f"{twice}: given twice")
+    if given:
+        return _checked(given, len(folders))
+    for length in range(1, max(map(len, parts)) + 1):
+        names = tuple("-".join(part[-length:]).replace("/", "") for part in parts)
+        # Beside the folders of detectors lie other results.
+        names = tuple(f"{name}-maps" if name in (FIGURES, *RESULTS) else name for name in names)
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _checked(names: Sequence[str], count: int) -> tuple[str, ...]:
+    if len(names) != count:
+        raise ValueError(f"`names` must be one for each of the {count} detectors, got {len(names)}")
+    for name in names:
+        if not name.strip() or "/" in name or "\0" in name or name.startswith(".") or name in (FIGURES, *RESULTS):
+            raise ValueError(f"`names` must be names that a folder can have, got {name!r}")
+    folded = [name.casefold() for name in names]
+    if len(set(folded)) < count:
+        raise ValueError(f"`names` must differ, got {', '.join(names)}")
+    return tuple(names)
