@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::key::{Key, Tag};
+use super::position;
 use super::radix::{Scratch, sort};
 use crate::error::Error;
 
@@ -135,7 +135,7 @@ impl<K: Key> RunFile<K> {
     fn bytes(&self, which: usize, size: usize, part: Range<usize>) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; part.len() * size];
         let start = self.offsets[which] + (part.start * size) as u64;
-        self.file.read_exact_at(&mut bytes, start).map_err(|error| file_error(&error))?;
+        position::read_exact_at(&self.file, &mut bytes, start).map_err(|error| file_error(&error))?;
         Ok(bytes)
     }
 }
@@ -313,7 +313,7 @@ struct FilePosition<'a> {
 
 impl Write for FilePosition<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = self.file.write_at(bytes, self.offset)?;
+        let count = position::write_at(self.file, bytes, self.offset)?;
         self.offset += count as u64;
         Ok(count)
     }
