@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+
+from ssimae.host import system
 
 _PREFIX, _SUFFIX = ".", ".partial"
 _PARTIAL = f"{_PREFIX}{'?' * 8}{_SUFFIX}"
@@ -43,40 +43,17 @@ def replacing(path: Path) -> Iterator[Path]:
     OSError
         If the folder cannot be written, or is full; it names `path`.
     """
-    with naming(path):
-        handle, name = _begin(path)
+    # All writes to the path share a name, one after the other: so the next write takes what a killed one left.
+    shared = path.with_name(f"{_PREFIX}{sha256(os.fsencode(path.name)).hexdigest()[:8]}{_SUFFIX}")
+    with naming(path), system.partial_file(shared) as partial:
         try:
-            yield Path(name)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
+            yield partial
+            os.chmod(partial, 0o644)
+            system.replace(partial, path)
         except BaseException:
             with suppress(FileNotFoundError):  # a signal may come between the last step and its return
-                os.unlink(name)
+                os.unlink(partial)
             raise
-        finally:
-            os.close(handle)
-
-
-def _begin(path: Path) -> tuple[int, str]:
-    """Return an empty file beside a path, locked, and its name: that of all writes to the path, one after the other.
-
-    So the next write takes what a killed one left. Where another process is writing, the name is a fresh one.
-    """
-    name = path.with_name(f"{_PREFIX}{sha256(os.fsencode(path.name)).hexdigest()[:8]}{_SUFFIX}")
-    try:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Not so once the other process has given the file its own name.
-        if os.path.samestat(os.fstat(handle), os.lstat(name)):
-            os.ftruncate(handle, 0)
-            return handle, str(name)
-    except OSError:
-        pass
-    os.close(handle)
-    return tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
 
 
 @contextmanager
@@ -107,20 +84,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
     except FileExistsError as error:
         raise BlockingIOError(f"{path}: another command is writing here") from error
-    handle = os.open(partial, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield partial
-        if path.exists():
-            path.rename(earlier)
-        partial.rename(path)
-        shutil.rmtree(earlier, ignore_errors=True)
+        with system.held_folder(partial):
+            yield partial
+            if path.exists():
+                path.rename(earlier)
+            partial.rename(path)
+            shutil.rmtree(earlier, ignore_errors=True)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         _sweep_folders(path.parent)
         raise
-    finally:
-        os.close(handle)
 
 
 def _sweep_folders(parent: Path) -> None:
@@ -128,14 +102,8 @@ def _sweep_folders(parent: Path) -> None:
         path = parent / earlier.name[1 : -len(_EARLIER)]
         shutil.rmtree(earlier) if path.exists() else earlier.rename(path)
     for partial in parent.glob(f".*{_NEW}"):
-        handle = os.open(partial, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(BlockingIOError), system.held_folder(partial):  # that of a process that lives stays
             shutil.rmtree(partial)
-        except BlockingIOError:
-            pass  # its process lives
-        finally:
-            os.close(handle)
 
 
 def sweep(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from ssimae.host import system
 
 LARGE = 2**24
 """Values from which on a map lies in a temporary file."""
@@ -73,18 +74,20 @@ def new_map(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[An
         If the folder of temporary files, which ``TMPDIR`` names, has no room for it.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if math.prod(shape) < LARGE or not hasattr(os, "posix_fallocate"):
+    if math.prod(shape) < LARGE:
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(prefix="ssimae-") as file:
         try:
             # Reserved at once: a page for which there is no room later would end the process.
-            os.posix_fallocate(file.fileno(), 0, size)
+            reserved = system.reserve(file.fileno(), size)
         except OSError as error:
             raise OSError(
                 error.errno,
                 f"no room for {size} bytes of a large image's map ({error.strerror}); TMPDIR may name another folder",
                 tempfile.gettempdir(),
             ) from error
+        if not reserved:
+            return np.empty(shape, dtype)
         return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
 
 
@@ -98,7 +101,7 @@ def let_go(*images: object) -> None:
         while isinstance(base, np.ndarray):
             base = base.base
         if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
-            base.obj.madvise(mmap.MADV_DONTNEED)
+            system.let_go(base.obj)
 
 
 def in_bands(

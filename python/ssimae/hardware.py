@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +11,9 @@ from typing import Any, Literal
 
 import torch
 
-logger = logging.getLogger(__name__)
+from ssimae.host import system
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+logger = logging.getLogger(__name__)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -101,20 +99,13 @@ def let_forks_compute() -> None:
     Its other threads do not follow into a fork, which would wait for them for ever. Called by what computes with torch:
     who only loads a network before the fork keeps all threads.
     """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+    system.run_in_forks(lambda: torch.set_num_threads(1))
 
 
 @cache
 def _keep_memory() -> None:
-    """Tell glibc to keep freed memory: by default every step hands its activations back and faults them in again."""
-    if sys.platform == "linux":
-        try:
-            libc = ctypes.CDLL("libc.so.6")
-        except OSError:  # another C library (musl): it has its own allocator and no mallopt
-            return
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    """Keep freed memory: by default every step hands its activations back and faults them in again."""
+    system.keep_memory()
 
 
 def describe(device: torch.device) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from ssimae.errors import in_short
+from ssimae.host import system
 
 _T = TypeVar("_T")
 
@@ -34,7 +35,7 @@ def open_regular(path: Path) -> BufferedReader:
     OSError
         If it cannot be opened, or is a pipe or a device: who opens these may wait for ever.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115 - returned
+    file = open(path, "rb", opener=system.open_without_waiting)  # noqa: SIM115 - returned
     mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISREG(mode):
         return file

@@ -8,7 +8,7 @@ import pytest
 import ssimae
 from PIL import Image
 from ssimae.cli import main
-from ssimae.inspection import feasible
+from ssimae.host import system
 from ssimae.jobs import choose, run
 from support.small_data import SETTINGS, write_small_dataset
 
@@ -91,7 +91,7 @@ def test_a_detector_refuses_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_memory_of_this_machine_is_known() -> None:
-    available = feasible.available_memory()
+    available = system.available_memory()
     if available is None:
         pytest.skip("needs /proc/meminfo")
     assert 2**20 < available < 2**50

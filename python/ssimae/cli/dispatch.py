@@ -8,8 +8,6 @@ import io
 import logging
 import os
 import pkgutil
-import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -18,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ssimae.cli import verbs
-from ssimae.cli.exits import BAD_INPUT, OK, SAFEGUARD, Log, complain
+from ssimae.cli.exits import BAD_INPUT, CLOSED_PIPE, OK, SAFEGUARD, Log, complain
 from ssimae.errors import InterruptedRunError, SafeguardError, perhaps
+from ssimae.host import system
 from ssimae.training.interrupt import interruption_of, noted_signals, raised_signals
 
 _RESUMING = "run", "train", "predict", "improve"
@@ -36,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(arguments)
             finally:
                 sys.stdout.flush()  # also after --help, which exits
-    except BrokenPipeError:
+    except OSError as error:
+        if not system.is_closed_pipe(error):
+            raise
         # Whoever read the output has gone, as `head` does; Python shall not try to write the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return CLOSED_PIPE
 
 
 @contextmanager
@@ -80,9 +81,9 @@ def _run(arguments: list[str]) -> int:
     except SafeguardError as error:
         complain(str(error))
         return SAFEGUARD
-    except BrokenPipeError:
-        raise
     except (ValueError, OSError, MemoryError) as error:
+        if isinstance(error, OSError) and system.is_closed_pipe(error):
+            raise
         if "--debug" in rest:
             traceback.print_exc()
         return complain(_message(error))
@@ -98,9 +99,9 @@ def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:
     """Say how the work goes on; return the exit code of the signal."""
     verb = arguments[0]
     if error.folder is not None and verb in _RESUMING:
-        complain(f"{error}; go on with: {shlex.join(['ssimae', verb, '--resume', str(error.folder)])}")
+        complain(f"{error}; go on with: {system.command_line(['ssimae', verb, '--resume', str(error.folder)])}")
     else:
-        complain(f"{error}; start again with: {shlex.join(['ssimae', *arguments])}")
+        complain(f"{error}; start again with: {system.command_line(['ssimae', *arguments])}")
     return 128 + error.signal
 
 
@@ -151,6 +152,6 @@ def _help() -> str:
 def _first_line(verb: str) -> str:
     """Return what a verb does, from the source of its module: to import them all would take seconds."""
     inner = _verbs()[verb].removeprefix(f"{verbs.__name__}.").replace(".", "/")
-    source = Path(verbs.__path__[0], f"{inner}.py").read_text()
+    source = Path(verbs.__path__[0], f"{inner}.py").read_text(encoding="utf-8")
     text = ast.get_docstring(ast.parse(source)) or ""
     return text.splitlines()[0].rstrip(".")

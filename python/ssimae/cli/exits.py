@@ -19,6 +19,8 @@ SAFEGUARD = 4
 """A safeguard stopped the work."""
 FLAGGED = 5
 """The work is done, and an image was found that --fail-on asks for."""
+CLOSED_PIPE = 128 + 13
+"""Whoever read the output has gone; the number is that of SIGPIPE, which Windows lacks."""
 # 1 is a fault of ours, with a traceback; 128 + N is a signal N.
 
 

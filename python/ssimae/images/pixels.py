@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssimae.bands import band_rows
+from ssimae.host import system
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,7 @@ _READ_AS = {
 """Mode that the samples of each mode of Pillow are taken in."""
 
 _pillow_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    # A fork has no thread that would let go of it.
-    os.register_at_fork(
-        before=_pillow_lock.acquire, after_in_parent=_pillow_lock.release, after_in_child=_pillow_lock.release
-    )
+system.free_in_forks(_pillow_lock)
 
 
 class RefusedError(ValueError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ssimae.config.settings import Settings
+from ssimae.host import system
 
 _WIDEST = 4
 """Part of the shortest side of an image that the opening's disk, or the smoothing's deviation, may have."""
@@ -63,7 +63,7 @@ def refuse_infeasible(good: Sequence[tuple[int, int]], others: Sequence[tuple[in
 
 
 def _refuse_large(good: Sequence[tuple[int, int]], settings: Settings) -> None:
-    available = available_memory()
+    available = system.available_memory()
     if available is None:
         return
     side = settings.smallest_side
@@ -82,20 +82,3 @@ def _refuse_large(good: Sequence[tuple[int, int]], settings: Settings) -> None:
                 f"`{name}` {getattr(settings, name)} needs {needed / 1e9:,.1f} GB of memory at least; "
                 f"{available / 1e9:,.1f} GB are there"
             )
-
-
-def available_memory() -> int | None:
-    """Return the bytes of memory that a process here can have without swapping; None where the system does not say."""
-    limits = []
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        limits.append(1024 * int(lines["MemAvailable"].split()[0]))
-    except (OSError, ValueError, KeyError):
-        return None
-    # A container may have less than the machine.
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(limit).read_text()))
-        except (OSError, ValueError):  # no such limit, or `max`
-            continue
-    return min(limits)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ssimae.config.settings import Settings
 from ssimae.data.check import Checked, check_samples
 from ssimae.data.dataset import Sample
+from ssimae.host import system
 from ssimae.progress import Progress
 from ssimae.storage.run_folder import RunFolder
 
@@ -30,10 +31,11 @@ def check_for(settings: Settings, samples: Sequence[Sample], progress: Progress)
 def unwritable_names(folder: RunFolder, samples: Iterable[Sample]) -> dict[Path, str]:
     """Return, by image, why no map or row of it can be written into a folder, which need not exist yet."""
     existing = next(parent for parent in (folder.root, *folder.root.absolute().parents) if parent.is_dir())
-    longest, longest_path = os.pathconf(existing, "PC_NAME_MAX"), os.pathconf(existing, "PC_PATH_MAX")
+    longest, longest_path = system.longest_names(existing)
     faults = {}
     for sample in samples:
-        maps = folder.map_path(folder.reconstructions, sample.defect, sample.name).absolute()
+        below = folder.map_path(folder.reconstructions, sample.defect, sample.name)
+        maps = below.absolute()
         try:
             sizes = [len(part.encode()) for part in maps.parts]
             str(sample.path).encode()
@@ -44,6 +46,8 @@ def unwritable_names(folder: RunFolder, samples: Iterable[Sample]) -> dict[Path,
             faults[sample.path] = (
                 f"the names of its results would have {max(sizes)} bytes, more than {longest}; rename it"
             )
+        elif forbidden := next(filter(None, map(system.unusable, below.relative_to(folder.root).parts)), None):
+            faults[sample.path] = f"{forbidden}; rename it"
         elif len(os.fsencode(maps)) >= longest_path:
             faults[sample.path] = f"the path of a result would have {longest_path} bytes or more; rename it"
     return faults

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shlex
 
 from ssimae.config.settings import Settings, inspection_settings
+from ssimae.host import system
 from ssimae.reading import read_bytes
 from ssimae.storage.description import Description, describe_model
 from ssimae.storage.facts import Facts, PredictFacts
@@ -84,7 +84,7 @@ def _with_value(folder: RunFolder, name: str, value: object) -> str:
         return "; another value needs a run of its own"
     flag = name.replace("_", "-")
     words = [f"--{flag}", str(value)] if not isinstance(value, bool) else [f"--{flag}" if value else f"--no-{flag}"]
-    command = shlex.join(["ssimae", "run", "--weights", str(folder.home), *words])
+    command = system.command_line(["ssimae", "run", "--weights", str(folder.home), *words])
     return f"; the same network is looked at with the other value by: {command}"
 
 

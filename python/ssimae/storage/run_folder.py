@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.data.dataset import Sample
 from ssimae.errors import in_short
+from ssimae.host import system
 from ssimae.inspection.threshold import Thresholds
 from ssimae.reading import as_kind, from_json, read_json, read_text, read_toml
 from ssimae.storage.facts import Facts, PredictFacts, facts_from_table
@@ -70,7 +69,7 @@ class RunFolder:
 
     def command(self, *words: str) -> str:
         """Return a command that names the folder behind some words, as one can type it."""
-        return shlex.join(["ssimae", *words, str(self.root)])
+        return system.command_line(["ssimae", *words, str(self.root)])
 
     @property
     def resumption(self) -> str:
@@ -170,7 +169,7 @@ class RunFolder:
         """
         with (self.root / LOCK).open("ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                system.lock(file.fileno())
             except BlockingIOError as error:
                 raise BlockingIOError(f"{self.root}: another command is writing here") from error
             if file.tell() == 0:
@@ -281,7 +280,7 @@ class RunFolder:
 
     def append_log(self, line: Mapping[str, Any]) -> None:
         """Add one line to ``log.jsonl``."""
-        with naming(self.log), self.log.open("a") as file:
+        with naming(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def trim_log(self, step: int) -> None:

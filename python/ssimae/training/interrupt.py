@@ -11,8 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from ssimae.errors import InterruptedRunError, TerminatedError
-
-_SIGNALS = signal.SIGINT, signal.SIGTERM
+from ssimae.host import system
 
 
 @dataclass
@@ -82,13 +81,13 @@ def interruption_of(error: KeyboardInterrupt) -> InterruptedRunError:
 
 
 def _exception(number: int) -> KeyboardInterrupt:
-    return TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
+    return KeyboardInterrupt() if number == signal.SIGINT else TerminatedError()
 
 
 @contextmanager
 def _handled(handler: object) -> Iterator[None]:
-    """Let a handler have both signals for a while."""
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}  # type: ignore[arg-type]
+    """Let a handler have all signals that end a command for a while."""
+    before = {number: signal.signal(number, handler) for number in system.STOPPING}  # type: ignore[arg-type]
     try:
         yield
     finally:

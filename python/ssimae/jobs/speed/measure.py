@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ssimae.data.dataset import dataset_fingerprint
 from ssimae.data.layouts import open_dataset
 from ssimae.hardware import describe, resolve_precision
+from ssimae.host import system
 from ssimae.inspection.holdout import GoodImages
 from ssimae.jobs.speed.clock import engines_at_hand, time_models
 from ssimae.jobs.speed.measured import (
@@ -64,7 +64,7 @@ def usual_strides(saved: SavedModel) -> list[int]:
 
 def usual_threads() -> list[int]:
     """Return one thread, and as many as this process may have."""
-    return sorted({1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1})
+    return sorted({1, system.processors()})
 
 
 def measure_speed(

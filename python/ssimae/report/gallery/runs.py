@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.data.dataset import Sample
+from ssimae.host import system
 from ssimae.inspection.verdict import WHOLE
 from ssimae.levels.rules import RegionRules
 from ssimae.report.assessment import Assessment
@@ -78,7 +78,10 @@ def gallery_of_runs(
 def _commands(results: ModelResults) -> dict[str, str | None]:
     """Return the run as a word of a command, and how to inspect with it."""
     run = _run(results)
-    return {"improve": shlex.quote(run), "inspect": f"ssimae predict {shlex.quote(run)} images/"}
+    return {
+        "improve": system.command_line([run]),
+        "inspect": system.command_line(["ssimae", "predict", run, "images/"]),
+    }
 
 
 def curves_content(metrics: Mapping[str, Any], curves: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
@@ -178,7 +181,7 @@ def _about(results: ModelResults, shown: Shown, allow_collapsed: bool) -> dict[s
         "review": len(shown.levels.bounds) // 2 if thresholds is None else shown.levels.index(thresholds.review),
         "defective": None if thresholds is None else shown.levels.index(thresholds.defective),
         "usual": 1.0 if results.calibrated else None,
-        "command": None if thresholds is None else shlex.quote(_run(results)),
+        "command": None if thresholds is None else system.command_line([_run(results)]),
         "rebuilds": shown.rebuilt_of is not None,
         "planted": planted_content(results, shown.levels),
         "curves": curves_content(results.metrics, results.curves) if measured else None,  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import platform
 import shutil
 import sys
@@ -15,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ssimae.cli.exits import BAD_INPUT, OK
 from ssimae.cli.flags import parse_flags
 from ssimae.cli.tables import columns
+from ssimae.host import system
 
 _TRAINING = "run, train, improve, threshold --add-good, reproduce"
 
@@ -103,7 +103,7 @@ def _machine(*, has_torch: bool) -> dict[str, str]:
         "ssimae": _state("ssimae")[1],
         "python": f"{platform.python_version()} at {sys.executable}",
         "system": platform.platform(),
-        "processors": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "processors": str(system.processors()),
         "temporary files": f"{temporary}, {shutil.disk_usage(temporary).free / 1e9:,.1f} GB free",
     }
     if not has_torch:
@@ -111,11 +111,10 @@ def _machine(*, has_torch: bool) -> dict[str, str]:
     import torch  # noqa: PLC0415 - what it is not there for is told, too
 
     from ssimae.hardware import describe, resolve_device, resolve_precision  # noqa: PLC0415
-    from ssimae.inspection.feasible import available_memory  # noqa: PLC0415
     from ssimae.kernels.support import available  # noqa: PLC0415
 
     device = resolve_device("auto")
-    memory = available_memory()
+    memory = system.available_memory()
     declined = available(torch.zeros(1, device=device))
     return found | {
         "memory": "unknown" if memory is None else f"{memory / 1e9:,.1f} GB free",
