@@ -10,7 +10,7 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,12 @@ from ssimae.training.interrupt import interruption_of, noted_signals, raised_sig
 _RESUMING = "run", "train", "predict", "improve"
 """Verbs that go on with --resume; the others begin again, or go on, with the command as it was."""
 
+_SHARED = "run", "train"
+"""Verbs whose training the processes that torchrun starts share."""
+
+_LAUNCHED = "TORCHELASTIC_RUN_ID"
+"""Environment variable by which torchrun shows itself; to ask torch for it takes seconds."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code (see :mod:`ssimae.cli.exits`)."""
@@ -32,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with raised_signals(), _any_text():
             try:
-                return _run(arguments)
+                return _run_launched(arguments) if _LAUNCHED in os.environ else _run(arguments)
             finally:
                 sys.stdout.flush()  # also after --help, which exits
     except OSError as error:
@@ -68,12 +74,47 @@ def _run(arguments: list[str]) -> int:
         return OK
     if verb not in _verbs():
         return complain(f"unknown verb {verb!r}{perhaps(verb, _verbs())}; known are {', '.join(_verbs())}")
+    return _guarded(lambda: _main_of(verb, rest), arguments)
+
+
+def _main_of(verb: str, arguments: list[str]) -> int:
+    _refuse_undecodable(arguments)
+    with noted_signals():  # torch, for one, takes what is raised while it loads for a fault of another package
+        module = importlib.import_module(_verbs()[verb])
+    code: int = module.main(arguments)
+    return code
+
+
+def _run_launched(arguments: list[str]) -> int:
+    """Run a verb as one of the processes that torchrun started: the first does the work, the others join in trainings.
+
+    torchrun starts all of them again when one fails; a command that ended of itself then ends as before.
+    """
+    from ssimae.jobs.spread.follow import follow  # noqa: PLC0415 - torch, which takes seconds
+    from ssimae.training.sharing.torchrun import this_process  # noqa: PLC0415
+
+    process = this_process()
+    assert process is not None
+    if process.rank > 0:
+        return _guarded(lambda: follow(process), arguments)
+    if (before := process.exit_code) is not None:
+        return before
+    code = None
     try:
-        _refuse_undecodable(rest)
-        with noted_signals():  # torch, for one, takes what is raised while it loads for a fault of another package
-            module = importlib.import_module(_verbs()[verb])
-        code: int = module.main(rest)
+        if arguments and arguments[0] in _verbs() and arguments[0] not in _SHARED:
+            code = complain(f"torchrun is for {' and '.join(_SHARED)}; start `ssimae {arguments[0]}` without it")
+        else:
+            code = _run(arguments)
         return code
+    finally:
+        process.end(code if code is not None and code < 128 else None)
+
+
+def _guarded(work: Callable[[], int], arguments: list[str]) -> int:
+    """Do some work of a verb; say in one line what it raises, and return the exit code."""
+    verb, *rest = arguments
+    try:
+        return work()
     except InterruptedRunError as error:
         return _interrupted(error, arguments)
     except KeyboardInterrupt as error:

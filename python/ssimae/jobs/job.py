@@ -25,6 +25,7 @@ from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import Facts, source_commit
 from ssimae.storage.run_folder import RunFolder
+from ssimae.training.sharing.torchrun import Process
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Job:
     missed: tuple[Path, ...] = ()
     """Images with known defects that are looked for before and after; absolute."""
     missed_masks: tuple[Path, ...] = ()
+    process: Process | None = None
+    """The first of the processes that share the training, where torchrun started this one."""
 
     @property
     def chooses(self) -> bool:

@@ -40,6 +40,7 @@ from ssimae.storage.agreement import check_agreement
 from ssimae.storage.facts import Facts
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.interrupt import resumable
+from ssimae.training.sharing.torchrun import Process
 from ssimae.tuning.settle import refuse_unsettled, treatable
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ def start(job: Job, out: Path, *, force: bool, progress: Progress) -> Outcome:
         facts = facts_of(job, dataset, device)
         with resumable(out):
             folder.write_config(job.settings, facts)
+            if job.process is not None:
+                job.process.begin(out)
             return _continue(folder, job, dataset, facts, device, coloured=coloured, progress=progress)
 
 
@@ -122,7 +125,15 @@ def _refuse_infeasible(dataset: Dataset, settings: Settings) -> None:
     refuse_infeasible([image_size(path) for path in good], [image_size(path) for path in others], settings)
 
 
-def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = False, progress: Progress) -> Outcome:
+def resume(
+    out: Path,
+    *,
+    device: str,
+    train_only: bool,
+    allow_collapsed: bool = False,
+    process: Process | None = None,
+    progress: Progress,
+) -> Outcome:
     """Go on with an interrupted run, or with one that was to stop after its thresholds; nothing finished is repeated.
 
     `train_only` stops it after its thresholds, whatever it was begun for.
@@ -156,6 +167,7 @@ def resume(out: Path, *, device: str, train_only: bool, allow_collapsed: bool = 
             given=facts.given,
             improves=facts.improves,
             taught=tuple(map(Path, facts.taught)),
+            process=process,
         )
         dataset = open_again(folder, facts)
         account_for(dataset, progress, ignore=facts.ignore)
@@ -264,6 +276,7 @@ def _run_model(
             facts,
             pretrained=job.pretrained,
             device=device,
+            process=job.process,
             may_give_up=may_give_up,
             progress=progress,
         )

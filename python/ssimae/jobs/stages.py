@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from ssimae.training.interrupt import Interruption, noted_signals
 from ssimae.training.learn import learn
 from ssimae.training.log import LogLine
 from ssimae.training.monitor import SilentMonitor
+from ssimae.training.sharing.group import Group
+from ssimae.training.sharing.torchrun import Announcement, Process
 from ssimae.tuning.held_out import store_judged
 from ssimae.tuning.settle import n_parts, settle
 
@@ -120,12 +123,14 @@ def train_stage(
     *,
     pretrained: Path | None = None,
     device: torch.device,
+    process: Process | None = None,
     may_give_up: bool = False,
     progress: Progress,
 ) -> Facts:
     """Train on the kept parts of the good images, write ``model.safetensors`` and ``log.jsonl``.
 
-    A run that improves another begins with its networks.
+    A run that improves another begins with its networks. Where torchrun started several processes, they share the
+    training of an autoencoder; the rest is done by this first one.
 
     Returns the facts with what came of the training, which ``config.toml`` then holds, too.
     """
@@ -133,18 +138,23 @@ def train_stage(
     begun = None if facts.improves is None else load_model(RunFolder(facts.improves).model)
     folder.state.parent.mkdir(exist_ok=True)
     description = f"training {settings.row.title}"
+    sharing: AbstractContextManager[Group | None] = nullcontext()
+    if process is not None and settings.method == "autoencoder":
+        sharing = process.leading(Announcement(str(folder.root.absolute()), device.type, may_give_up), device)
     with noted_signals() as interruption, progress.task(description, settings.patches_total) as task:
-        training = learn(
-            parts,
-            settings,
-            ignored=ignored,
-            pretrained=pretrained,
-            device=device,
-            state=folder.state,
-            initial=None if begun is None else begun.model.state_dict(),
-            may_give_up=may_give_up,
-            monitor=_FolderMonitor(folder, task, interruption),
-        )
+        with sharing as group:
+            training = learn(
+                parts,
+                settings,
+                ignored=ignored,
+                pretrained=pretrained,
+                device=device,
+                state=folder.state,
+                initial=None if begun is None else begun.model.state_dict(),
+                may_give_up=may_give_up,
+                group=group,
+                monitor=_FolderMonitor(folder, task, interruption),
+            )
         head = None
         if settings.head_patches and not isinstance(training.model, FeatureDictionary):
             with progress.task("training the head", settings.head_patches) as head_task:

@@ -38,3 +38,7 @@ class Batch:
         """Return the batch with every part of it changed."""
         painted, noise = (None if part is None else change(part) for part in (self.painted, self.noise))
         return Batch(change(self.crops), painted, noise)
+
+    def part(self, patches: slice) -> Batch:
+        """Return the batch of some of the patches."""
+        return self.map(lambda part: part[patches])

@@ -13,6 +13,7 @@ from torch import Tensor
 from ssimae.config.settings import Settings
 from ssimae.losses.batch import Batch
 from ssimae.training.crops import CropSampler
+from ssimae.training.sharing.group import Group
 from ssimae.training.stains.paint import paint_stains
 
 _NOISE = 6  # stream of random numbers under the seed, beside those of crops and stains
@@ -37,20 +38,27 @@ def make_batch(crops: CropSampler, settings: Settings, step: int) -> Batch:
     return Batch(patches, painted, noise)
 
 
-def batches(crops: CropSampler, settings: Settings, first: int, stop: int, *, device: torch.device) -> Iterator[Batch]:
+def batches(
+    crops: CropSampler, settings: Settings, first: int, stop: int, *, device: torch.device, group: Group | None = None
+) -> Iterator[Batch]:
     """Yield the batches of the steps from `first` to before `stop`, on a device; each is valid until the next.
 
-    On a CPU, whose cores the step itself keeps busy, each is made when it is asked for; for a GPU a thread makes them
-    ahead.
+    Of a group of processes, each gets its part of the same batches. On a CPU, whose cores the step itself keeps busy,
+    each batch is made when it is asked for; for a GPU a thread makes them ahead.
     """
+
+    def own(step: int) -> Batch:
+        batch = make_batch(crops, settings, step)
+        return batch if group is None else batch.part(group.part(len(batch.crops)))
+
     if device.type == "cpu":
         for step in range(first, stop):
-            yield make_batch(crops, settings, step).to(device)
+            yield own(step).to(device)
         return
     waiting: deque[Future[Batch]] = deque()
 
     def make(step: int) -> Batch:
-        return make_batch(crops, settings, step).map(Tensor.pin_memory)
+        return own(step).map(Tensor.pin_memory)
 
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
         for step in range(first, stop):

@@ -21,7 +21,8 @@ from ssimae.models.tensor_file import tensor_bytes
 from ssimae.reading import Count, Finite, NotNegative, from_json, open_regular
 
 _FORMAT = "ssimae-state-1"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What Adam keeps of each parameter, by its names in torch."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def save_state(
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         tensors[f"model.{name}"] = parameter.detach().cpu().contiguous()
-        for moment in _MOMENTS:
+        for moment in MOMENTS:
             tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment].cpu().contiguous()
     metadata = {
         "format": _FORMAT,
@@ -75,7 +76,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, settin
             wanted = {
                 f"{part}.{name}": parameter
                 for name, parameter in model.named_parameters()
-                for part in ("model", *_MOMENTS)
+                for part in ("model", *MOMENTS)
             }
             if wanted.keys() != set(file.keys()):
                 raise ValueError("the training state belongs to another network")
@@ -96,7 +97,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Adam, settin
         optimizer.state[parameter] = {
             # The fused optimizer keeps its step as a float32 tensor beside the parameter.
             "step": torch.tensor(float(position.step), dtype=torch.float32, device=parameter.device),
-            **{moment: _like(saved[f"{moment}.{name}"], parameter) for moment in _MOMENTS},
+            **{moment: _like(saved[f"{moment}.{name}"], parameter) for moment in MOMENTS},
         }
     return position
 

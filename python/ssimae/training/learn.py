@@ -21,6 +21,7 @@ from ssimae.models.features import ResNet18Features, fixed_features
 from ssimae.training.crops import CropSampler
 from ssimae.training.log import LogLine
 from ssimae.training.monitor import SILENT, Monitor
+from ssimae.training.sharing.group import Group
 from ssimae.training.train import Training, train
 
 
@@ -34,13 +35,14 @@ def learn(
     state: Path | None = None,
     initial: Mapping[str, Tensor] | None = None,
     may_give_up: bool = False,
+    group: Group | None = None,
     monitor: Monitor = SILENT,
 ) -> Training:
     """Train the system that the settings choose on defect-free images.
 
     Parameters
     ----------
-    images, settings, ignored, device, state, initial, may_give_up, monitor
+    images, settings, ignored, device, state, initial, may_give_up, group, monitor
         As for :func:`ssimae.training.train.train`; a dictionary has no state, since it takes minutes: it starts again.
     pretrained : Path or None
         File of the pretrained weights of the system's fixed network; None for torchvision's cache.
@@ -65,6 +67,7 @@ def learn(
         state=state,
         initial=initial,
         may_give_up=may_give_up,
+        group=group,
         monitor=monitor,
     )
     return training if features is None else dataclasses.replace(training, features=features.source)

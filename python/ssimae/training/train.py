@@ -25,6 +25,7 @@ from ssimae.training.gradients import gradients_of
 from ssimae.training.log import TrainingLog
 from ssimae.training.monitor import SILENT, Monitor
 from ssimae.training.schedule import learning_rate
+from ssimae.training.sharing.group import Group
 
 PLATEAU = 0.97
 """A final loss above this share of the loss of a constant output counts as collapsed."""
@@ -81,6 +82,7 @@ def train(
     state: Path | None = None,
     initial: Mapping[str, Tensor] | None = None,
     may_give_up: bool = False,
+    group: Group | None = None,
     monitor: Monitor = SILENT,
 ) -> Training:
     """Return the autoencoder trained on defect-free images (Bergmann et al. 2019, sec. 4.2).
@@ -103,6 +105,9 @@ def train(
         Weights to begin with, where there is no state; by default they follow from the seed.
     may_give_up : bool
         Whether to end early, at the step of :func:`patience`, where that leads nowhere.
+    group : Group or None
+        Processes that share the training: all call this function alike, but the first alone has a `state`, and its
+        weights and state are taken.
     monitor : Monitor
         Told how far the training is; a signal number from it saves the state and raises.
 
@@ -113,11 +118,12 @@ def train(
     PlateauError
         If the training gave up.
     InterruptedRunError
-        If the monitor returned a signal.
+        If the monitor returned a signal, or another process of the group is gone.
 
     Notes
     -----
-    A resumed run takes the same steps as an uninterrupted one and ends with the same weights on the same device.
+    A resumed run takes the same steps as an uninterrupted one and ends with the same weights on the same device, and in
+    as many processes.
     """
     precision = resolve_precision(settings.precision, device)
     crops = CropSampler(images, settings, ignored)
@@ -132,6 +138,8 @@ def train(
     resumed = (
         load_state(state, model, optimizer, settings) if state is not None and state.exists() else TrainingPosition()
     )
+    if group is not None:
+        resumed = group.align(model, optimizer, resumed)
     if resumed.step > steps:
         raise ValueError(f"{state}: stands at step {resumed.step} of a training of {steps}")
     log = TrainingLog(steps, elapsed=resumed.elapsed_s, loss=resumed.loss, emit=monitor.logged)
@@ -139,24 +147,28 @@ def train(
     monitor.resumed(resumed.step)
 
     gradients = gradients_of(model, settings, precision=precision, features=fixed, device=device)
-    for step, batch in enumerate(batches(crops, settings, resumed.step, steps, device=device), resumed.step):
+    share = batches(crops, settings, resumed.step, steps, device=device, group=group)
+    for step, batch in enumerate(share, resumed.step):
         lr = learning_rate(step, steps=steps, peak=settings.lr, schedule=settings.schedule)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = lr
+        seen = crops.patches_seen(step + 1)
+        patches = seen - crops.patches_seen(step)
         loss = gradients(batch)
+        if group is not None:
+            loss, agreed = group.average(model, loss, patches, monitor.interrupted())
         optimizer.step()
         value = float(loss)  # waits for a GPU, hence after all that it has to do
         if not np.isfinite(value):
             raise DivergedError(step, value, settings.lr)
 
-        seen = crops.patches_seen(step + 1)
-        log.add(step, epoch=step // crops.steps_per_epoch, patches=len(batch.crops), seen=seen, loss=value, lr=lr)
+        log.add(step, epoch=step // crops.steps_per_epoch, patches=patches, seen=seen, loss=value, lr=lr)
         monitor.stepped(seen, value)
         if may_give_up and plateau is not None and step == patience(steps):
             smoothed = log.loss or value
             if smoothed > PLATEAU * plateau:
                 raise PlateauError(step, smoothed, plateau)
-        signal = monitor.interrupted()
+        signal = monitor.interrupted() if group is None else agreed
         due = state is not None and time.monotonic() - saved >= settings.checkpoint_every
         if state is not None and (due or signal is not None or step == steps - 1):
             save_state(state, model, optimizer, TrainingPosition(step + 1, log.elapsed, log.loss), settings)

@@ -23,6 +23,7 @@ from ssimae.jobs.job import Job
 from ssimae.report.verdicts import told_by_verdicts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder, read_settings
+from ssimae.training.sharing.torchrun import this_process
 from ssimae.tuning.recipe import CHOSEN
 
 MINUTES, QUICK_MINUTES = 20.0, 5.0
@@ -98,14 +99,19 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
     if {"-h", "--help"} & set(arguments):
         defaults, description = _for_help(given, arguments, description)
     flags = parse_flags(_RunFlags, verb, arguments, default=defaults, description=description)
+    process = this_process()
+    device = flags.device if process is None else process.device(flags.device)
+    begun = None if process is None else process.begun
     with progress_bars() as progress:
-        if flags.resume is not None:
+        if begun is None and flags.resume is not None:
             _refuse_changes(flags, given)
+        if (resumed := begun or flags.resume) is not None:
             outcome = runs.resume(
-                flags.resume,
-                device=flags.device,
+                resumed,
+                device=device,
                 train_only=train_only,
                 allow_collapsed=flags.allow_collapsed,
+                process=process,
                 progress=progress,
             )
         else:
@@ -120,11 +126,12 @@ def run_or_train(verb: str, arguments: list[str], *, train_only: bool, descripti
                 compare=None if flags.compare == "none" else flags.compare,
                 preset=flags.preset,
                 quick=flags.quick,
-                device=flags.device,
+                device=device,
                 allow_collapsed=flags.allow_collapsed,
                 train_only=train_only,
                 minutes=minutes,
                 given=_named_settings(arguments),
+                process=process,
             )
             out = flags.out or default_out("woven" if source is None else source.resolve().name)
             outcome = runs.start(job, out, force=flags.force, progress=progress)

@@ -1,0 +1,1 @@
+"""Share a training among processes: what each computes, and how they find each other."""
