@@ -5,7 +5,8 @@
 //   ./inspect_image whole.onnx IMAGE.raw REVIEW DEFECTIVE MIN_AREA
 //
 // The three numbers stand in `thresholds` of inspect.json. A region is what is connected above REVIEW, over corners too.
-// Whether the image as a whole is unlike the good ones is left out: inspect_image.py shows it.
+// Whether the image as a whole is unlike the good ones is left out, and so are the rules of regions that
+// `ssimae threshold` sets on request, such as --merge-distance: inspect_image.py shows both.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

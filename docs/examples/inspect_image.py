@@ -32,15 +32,19 @@ if limits is not None:  # is the image as a whole unlike the good ones?
             reasons.append(below)
     if limits["high"][3] is not None:  # where its surface is, single places shall still stand out
         judged = judged / np.exp(max(level - limits["high"][3], 0) / 2)
-left, regions = set(zip(*np.nonzero(judged > thresholds["review"]), strict=True)), []
-while left:  # what is connected, over corners too
+review, gap = thresholds["review"], max(thresholds["merge_distance"], 2**0.5)  # what is connected, over corners too
+steps = [step for step in np.ndindex(*[2 * int(gap) + 1] * 2) if np.hypot(*np.subtract(step, int(gap))) <= gap]
+left, regions = set(zip(*np.nonzero(judged > thresholds["hysteresis"] * review), strict=True)), []
+while left:
     region = [left.pop()]
     for row, column in region:
-        near = {(row + down, column + across) for down in (-1, 0, 1) for across in (-1, 0, 1)} & left
+        near = {(row + down - int(gap), column + across - int(gap)) for down, across in steps} & left
         left -= near
         region += near
-    if len(region) >= thresholds["min_area"]:
-        regions.append(max(float(judged[pixel]) for pixel in region))
+    highest = max(float(judged[pixel]) for pixel in region)
+    if len(region) >= thresholds["min_area"] and highest > thresholds["min_contrast"] * review:
+        length = max(np.hypot(*(np.array(region) - pixel).T).max() for pixel in region) + 1
+        regions += [highest] if length >= thresholds["min_length"] else []
 verdict = "review" if regions or reasons else "good"
 if regions and max(regions) > thresholds["defective"]:
     verdict = "defective"

@@ -1,10 +1,12 @@
 """The examples say what the runtime says, without ssimae."""
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import openvino
 import pytest
@@ -39,6 +41,28 @@ def test_the_example_in_python_needs_numpy_and_onnxruntime_alone(calibration: st
         assert said["verdict"] == wanted.verdict
         assert said["regions"] == len(wanted.regions)
         assert bool(said["reasons"]) == ("the whole image" in wanted.reason)
+
+
+@pytest.mark.parametrize(
+    "rule", [{"hysteresis": 0.9}, {"merge_distance": 5}, {"min_length": 12.0}, {"min_contrast": 1.2}], ids=str
+)
+def test_the_example_in_python_keeps_the_rules_of_regions(
+    rule: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = exported(tmp_path, calibration="surface", residual_smoothing=1.0)
+    Image.fromarray(noisy((100, 117), 1, seed=1)).save(tmp_path / "image.png")
+    without = len(runtime.inspect(tmp_path / "image.png").regions)
+    described = tmp_path / "out/inspect.json"
+    model = json.loads(described.read_text())
+    model["thresholds"] |= rule
+    described.write_text(json.dumps(model))
+    wanted = Runtime.load(tmp_path / "out", threads=1).inspect(tmp_path / "image.png")
+    monkeypatch.setattr(sys, "argv", ["inspect_image.py", str(tmp_path / "out"), str(tmp_path / "image.png")])
+    capsys.readouterr()
+    runpy.run_path(str(EXAMPLES / "inspect_image.py"))
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["regions"]) == (wanted.verdict, len(wanted.regions))
+    assert len(wanted.regions) == without - 1
 
 
 @pytest.mark.exhaustive
