@@ -19,7 +19,7 @@ _WRITTEN = re.compile(
     rf"""
     ((?:{_SYSTEMS})/)?
     (?: config\.toml | choices\.json | log\.jsonl | model\.safetensors | state/training\.safetensors
-      | speed\.json | strides/\d+\.safetensors
+      | speed\.json | strides/\d+\.(?:safetensors|npz|json)
       | thresholds\.json | thresholds/\d+\.json | held_out\.npz | improvement\.json | pod\.json
       | metrics\.json | curves\.npz | region_scores\.csv | report\.html
       | (?:predictions|regions)(?:\.partial)?\.csv

@@ -1,11 +1,12 @@
 """`ssimae speed` measures other strides of a run, and `predict --stride` inspects with what it stored."""
 
 import json
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from ssimae.calibration import expectation
 from ssimae.cli import main
@@ -75,8 +76,8 @@ def test_strides_are_measured_on_the_held_out_images_and_one_is_chosen(
     out = tmp_path / "out"
     assert main(["predict", str(run), str(image), "--stride", "32", "--out", str(out), "--allow-collapsed"]) == 0
     assert json.loads((out / "thresholds.json").read_text())["review"] == speed.of(32).review
-    assert model_of_stride(run / "model.safetensors", 16) == run / "model.safetensors"
-    assert model_of_stride(run / "model.safetensors", "fastest").exists()
+    assert model_of_stride(run / "model.safetensors", 16, pytest.fail) == run / "model.safetensors"
+    assert model_of_stride(run / "model.safetensors", "fastest", pytest.fail).exists()
 
     capsys.readouterr()
     assert main(["predict", str(run), str(image), "--stride", "20", "--out", str(tmp_path / "x")]) == 2
@@ -84,14 +85,45 @@ def test_strides_are_measured_on_the_held_out_images_and_one_is_chosen(
     assert "`--stride` 20 was not measured, only 16, 24, 32" in line
     assert f"ssimae speed {run} --strides 16 24 32 20" in line
 
-    save_model(
-        run / "model.safetensors", replace(before, thresholds=replace(before.thresholds, review=9, defective=10))
-    )
-    try:
-        with pytest.raises(ValueError, match="have changed since; measure again: ssimae speed"):
-            model_of_stride(run / "model.safetensors", 32)
-    finally:
-        save_model(run / "model.safetensors", before)
+
+@pytest.mark.usefixtures("quick")
+def test_strides_follow_thresholds_that_change(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, run = run.parent / "images", Path(shutil.copytree(run, tmp_path / "run"))
+    assert main(["speed", str(run), "--strides", "32", "--threads", "1", "--planted", "3", "--loss", "1/2"]) == 0
+    image = str(next(images.iterdir()))
+    model, stride = run / "model.safetensors", run / "strides" / "32.safetensors"
+    first, table = stride.read_bytes(), (run / "speed.json").read_bytes()
+    out = tmp_path / "p"
+    predict = ["predict", str(run), image, "--stride", "32", "--allow-collapsed", "--force", "--out", str(out)]
+
+    def review_at(*change: str) -> float:
+        assert main(["threshold", str(run), *change]) == 0
+        capsys.readouterr()
+        assert main(predict) == 0
+        said = capsys.readouterr().err
+        assert len([line for line in said.splitlines() if "the thresholds have changed" in line]) == 1
+        assert "the fastest is" in said
+        assert main(predict) == 0  # once followed, nothing more is said
+        assert "have changed" not in capsys.readouterr().err
+        used = json.loads((out / "thresholds.json").read_text())["review"]
+        speed = read_json(run / "speed.json", Speed)
+        assert (used, load_model(model).thresholds.review) == (speed.of(32).review, speed.of(16).review)  # type: ignore[union-attr]
+        return float(used)
+
+    levels = load_model(stride).thresholds.good_levels  # type: ignore[union-attr]
+    assert review_at("--false-calls", "99/100") in set(levels) - {json.loads(table)["strides"][1]["review"]}
+    named = 2 * max(levels)
+    assert review_at("--review", str(named)) == np.float32(named)
+    assert review_at("--version", "1") == json.loads(table)["strides"][1]["review"]
+    assert (stride.read_bytes(), (run / "speed.json").read_bytes()) == (first, table)
+
+    saved = load_model(model)
+    with torch.no_grad():
+        next(saved.model.parameters()).add_(1e-3)
+    save_model(model, saved)
+    assert main(predict) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert "the model has changed since; measure again: ssimae speed" in line
 
 
 def test_a_stride_without_a_measurement_is_refused_with_the_command(
@@ -143,4 +175,5 @@ def test_the_fastest_stride_within_the_loss_is_chosen() -> None:
 def test_all_that_is_written_belongs_to_the_run(run: Path) -> None:
     RunFolder(run).clear()
     assert not list(run.rglob("*.safetensors"))
+    assert not (run / "strides").exists()
     assert not (run / "speed.json").exists()

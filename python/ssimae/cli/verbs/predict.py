@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> int:
             assert flags.model is not None
             model = _model_file(flags.model)
             outcome = predict(
-                model if flags.stride is None else model_of_stride(model, flags.stride),
+                model if flags.stride is None else model_of_stride(model, flags.stride, complain),
                 flags.images,
                 flags.out or default_out("predict"),
                 watch=flags.watch,

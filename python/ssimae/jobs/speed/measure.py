@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ssimae.data.dataset import dataset_fingerprint
-from ssimae.data.layouts import open_dataset
 from ssimae.hardware import describe, resolve_precision
 from ssimae.host import system
 from ssimae.inspection.holdout import GoodImages
+from ssimae.jobs.accounts import open_again
 from ssimae.jobs.speed.clock import engines_at_hand, time_models
+from ssimae.jobs.speed.follow import Judged, follow, keep_maps, stride_path
 from ssimae.jobs.speed.measured import (
     TORCH,
     Speed,
@@ -25,7 +24,7 @@ from ssimae.jobs.speed.measured import (
     Timing,
     choose_stride,
     model_hash,
-    stride_path,
+    network_hash,
     write_speed,
 )
 from ssimae.jobs.stages import read_good_images, threshold_names
@@ -35,6 +34,7 @@ from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.run_folder import RunFolder
+from ssimae.tuning.held_out import store_judged
 from ssimae.tuning.settle import Settled, n_parts, settle
 
 TIMED = 3
@@ -42,18 +42,6 @@ TIMED = 3
 
 PLANTED_IMAGES = 60
 """Images with planted defects, of up to four each: with the good ones enough verdicts to show one in 200."""
-
-
-@dataclass(frozen=True)
-class _Right:
-    """Which verdicts of held-out images are right at one stride."""
-
-    good: NDArray[np.bool_]
-    planted: NDArray[np.bool_]
-
-    @property
-    def all(self) -> NDArray[np.bool_]:
-        return np.concatenate([self.good, self.planted])
 
 
 def usual_strides(saved: SavedModel) -> list[int]:
@@ -110,7 +98,7 @@ def measure_speed(
                 raise ValueError(f"`--strides` must be in 1..{saved.settings.patch_size}, the patch size, got {stride}")
         if any(count < 1 for count in threads):
             raise ValueError(f"`--threads` must be at least 1, got {min(threads)}")
-        dataset = open_dataset(facts.data, ignore=facts.ignore)
+        dataset = open_again(folder, facts)
         if dataset_fingerprint(dataset) != facts.fingerprint:
             raise ValueError(f"{dataset.root}: the images have changed since {folder.root} was started")
         good = read_good_images(dataset, saved.settings, progress)
@@ -120,28 +108,34 @@ def measure_speed(
                 f"{folder.root}: an earlier version held out other parts of the good images, and those of this version "
                 "were trained on; train it again"
             )
-        models: dict[int, Path] = {}
-        settled: dict[int, Settled] = {}
+        by_image = dict(zip((index for index, _ in good.split.held_out), names, strict=True))
+        models = {stride: stride_path(folder, stride) for stride in chosen}
         total = n_parts(good, saved.settings, planted_images=planted_images)
         with progress.task("inspecting held-out images", len(chosen) * total) as task:
             for number, stride in enumerate(chosen):
                 done = number * total
-                settled[stride] = _settle(
+                settled = _settle(
                     saved,
                     good,
                     stride,
                     planted_images,
                     lambda count, done=done: task.update(done + count),  # type: ignore[misc]
                 )
-                models[stride] = stride_path(folder, stride)
+                if settled.planted is None:
+                    raise ValueError(
+                        f"{folder.root}: its images leave no room for planted defects: nothing tells what is lost"
+                    )
                 models[stride].parent.mkdir(exist_ok=True)
-                save_model(models[stride], _model_of(saved, settled[stride]))
-        if not any(each.planted is not None for each in settled.values()):
-            raise ValueError(f"{folder.root}: its images leave no room for planted defects: nothing tells what is lost")
+                save_model(models[stride], _model_of(saved, settled))
+                judged = settled.judged
+                shown = [by_image[index] for index in judged.images]
+                keep_maps(folder, stride, settled.thresholds, store_judged(judged, shown, settled.thresholds))
+        assert saved.thresholds is not None
+        found = follow(folder, chosen, saved.settings.stride, saved.thresholds)
         images = [dataset.train[index] for index, _ in good.split.held_out]
         timed = [images[number * len(images) // min(TIMED, len(images))] for number in range(min(TIMED, len(images)))]
         timings = _timings(saved, models, timed, threads or usual_threads(), progress)
-        speed = _table(saved, folder.model, good, settled=settled, timings=timings, loss_limit=loss_limit)
+        speed = _table(saved, folder.model, good, found=found, timings=timings, loss_limit=loss_limit)
         write_speed(folder, speed)
     return speed
 
@@ -198,36 +192,19 @@ def _timings(
     return {stride: tuple(timings) for stride, timings in found.items()}
 
 
-def _right(settled: Settled) -> _Right:
-    levels = np.array(settled.thresholds.good_levels or settled.thresholds.good_scores)
-    assert settled.planted is not None
-    return _Right(levels <= settled.thresholds.review, settled.planted.hit)
-
-
 def _table(
     saved: SavedModel,
     model: Path,
     good: GoodImages,
     *,
-    settled: dict[int, Settled],
+    found: Mapping[int, Judged],
     timings: dict[int, tuple[Timing, ...]],
     loss_limit: float,
 ) -> Speed:
-    own = _right(settled[saved.settings.stride])
-    strides = []
-    for stride, each in settled.items():
-        right = _right(each)
-        strides.append(
-            Stride(
-                stride=stride,
-                review=each.thresholds.review,
-                found=int(right.planted.sum()),
-                flagged=int((~right.good).sum()),
-                lost=int((own.all & ~right.all).sum()),
-                won=int((~own.all & right.all).sum()),
-                timings=timings[stride],
-            )
-        )
+    own = found[saved.settings.stride]
+    strides = tuple(
+        Stride(stride=stride, timings=timings[stride], **each.against(own)) for stride, each in found.items()
+    )
     height, width = good.images[good.split.held_out[0][0]].shape[:2]
     return Speed(
         version=1,
@@ -238,7 +215,8 @@ def _table(
         good=len(own.good),
         planted=len(own.planted),
         loss_limit=loss_limit,
-        chosen=choose_stride(tuple(strides), len(own.all), loss_limit, saved.settings.stride),
-        strides=tuple(strides),
+        chosen=choose_stride(strides, len(own.right), loss_limit, saved.settings.stride),
+        strides=strides,
         processor=describe(torch.device("cpu")),
+        network=network_hash(model),
     )

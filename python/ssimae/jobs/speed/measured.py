@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ssimae.atomic import write_text
+from ssimae.jobs.speed.follow import Judged, follow, stride_path
+from ssimae.models.tensor_header import metadata_of, with_metadata
 from ssimae.reading import Count, Positive, read_bytes, read_json
+from ssimae.storage.description import describe_model
 from ssimae.storage.run_folder import RunFolder
 
 TORCH = "torch"
@@ -76,6 +80,9 @@ class Speed:
     """The fastest stride within that limit."""
     strides: tuple[Stride, ...]
     processor: str
+    network: str | None = None
+    """SHA-256 of all that the model holds but its thresholds: where that stays, strides follow thresholds that change.
+    None where an earlier version measured, which stored no maps."""
 
     @property
     def verdicts(self) -> int:
@@ -85,6 +92,13 @@ class Speed:
     def loss(self, stride: Stride) -> float:
         """Return the share of verdicts that a stride loses, less those that it wins; below 0 where it wins more."""
         return (stride.lost - stride.won) / self.verdicts
+
+    def judged_again(self, found: Mapping[int, Judged], model: Path) -> Speed:
+        """Return the same strides by other thresholds; times stay."""
+        own = found[self.trained_stride]
+        strides = tuple(replace(each, **found[each.stride].against(own)) for each in self.strides)
+        chosen = choose_stride(strides, self.verdicts, self.loss_limit, self.trained_stride)
+        return replace(self, model=model_hash(model), strides=strides, chosen=chosen)
 
     def of(self, stride: int) -> Stride:
         """Return what was measured of a stride."""
@@ -104,14 +118,16 @@ def table_path(folder: RunFolder) -> Path:
     return folder.root / "speed.json"
 
 
-def stride_path(folder: RunFolder, stride: int) -> Path:
-    """Return where the model of a run for another stride lies."""
-    return folder.root / "strides" / f"{stride}.safetensors"
-
-
 def model_hash(path: Path) -> str:
     """Return the SHA-256 of a model file."""
     return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def network_hash(path: Path) -> str:
+    """Return the SHA-256 of a model file without its thresholds."""
+    content = read_bytes(path)
+    metadata = {name: text for name, text in metadata_of(content).items() if name != "thresholds"}
+    return hashlib.sha256(with_metadata(content, metadata)).hexdigest()
 
 
 def write_speed(folder: RunFolder, speed: Speed) -> None:
@@ -119,8 +135,10 @@ def write_speed(folder: RunFolder, speed: Speed) -> None:
     write_text(table_path(folder), json.dumps(asdict(speed), indent=1) + "\n")
 
 
-def model_of_stride(model: Path, stride: int | Literal["fastest"]) -> Path:
+def model_of_stride(model: Path, stride: int | Literal["fastest"], say: Callable[[str], object]) -> Path:
     """Return the model file that inspects with a stride: that of a run, or the one that ``ssimae speed`` stored.
+
+    Where the thresholds of the run have changed since, those of all strides follow first.
 
     Parameters
     ----------
@@ -128,11 +146,13 @@ def model_of_stride(model: Path, stride: int | Literal["fastest"]) -> Path:
         ``model.safetensors`` of a run.
     stride : int or "fastest"
         Step between patches, or that which ``ssimae speed`` chose.
+    say : callable
+        Told that thresholds follow.
 
     Raises
     ------
     OSError, ValueError
-        If it was not measured, or the model has changed since; the message names the command that measures it.
+        If it was not measured, or the network has changed since; the message names the command that measures it.
     """
     folder = RunFolder(model.parent)
     command = folder.command("speed")
@@ -142,9 +162,10 @@ def model_of_stride(model: Path, stride: int | Literal["fastest"]) -> Path:
         )
     speed = read_json(table_path(folder), Speed)
     if speed.model != model_hash(model):
-        raise ValueError(
-            f"{table_path(folder)}: the model or its thresholds have changed since; measure again: {command}"
-        )
+        if speed.network != network_hash(model):
+            raise ValueError(f"{table_path(folder)}: the model has changed since; measure again: {command}")
+        with folder.locked():
+            speed = _followed(folder, speed, say)
     wanted = speed.chosen if stride == "fastest" else stride
     if wanted == speed.trained_stride:
         return model
@@ -155,3 +176,19 @@ def model_of_stride(model: Path, stride: int | Literal["fastest"]) -> Path:
             f"{command} --strides {' '.join(map(str, [*measured, wanted]))}"
         )
     return stride_path(folder, wanted)
+
+
+def _followed(folder: RunFolder, speed: Speed, say: Callable[[str], object]) -> Speed:
+    """Have the strides of a run follow its thresholds, and write what they find now."""
+    present = describe_model(folder.model).thresholds
+    assert present is not None  # the model has no more than other thresholds
+    found = follow(folder, [each.stride for each in speed.strides], speed.trained_stride, present)
+    speed = speed.judged_again(found, folder.model)
+    write_speed(folder, speed)
+    without = present.images - min(each.thresholds.images for each in found.values())
+    said = f" {without} good images that were added count at stride {speed.trained_stride} alone." if without else ""
+    say(
+        f"{folder.root}: the thresholds have changed since its strides were measured, and theirs follow; the fastest "
+        f"is {speed.chosen}.{said}"
+    )
+    return speed
