@@ -332,5 +332,5 @@ def _inspect(
         one_by_one.inspect(names, session)
     else:
         with listener.progress.task("inspecting images", len(listed)) as task:
-            one_by_one.inspect(AllAtOnce(listed, task.update), session)
+            replace(one_by_one, on_done=task.update).inspect(AllAtOnce(listed), session)
     return PredictOutcome(folder, tables.verdicts, session, facts)

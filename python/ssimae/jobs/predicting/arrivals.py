@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,14 +35,10 @@ class AllAtOnce:
     """Images that are all known."""
 
     images: Sequence[Arrival]
-    on_done: Callable[[int], None]
-    """Called with the number of images that are done."""
 
     def __iter__(self) -> Iterator[Arrival]:
         """Yield the images."""
-        for count, image in enumerate(self.images, 1):
-            yield image
-            self.on_done(count)
+        return iter(self.images)
 
     def comes_again(self, arrival: Arrival, error: Exception) -> bool:
         """Return False: each has its turn once."""

@@ -1,15 +1,18 @@
-"""Inspect images as they come, and write what is found of each before the next."""
+"""Inspect images as they come, and write what is found of each, in their order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssimae.bands import LARGE
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import IgnoreMasks, inspected_frame
@@ -24,6 +27,7 @@ from ssimae.jobs.listing import unwritable_names
 from ssimae.jobs.predicting.arrivals import Arrival, Arrivals
 from ssimae.jobs.predicting.frames import Read, Surface
 from ssimae.jobs.predicting.pictures import write_mask, write_overlay
+from ssimae.jobs.predicting.pipeline import Behind, Underway, ahead
 from ssimae.jobs.predicting.record import Found, found_in, not_inspected
 from ssimae.storage.facts import Kept
 from ssimae.storage.inspected import GrowingTables
@@ -49,7 +53,27 @@ class Session:
     inspected: int = 0
     skipped: int = 0
     busy_s: float = 0.0
-    """Seconds of reading, inspecting and writing, without those of waiting."""
+    """Seconds of reading, inspecting and writing, without those of waiting for images."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An image that has a row and has not changed since."""
+
+    arrival: Arrival
+    size: tuple[int, int]
+    """Height and width."""
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """An image that cannot be inspected."""
+
+    arrival: Arrival
+    reason: str
+
+
+_Step = Read | _Known | _Unreadable
 
 
 @dataclass(frozen=True)
@@ -70,6 +94,14 @@ class OneByOne:
         Where images are frames of one surface.
     on_image : callable
         Called once all that is written of an image is there.
+    on_done : callable
+        Called with the number of images that have had their turn.
+
+    Notes
+    -----
+    While an image is inspected, the next one is read and the one before is judged and written, by a thread each: three
+    are in memory at a time, but of large ones no more than one. Rows and calls keep the order of the images. Frames of
+    a surface, whose rows wait for the frames after them, have their turns alone.
     """
 
     folder: RunFolder
@@ -80,69 +112,113 @@ class OneByOne:
     ignore: IgnoreMasks | None
     surface: Surface | None
     on_image: Callable[[Found], None]
+    on_done: Callable[[int], object] = lambda count: None
 
     def inspect(self, arrivals: Arrivals, session: Session) -> None:
         """Inspect images as they come, but those that have a row and have not changed since.
 
         An image that cannot be read gets a row that says why, and is counted as skipped, unless it comes again.
         """
+        underway = Underway()
+        steps = self._steps(arrivals, underway)
+        try:
+            if self.surface is not None:
+                self._in_turn(steps, self.surface, underway, session)
+                return
+            with closing(ahead(steps, alone=_is_large)) as read:
+                self._overlapping(read, underway, session)
+        finally:
+            underway.close()
+            session.busy_s = underway.busy_s
+
+    def _steps(self, arrivals: Arrivals, underway: Underway) -> Iterator[_Step]:
+        """Read images as they come."""
         for arrival in arrivals:
+            underway.begin(arrival.path)
             start = time.perf_counter()
             try:
                 stamp = stamp_of(arrival.path)
                 size = self.tables.known(arrival.path, stamp)
                 if size is not None:
-                    self._pass_over(arrival, size, session)
+                    yield _Known(arrival, size)
                     continue
                 sample = self._sample(arrival)
                 image, ignored = read_sample(sample, self.inspector.settings)
                 refuse_small(image, ignored, self.inspector.settings)
             except (OSError, ValueError) as error:
-                if not arrivals.comes_again(arrival, error):
-                    self._skip(arrival, reason_of(error, arrival.path), session)
+                if arrivals.comes_again(arrival, error):
+                    underway.end(arrival.path)
+                else:
+                    yield _Unreadable(arrival, reason_of(error, arrival.path))
                 continue
             self.tables.reserve(sample.name)
-            read = Read(arrival, sample, image, ignored, stamp, time.perf_counter() - start)
-            self._finish(self._alone(read) if self.surface is None else self.surface.add(read), session)
-        if self.surface is not None:
-            self._finish(self.surface.end(), session)
+            yield Read(arrival, sample, image, ignored, stamp, time.perf_counter() - start)
 
-    def _alone(self, read: Read) -> Iterator[tuple[Read, Maps]]:
-        yield read, self.inspector.inspect(read.image, read.ignored)
+    def _overlapping(self, steps: Iterator[_Step], underway: Underway, session: Session) -> None:
+        """Inspect images; what is found of one is written while the next is inspected."""
 
-    def _finish(self, inspected: Iterator[tuple[Read, Maps]], session: Session) -> None:
-        """Judge images as they are inspected, and write what is found."""
-        while True:
+        def close(step: _Step, maps: Maps | None, seconds: float, count: int) -> None:
+            if isinstance(step, Read):
+                assert maps is not None
+                self._finish(step, maps, seconds, session)
+            elif isinstance(step, _Unreadable):
+                self._skip(step, session)
+            underway.end(step.arrival.path)
+            self.on_done(count)
+
+        with Behind() as behind:
+            for count, step in enumerate(steps, 1):
+                start = time.perf_counter()
+                maps = self.inspector.inspect(step.image, step.ignored) if isinstance(step, Read) else None
+                behind.call(partial(close, step, maps, time.perf_counter() - start, count))
+                if _is_large(step):
+                    behind.wait()
+
+    def _in_turn(self, steps: Iterator[_Step], surface: Surface, underway: Underway, session: Session) -> None:
+        """Inspect the frames of a surface."""
+        for count, step in enumerate(steps, 1):
+            if isinstance(step, Read):
+                self._finish_all(surface.add(step), session)
+            elif isinstance(step, _Known):
+                self._finish_all(self._pass_over(step, surface), session)
+            else:
+                self._skip(step, session)
+                self._finish_all(surface.interrupt(step.arrival, "it could not be read"), session)
+            underway.end(step.arrival.path)
+            self.on_done(count)
+        self._finish_all(surface.end(), session)
+
+    def _finish_all(self, inspected: Iterator[tuple[Read, Maps]], session: Session) -> None:
+        """Write what is found of frames as they are inspected."""
+        start = time.perf_counter()
+        for read, maps in inspected:
+            self._finish(read, maps, time.perf_counter() - start, session)
             start = time.perf_counter()
-            try:
-                read, maps = next(inspected)
-            except StopIteration:
-                return
-            judgement = judge(maps, self.thresholds)
-            item = rows_of(read.sample, judgement, stamp=read.stamp, pixel_size_mm=self.writing.pixel_size)
-            files = self._write(read.sample, read.image, maps, judgement)
-            # Last: an image that has a row is not inspected again.
-            self.tables.add(item)
-            seconds = read.seconds + time.perf_counter() - start
-            session.inspected += 1
-            session.busy_s += seconds
-            found = found_in(read.arrival.shown, item, judgement, self.thresholds, files=files, seconds=seconds)
-            self.on_image(found)
 
-    def _skip(self, arrival: Arrival, reason: str, session: Session) -> None:
+    def _finish(self, read: Read, maps: Maps, seconds: float, session: Session) -> None:
+        """Judge an image that was inspected in some seconds, and write what is found."""
+        start = time.perf_counter()
+        judgement = judge(maps, self.thresholds)
+        item = rows_of(read.sample, judgement, stamp=read.stamp, pixel_size_mm=self.writing.pixel_size)
+        files = self._write(read.sample, read.image, maps, judgement)
+        # Last: an image that has a row is not inspected again.
+        self.tables.add(item)
+        session.inspected += 1
+        seconds += read.seconds + time.perf_counter() - start
+        self.on_image(found_in(read.arrival.shown, item, judgement, self.thresholds, files=files, seconds=seconds))
+
+    def _skip(self, step: _Unreadable, session: Session) -> None:
         """Write that an image could not be inspected."""
         session.skipped += 1
-        self.tables.skip(SkippedImage(arrival.path, reason))
-        self.on_image(not_inspected(arrival.shown, arrival.name or arrival.path.stem, reason))
-        if self.surface is not None:
-            self._finish(self.surface.interrupt(arrival, "it could not be read"), session)
+        arrival = step.arrival
+        self.tables.skip(SkippedImage(arrival.path, step.reason))
+        self.on_image(not_inspected(arrival.shown, arrival.name or arrival.path.stem, step.reason))
 
-    def _pass_over(self, arrival: Arrival, size: tuple[int, int], session: Session) -> None:
-        """Take an image that has a row."""
-        if self.surface is not None:
-            sample = Sample(arrival.path, arrival.path.stem, UNLABELLED, ignore=self._ignore_of(arrival))
-            settings = self.inspector.settings
-            self._finish(self.surface.pass_over(arrival, size, lambda: read_sample(sample, settings)), session)
+    def _pass_over(self, step: _Known, surface: Surface) -> Iterator[tuple[Read, Maps]]:
+        """Take a frame that has a row."""
+        arrival, settings = step.arrival, self.inspector.settings
+        sample = Sample(arrival.path, arrival.path.stem, UNLABELLED, ignore=self._ignore_of(arrival))
+        return surface.pass_over(arrival, step.size, lambda: read_sample(sample, settings))
 
     def _ignore_of(self, arrival: Arrival) -> Path | None:
         return None if self.ignore is None else self.ignore.of(arrival.path)
@@ -166,6 +242,11 @@ class OneByOne:
             files["overlay"] = self.folder.picture_path(self.folder.overlays, sample.defect, sample.name)
             write_overlay(files["overlay"], image, judgement, self.thresholds)
         return files
+
+
+def _is_large(step: _Step) -> bool:
+    """Return whether an image is so large that no other is to be in memory beside it."""
+    return isinstance(step, Read) and step.image.shape[0] * step.image.shape[1] >= LARGE
 
 
 def _wanted(kept: Kept, judgement: Judgement) -> bool:
