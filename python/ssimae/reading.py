@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tomllib
@@ -51,6 +52,12 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits; raises as :func:`open_regular`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file.
 
@@ -62,7 +69,7 @@ def read_text(path: Path) -> str:
         If it is not UTF-8.
     """
     try:
-        return read_bytes(path).decode()
+        return read_bytes(path).decode("utf-8-sig")  # editors of Windows may put a mark before the first character
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text ({in_short(error)})") from error
 
@@ -78,7 +85,7 @@ def read_json(path: Path, kind: type[_T]) -> _T:
         If it is not JSON, or holds something else.
     """
     try:
-        return from_json(read_bytes(path), kind)
+        return from_json(read_text(path), kind)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ssimae.data.ignore import pair_ignore_masks
+from ssimae.reading import file_sha256
 
 GOOD = "good"
 """Name of the folder of good test images, which stands where others have their defect."""
@@ -118,8 +119,6 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     # Ignore masks lie anywhere; what counts is which image each belongs to.
     named += [(f"/ignore/{dataset.name_of(image)}", mask) for image, mask in dataset.ignore.items()]
     for name, path in sorted(named):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256")
         # Of fixed length after the name, which cannot hold a zero byte: no two data sets give the same stream.
-        digest.update(name.encode() + b"\0" + content.digest())
+        digest.update(name.encode() + b"\0" + bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import math
 import pickle
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from ssimae.config.settings import Settings
 from ssimae.config.systems import Pretrained
 from ssimae.errors import in_short
-from ssimae.reading import open_regular
+from ssimae.reading import file_sha256
 
 FILES: dict[Pretrained, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
 """Torchvision's names of its ImageNet weights; the digits begin the SHA-256 of the file."""
@@ -48,7 +47,7 @@ def pretrained_state(name: Pretrained, file: Path | None) -> tuple[dict[str, Ten
             f"{path}: no such file; it holds torchvision's ImageNet weights of {name} and comes from "
             f"{URL}{FILES[name]}: put it there, or name it with --weights FILE"
         )
-    digest = _digest(path)
+    digest = file_sha256(path)
     wanted = _digits(name)
     if not digest.startswith(wanted):
         raise ValueError(f"{path}: not torchvision's {FILES[name]}: its SHA-256 begins {digest[:8]}, not {wanted}")
@@ -67,7 +66,7 @@ def pretrained_name(file: Path) -> Pretrained:
     OSError, ValueError
         If it cannot be read, or is neither of them.
     """
-    digest = _digest(file)
+    digest = file_sha256(file)
     for name in FILES:
         if digest.startswith(_digits(name)):
             return name
@@ -76,11 +75,6 @@ def pretrained_name(file: Path) -> Pretrained:
 
 def _digits(name: Pretrained) -> str:
     return Path(FILES[name]).stem.rsplit("-", 1)[1]
-
-
-def _digest(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class AlexNetFeatures(nn.Module):

@@ -16,6 +16,7 @@ from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.output import read_metrics
 from ssimae.jobs.evaluate import evaluation_of
 from ssimae.progress import Progress, SilentProgress
+from ssimae.reading import file_sha256
 from ssimae.report.assessment import assess_image
 from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
@@ -83,8 +84,7 @@ def digest(paths: Iterable[Path], root: Path | None = None) -> str:
     for path in paths:
         if root is not None:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
 
 

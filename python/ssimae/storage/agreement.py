@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.host import system
-from ssimae.reading import read_bytes
+from ssimae.reading import file_sha256
 from ssimae.storage.description import Description, describe_model
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.run_folder import RunFolder, settings_sha256
@@ -47,7 +46,7 @@ def _check_prediction(folder: RunFolder, facts: PredictFacts) -> None:
         )
     if not folder.thresholds.exists() or facts.thresholds_sha256 is None:
         return
-    if hashlib.sha256(read_bytes(folder.thresholds)).hexdigest() != facts.thresholds_sha256:
+    if file_sha256(folder.thresholds) != facts.thresholds_sha256:
         raise ValueError(
             f"{folder.thresholds}: no longer what the images were judged by: delete it, and it is written again by: "
             f"{folder.command('predict', '--resume')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ssimae.config.systems import ROWS
@@ -13,7 +13,16 @@ from ssimae.reading import read_bytes
 MARK = b"A folder of ssimae. --force removes the files that ssimae wrote here, and no others.\n"
 """Content of ``.lock``, before anything else is written."""
 
+SCORES = ("metrics.json", "curves.npz", "region_scores.csv")
+"""Files that hold how maps compare with masks, of a run and of an evaluation of maps alike."""
+
 _SYSTEMS = "|".join(ROWS)
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return a regular expression that matches each of some names, and nothing else."""
+    return "|".join(map(re.escape, names))
+
 
 _WRITTEN = re.compile(
     rf"""
@@ -21,7 +30,7 @@ _WRITTEN = re.compile(
     (?: config\.toml | choices\.json | log\.jsonl | model\.safetensors | state/training\.safetensors
       | speed\.json | strides/\d+\.(?:safetensors|npz|json)
       | thresholds\.json | thresholds/\d+\.json | held_out\.npz | improvement\.json | pod\.json
-      | metrics\.json | curves\.npz | region_scores\.csv | report\.html
+      | {any_of(SCORES)} | report\.html
       | (?:predictions|regions)(?:\.partial)?\.csv
       | (?:reconstructions|residuals|calibrated)/.+/[^/]+\.tiff
       | (?:masks|overlays)/.+/[^/]+\.png

@@ -14,8 +14,9 @@ from ssimae.images.read import read_stored
 from ssimae.inspection.threshold import Thresholds
 from ssimae.jobs.accounts import open_again
 from ssimae.jobs.job import Job
-from ssimae.jobs.thresholds.confirm import check_given, digests_of, file_digest, given_samples
+from ssimae.jobs.thresholds.confirm import check_given, digests_of, given_samples
 from ssimae.progress import Progress
+from ssimae.reading import file_sha256
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.model_file import SavedModel, load_model
 from ssimae.storage.run_folder import RunFolder
@@ -122,7 +123,7 @@ def _new(images: Sequence[Path], dataset: Dataset, progress: Progress) -> list[P
     known = digests_of(dataset.train, sizes)
     found: dict[str, Path] = {}
     for path in images:
-        if (digest := file_digest(path)) not in known:
+        if (digest := file_sha256(path)) not in known:
             found.setdefault(digest, path)
     if not found:
         raise ValueError("all of these images are among the good ones already: there is nothing to teach")
@@ -147,7 +148,7 @@ def _check_missed(samples: Sequence[Sample], good: Sequence[Path], saved: SavedM
     check_given([replace(sample, masks=()) for sample in samples], saved, progress)
     digests = digests_of(good, {sample.path.stat().st_size for sample in samples})
     for sample in samples:
-        if file_digest(sample.path) in digests:
+        if file_sha256(sample.path) in digests:
             raise ValueError(f"{sample.path}: cannot be both good and missed")
         if sample.masks:
             image = read_stored(sample.path, channels=saved.settings.channels, data_range=saved.settings.data_range)

@@ -17,8 +17,9 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.report.evaluation import Detector, evaluation_page
 from ssimae.report.figures.curves import Curves, draw_comparison, draw_curves
 from ssimae.report.gallery.worst import worst_regions
+from ssimae.storage.owned import SCORES, any_of
 
-RESULTS = ("metrics.json", "curves.npz", "region_scores.csv", "comparison.json")
+RESULTS = (*SCORES, "comparison.json")
 """Files in a folder of results."""
 
 FIGURES = "figures"
@@ -26,7 +27,7 @@ FIGURES = "figures"
 CATEGORIES = "categories.json"
 
 _WRITTEN = re.compile(
-    r"([^/]+/){0,2}(metrics\.json|curves\.npz|region_scores\.csv)"
+    rf"([^/]+/){{0,2}}({any_of(SCORES)})"
     rf"|([^/]+/)?(comparison\.json|report\.html|{FIGURES}/(roc|pro|comparison|overlap_[^/]+)\.png)"
     r"|table\.(csv|md|tex)|categories\.json",
     re.DOTALL,

@@ -12,7 +12,7 @@ from typing import Literal
 from ssimae.atomic import write_text
 from ssimae.jobs.speed.follow import Judged, follow, stride_path
 from ssimae.models.tensor_header import metadata_of, with_metadata
-from ssimae.reading import Count, Positive, read_bytes, read_json
+from ssimae.reading import Count, Positive, file_sha256, read_bytes, read_json
 from ssimae.storage.description import describe_model
 from ssimae.storage.run_folder import RunFolder
 
@@ -120,7 +120,7 @@ def table_path(folder: RunFolder) -> Path:
 
 def model_hash(path: Path) -> str:
     """Return the SHA-256 of a model file."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+    return file_sha256(path)
 
 
 def network_hash(path: Path) -> str:

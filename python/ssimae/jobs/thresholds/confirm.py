@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from ssimae.jobs.listing import check_for
 from ssimae.jobs.predicting.given import absolute, named_images
 from ssimae.jobs.thresholds.standing import Standing
 from ssimae.progress import Progress
+from ssimae.reading import file_sha256
 from ssimae.storage.model_file import SavedModel, load_model
 from ssimae.tuning.held_out import GoodMap
 
@@ -40,7 +40,7 @@ def confirmed_maps(
     assert saved.thresholds is not None
     samples = _samples(images, ignore, saved.thresholds, progress)
     check_given(samples, saved, progress)
-    digests = {sample.path: file_digest(sample.path) for sample in samples}
+    digests = {sample.path: file_sha256(sample.path) for sample in samples}
     trained, counted = _known(standing, {path.stat().st_size for path in digests})
     for path, digest in digests.items():
         if digest in trained:
@@ -82,15 +82,9 @@ def check_given(samples: Sequence[Sample], saved: SavedModel, progress: Progress
     refuse_problems(check_for(saved.settings, samples, progress))
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digests_of(paths: Iterable[Path], sizes: set[int]) -> dict[str, Path]:
     """Return those files by the SHA-256 of their content that have one of some sizes: others are not read."""
-    return {file_digest(path): path for path in paths if path.exists() and path.stat().st_size in sizes}
+    return {file_sha256(path): path for path in paths if path.exists() and path.stat().st_size in sizes}
 
 
 def _samples(
