@@ -15,8 +15,10 @@ from PIL import Image
 from ssimae.calibration import expectation
 from ssimae.cli import main
 from ssimae.jobs import run as runs
+from ssimae.jobs.thresholds import standing
 from ssimae.storage.description import describe_model
 from ssimae.storage.revisions.held_out import read_held_out
+from ssimae.storage.run_folder import RunFolder
 from support.small_data import SETTINGS, texture, write_small_dataset
 
 CALIBRATED = [*SETTINGS, "--calibration", "border", "--false-calls", "1/3"]
@@ -188,6 +190,18 @@ def test_an_interrupted_change_is_refused_by_others_and_finished(run: Path, caps
     assert "it is written again by: ssimae threshold" in refused(capsys, "report", run)
     told(capsys, "threshold", run)
     assert contents(run) == after
+
+
+def test_thresholds_are_read_once_nobody_else_can_change_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = standing.read_standing
+
+    def read_held(root: Path) -> standing.Standing:
+        with pytest.raises(BlockingIOError), RunFolder(root).locked():
+            pass
+        return read(root)
+
+    monkeypatch.setattr(standing, "read_standing", read_held)
+    assert main(["threshold", str(run), "--false-calls", "1/5"]) == 0
 
 
 @pytest.mark.parametrize(

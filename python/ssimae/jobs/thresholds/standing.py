@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,6 +81,27 @@ def effect_of(thresholds: Thresholds, maps: HeldOutMaps) -> Effect:
     return Effect(thresholds, sum(flagged), len(flagged), maps.found(thresholds) if maps.planted else None)
 
 
+@contextmanager
+def held_standing(root: Path) -> Iterator[Standing]:
+    """Hold the folder of a run, and yield how its thresholds stand once nobody else can change them.
+
+    Raises
+    ------
+    OSError, ValueError
+        As :func:`read_standing`, and if another command is writing there.
+    """
+    with _training(root).locked():
+        yield read_standing(root)
+
+
+def _training(root: Path) -> RunFolder:
+    if root.is_file():
+        raise ValueError(f"{root}: a file; thresholds are set in the folder of a run")
+    folder = RunFolder(root)
+    folder.read_training()
+    return folder
+
+
 def read_standing(root: Path) -> Standing:
     """Return how the thresholds of a run stand, by its model: that is what images are judged with.
 
@@ -87,10 +110,7 @@ def read_standing(root: Path) -> Standing:
     OSError, ValueError
         If the folder is no finished run, its settings are not those of its model, or it stores no maps.
     """
-    if root.is_file():
-        raise ValueError(f"{root}: a file; thresholds are set in the folder of a run")
-    folder = RunFolder(root)
-    folder.read_training()
+    folder = _training(root)
     if not folder.model.exists() or (said := describe_model(folder.model)).thresholds is None:
         raise ValueError(f"{root}: no thresholds yet; its run sets them: {folder.command('run', '--resume')}")
     check_settings(folder)

@@ -22,9 +22,9 @@ from ssimae.jobs.thresholds.standing import (
     Standing,
     add_version,
     effect_of,
+    held_standing,
     is_unfinished,
     maps_of,
-    read_standing,
     use_version,
 )
 from ssimae.storage.revisions.versions import Version
@@ -75,7 +75,11 @@ class _ThresholdFlags:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     flags = parse_flags(_ThresholdFlags, "threshold", arguments, description=__doc__)
-    standing = read_standing(flags.run)
+    with held_standing(flags.run) as standing:
+        return _worked(flags, standing)
+
+
+def _worked(flags: _ThresholdFlags, standing: Standing) -> int:
     wanted = _wanted(flags, standing)
     changes = wanted != Wanted() or bool(flags.add_good)
     takes_back = flags.undo or flags.version is not None
@@ -83,24 +87,23 @@ def main(arguments: list[str]) -> int:
         raise ValueError("`--undo` and `--version` take an earlier version back; nothing else can be given with them")
     if flags.ignore is not None and not flags.add_good:
         raise ValueError("`--ignore` is for the images of `--add-good`")
-    with standing.folder.locked():
-        if is_unfinished(standing) and not flags.dry_run:
-            standing = use_version(standing, standing.present)
-            print(f"thresholds.json was written again, as {standing.folder.model.name} says.")
-        if not (changes or takes_back):
-            print(_told(standing))
-            return OK
-        version, added = (
-            _new(standing, flags, wanted) if changes else (_earlier(standing, flags.version), tuple[GoodMap, ...]())
-        )
-        if version.thresholds == standing.present.thresholds:
-            print("Nothing changes: these are the thresholds in use.")
-            return OK
-        _show(standing, version, maps_of(standing.stored.with_good(added), version))
-        if flags.dry_run:
-            print("Nothing was written (--dry-run).")
-            return OK
-        _close(add_version(standing, version, added) if changes else use_version(standing, version))
+    if is_unfinished(standing) and not flags.dry_run:
+        standing = use_version(standing, standing.present)
+        print(f"thresholds.json was written again, as {standing.folder.model.name} says.")
+    if not (changes or takes_back):
+        print(_told(standing))
+        return OK
+    version, added = (
+        _new(standing, flags, wanted) if changes else (_earlier(standing, flags.version), tuple[GoodMap, ...]())
+    )
+    if version.thresholds == standing.present.thresholds:
+        print("Nothing changes: these are the thresholds in use.")
+        return OK
+    _show(standing, version, maps_of(standing.stored.with_good(added), version))
+    if flags.dry_run:
+        print("Nothing was written (--dry-run).")
+        return OK
+    _close(add_version(standing, version, added) if changes else use_version(standing, version))
     return OK
 
 
@@ -175,9 +178,10 @@ def _show(standing: Standing, version: Version, maps: HeldOutMaps) -> None:
     effects = [effect_of(before, maps), effect_of(after, maps)]
     print(compared(["before", "after"], effects, standing.pixel_size_mm))
     if after.extrapolated:
+        bands = any(part.share < 1 for part in maps.good)
         print(
-            f"{after.images} held-out images show no rate below 1 in {after.images + 1}: this one is extrapolated from "
-            "the tail of what they show."
+            f"{after.images} {'bands of held-out images' if bands else 'held-out images'} show no rate below 1 in "
+            f"{after.images + 1}{' bands' if bands else ''}: this one is extrapolated from the tail of what they show."
         )
     folder = standing.folder
     if folder.predictions.exists():
