@@ -51,11 +51,13 @@ def test_an_occupied_folder_can_be_gone_on_with_or_overwritten(
 ) -> None:
     for command in (
         ["run", "--data", str(data), "--out", str(tmp_path / "run"), *SETTINGS],
+        ["train", "--data", str(data), "--out", str(tmp_path / "train"), *SETTINGS],
         ["predict", str(finished), str(data / "test"), "--out", str(tmp_path / "predict")],
     ):
         assert main(command) == 0
         assert main(command) == 2
         said = capsys.readouterr().err
+        assert advised(said)[0] == command[0]
         assert main(advised(said)) == 0
         assert "overwrite it with --force" in said
         assert main([*command, "--force"]) == 0

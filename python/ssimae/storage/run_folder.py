@@ -139,7 +139,10 @@ class RunFolder:
             _, facts = self.read_config()
         except (OSError, ValueError):
             return ", or overwrite it with --force" if self.is_ours() else ""
-        verb = "predict" if isinstance(facts, PredictFacts) else "run"
+        if isinstance(facts, PredictFacts):
+            verb = "predict"
+        else:
+            verb = "improve" if facts.improves is not None else "train" if facts.train_only else "run"
         return f", go on with `{self.command(verb, '--resume')}`, or overwrite it with --force"
 
     def is_ours(self) -> bool:
