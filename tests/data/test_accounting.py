@@ -53,6 +53,12 @@ def account(root: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]
 
 LAYOUTS = [
     (
+        "good-bad",
+        "良品/0.png 不良品/1.png 不良品/2.gif",
+        "良品/0.png",
+        [("不良品", "不良品/1.png", 0)],
+    ),
+    (
         "mvtec-loco",
         "train/good/0.png validation/good/0.png test/good/0.png test/logical/0.png ground_truth/logical/0/000.png "
         "ground_truth/logical/0/001.png",
@@ -171,6 +177,12 @@ def test_layouts_of_public_and_sorted_data_sets_are_understood(
         ("Train/a.png Test/b.png", "1 images lie in Train itself: put the good ones into Train/good"),
         ("train/good/a.png Train/good/b.png", "doubly named, as .* is but for case"),
         ("a.png ~a_label.bmp b.png", "b.png: no mask beside it"),
+        ("a.png 不良/b.png", "不良/b.png may be defective"),
+        ("a.png non_conforme/b.png", "non_conforme/b.png may be defective"),
+        ("good/a.png bad/b.gif", "bad: no image that is read; found b.gif there: save them as PNG"),
+        ("train/good/a.png test/hole/b.pgm ground_truth/hole/b.png", "test/hole: no image that is read; found b.pgm"),
+        ("train/good/a.png test/hole/b.png ground_truth/hole/b.gif", "ground_truth/hole: no image that is read"),
+        ("val/good/a.png test/good/b.png", "test, val but no train: the good images to learn from lie in train/good"),
         ("carpet/train/good/1.png grid/train/good/1.png", "name one of them: carpet, grid"),
     ],
 )

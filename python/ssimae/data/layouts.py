@@ -25,6 +25,7 @@ from ssimae.data.opening.beside import has_masks_beside, open_dagm, open_kolekto
 from ssimae.data.opening.contents import Contents, LayoutError, refuse_names_against_good
 from ssimae.data.opening.parts import open_nanotwice, open_parts
 from ssimae.data.opening.sides import good_folders, open_good_and_bad, open_visa, visa_base
+from ssimae.data.opening.unread import refuse_unread
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     refuse_results(root)
     layout = next(layout for layout in LAYOUTS.values() if layout.matches(root))
     try:
+        refuse_unread(root, ignore)
         contents = layout.open(root, ignore)
     except LayoutError as error:
         raise ValueError(f"{error}\n{UNDERSTOOD}") from error
@@ -116,12 +118,18 @@ def categories_of(root: Path | str) -> list[Path]:
     return [folder for folder in list_folders(root) if any(row.matches(folder) for row in _KNOWN)]
 
 
+_OF_TEST = "test", "testing", "val", "valid", "validation"
+"""Names of folders that are a part of a data set, beside `train`."""
+
+
 def _open_folder(root: Path, ignore: Path | None) -> Contents:
     inner: list[Path] = []
     for folder in walk_folders(root):
         in_another = any(folder.is_relative_to(other) for other in inner)
         if folder != root and not in_another and any(row.matches(folder) for row in _KNOWN):
             inner.append(folder)
+    if of_test := [folder.name for folder in inner if folder.parent == root and folder.name.casefold() in _OF_TEST]:
+        raise LayoutError(f"{root}: {', '.join(of_test)} but no train: the good images to learn from lie in train/good")
     if inner:
         shown = shortened([str(folder.relative_to(root)) for folder in inner], ", ")
         raise ValueError(f"{root}: a folder of data sets; name one of them: {shown}")

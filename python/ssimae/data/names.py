@@ -14,22 +14,32 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_GOOD = _words("good nominal normal ok okay pass passed defectfree nodefect nodefects gut io bon bueno")
+_GOOD = _words(
+    "buono conform conforme conforming good nominal normal ok okay pass passed defectfree nodefect nodefects gut io "
+    "bon bueno"
+)
 _DEFECTIVE = _words(
     """
     abnormal anomalies anomalous anomaly bad broken contamination crack cracked cracks damage damaged defect defective
     defects dent dents fail failed failure failures fails fault faults faulty flaw flaws ko ng ngs nok outlier outliers
     reject rejected rejects scrap scratch scratched scratches stain stains
     ausschuss defekt defekte fehler fehlerhaft nio schlecht defaut defauts mauvais defecto defectos malo
+    defeito difetto difettoso nonconforming scarto
     negative positive
     """
 )
-"""Words of English, German, French and Spanish. Of `negative` and `positive` either may be the defective ones."""
+"""Words of English, German, French, Spanish, Italian and Portuguese. Of `negative` and `positive` either may be the
+defective ones."""
 _TEST = _words("test testing tests testset")
 _MASK = _words(
     "annotation annotations ground groundtruth gt gts heatmap heatmaps label labels mask masks overlay overlays seg "
     "segmentation segmentations truth"
 )
+_OTHER_SCRIPTS: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
+    ("defective", re.compile("不良|不合格|缺陷|瑕疵|次品|异常|異常|欠陥|불량|결함|брак|дефект")),
+    ("good", re.compile("良品|良好|合格|正常|양품|정상|годн")),
+)
+"""Words of Chinese, Japanese, Korean and Russian, anywhere in a name; the first take theirs out: 不合格 is not 合格."""
 _NEUTRAL = _words("data image images part parts photo photos picture pictures sample samples")
 _NEGATIONS = _words("no non not without")
 
@@ -52,6 +62,11 @@ def meaning_of(name: str) -> Meaning | None:
 
 
 def _meanings(name: str) -> Iterator[Meaning]:
+    other = unicodedata.normalize("NFC", name).casefold()
+    for meaning, words_of_it in _OTHER_SCRIPTS:
+        other, found = words_of_it.subn(" ", other)
+        if found:
+            yield meaning
     # Accents are taken off, so that `défaut` is a word of plain letters.
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     for pattern in _WORDS:
@@ -71,7 +86,7 @@ def _meanings(name: str) -> Iterator[Meaning]:
 def is_defective_folder(name: str) -> bool:
     """Return whether a folder's name says nothing but that its images are defective, as `NG` and `bad parts` do."""
     words = set(re.findall(r"[a-z]+", name.casefold())) - _NEUTRAL
-    return bool(words) and words <= _DEFECTIVE
+    return words <= _DEFECTIVE if words else meaning_of(name) == "defective"
 
 
 def is_mask_folder(name: str) -> bool:
