@@ -123,6 +123,15 @@ def test_a_jpeg_changes_values_and_is_cut_at_half(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got, stored > 127)
 
 
+def test_a_photograph_is_no_mask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_small_dataset(tmp_path / "data")
+    mask = data / "ground_truth/hole/f_mask.png"
+    mask.write_bytes((data / "test/hole/f.png").read_bytes())
+    assert main(["check", str(data), "--patch-size", "32"]) == 2
+    assert "f_mask.png: 9" in (said := capsys.readouterr().err)
+    assert "neither dark nor bright, as in a photograph" in said
+
+
 def test_several_masks_of_an_image_are_united_to_the_metrics(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

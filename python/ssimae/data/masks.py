@@ -34,6 +34,9 @@ _MOST_NUMBERS = 12
 _BAND_ROWS = 256
 """Rows looked at together, so that memory is bounded."""
 
+_MOST_GRAY = 0.75
+"""Share of a mask of shades that may be neither dark nor bright; smooth edges are less, photographs more."""
+
 _MOST_MARKED = 0.5
 """Share of an image beyond which a mask is probably turned over."""
 
@@ -188,6 +191,8 @@ def _read_marks(path: Path) -> tuple[NDArray[np.bool_], MaskKind]:
     else:
         alpha = None
     kind = _kind_of(levels, decoded.white, lossy=decoded.lossy)
+    if kind == "shades":
+        _refuse_photograph(path, levels, decoded.white)
     marked: NDArray[np.bool_] = levels > (decoded.white / 2 if kind == "shades" else 0)
     if alpha is not None and (unseen := int(np.count_nonzero(marked & (alpha == 0)))):
         raise ValueError(
@@ -195,6 +200,15 @@ def _read_marks(path: Path) -> tuple[NDArray[np.bool_], MaskKind]:
             "channel"
         )
     return marked, kind
+
+
+def _refuse_photograph(path: Path, levels: NDArray[Any], white: float) -> None:
+    gray = float(np.mean((levels > white / 8) & (levels < white * 7 / 8)))
+    if gray > _MOST_GRAY:
+        raise ValueError(
+            f"{path}: {100 * gray:.0f} % of it is neither dark nor bright, as in a photograph; a mask is black where "
+            "nothing is marked, and white where something is"
+        )
 
 
 def _kind_of(levels: NDArray[Any], white: float, *, lossy: bool) -> MaskKind:
