@@ -249,7 +249,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Detector:
-        """Return the detector of a file written by :meth:`save` or by a run (``model.safetensors``).
+        """Return the detector of a file written by :meth:`save` or by a run, or of the folder of a run.
 
         Raises
         ------
@@ -258,7 +258,9 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If it is not a model of this version, or has no thresholds yet.
         """
-        saved = load_model(Path(path))
+        path = Path(path)
+        path = path / "model.safetensors" if path.is_dir() else path
+        saved = load_model(path)
         if saved.thresholds is None:
             raise ValueError(f"{path}: the model has no thresholds yet; finish its run first")
         detector = cls(**asdict(saved.settings), device=device)

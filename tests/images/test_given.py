@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from ssimae import Detector, read_image
-from ssimae.images.given import image_of_array
+from ssimae.images.depth import Pixels
+from ssimae.images.given import image_of_array, take_image
 from ssimae.images.maps import write_float_tiff
 
 TINY = {"patch_size": 32, "latent_dim": 8, "stride": 16, "margin": 8, "patches": 48, "epochs": 1, "batch_size": 16}
@@ -82,3 +83,13 @@ def test_a_fit_says_that_files_differ_in_depth(tmp_path: Path, caplog: pytest.Lo
     Image.fromarray(GRAY.astype(np.uint16) * 257).save(tmp_path / "16.png")
     Detector(**TINY, device="cpu").fit([tmp_path / "8.png", str(tmp_path / "16.png"), GRAY])
     assert "images of different depth, each scaled by its own range: 1 of 8 bits" in caplog.text
+
+
+def test_a_channel_of_its_own_axis_is_dropped_and_masked_pixels_are_refused() -> None:
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    given = take_image(gray[:, :, None], "image", channels=1).pixels
+    assert isinstance(given, Pixels)
+    assert given.shape == (3, 4)
+    take_image(np.ma.masked_array(gray), "image", channels=1)  # nothing is masked
+    with pytest.raises(ValueError, match=r"image is a masked array: .* `ignore`"):
+        take_image(np.ma.masked_array(gray, mask=gray > 5), "image", channels=1)

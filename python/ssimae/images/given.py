@@ -33,6 +33,10 @@ class Given:
 def take_image(image: NDArray[Any] | str | Path, name: str, *, channels: int, data_range: float | None = None) -> Given:
     """Return a file as :func:`.read.read_stored` does, or an array as :func:`image_of_array`; raises as these."""
     if not isinstance(image, str | Path):
+        if np.ma.is_masked(image):
+            raise ValueError(
+                f"{name} is a masked array: hand over its `data`, and its `mask` as what is not inspected (`ignore`)"
+            )
         pixels = image_of_array(np.asarray(image), name, channels=channels, data_range=data_range)
         return Given(pixels, made_gray=False, depth=None)
     path = Path(image)
@@ -47,7 +51,7 @@ def image_of_array(array: NDArray[Any], name: str, *, channels: int, data_range:
 
     Parameters
     ----------
-    array : ndarray of shape (h, w), or (h, w, 3) for three channels, uint8, uint16, float32 or float64
+    array : ndarray of shape (h, w) or (h, w, 1), or (h, w, 3) for three channels, uint8, uint16, float32 or float64
     name : str
         What it is called in messages.
     channels : int
@@ -57,7 +61,7 @@ def image_of_array(array: NDArray[Any], name: str, *, channels: int, data_range:
 
     Returns
     -------
-    ndarray of the same shape, float32 in [0, 1], or Pixels of the array's own memory where it holds integers
+    ndarray of shape (h, w) or (h, w, 3), float32 in [0, 1], or Pixels of the array's own memory where it holds integers
 
     Raises
     ------
@@ -69,6 +73,8 @@ def image_of_array(array: NDArray[Any], name: str, *, channels: int, data_range:
     if array.ndim not in (2, 3) or found != channels:
         wanted = "(h, w)" if channels == 1 else "(h, w, 3)"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    if array.ndim == 3 and channels == 1:
+        array = array[:, :, 0]
     if 0 in array.shape:
         raise ValueError(f"{name} must have pixels, got shape {array.shape}")
     if array.dtype.name not in _WHITE:
