@@ -158,3 +158,18 @@ def test_maps_that_are_gone_are_named(run: Path, capsys: pytest.CaptureFixture[s
     assert "residuals/hole/f.tiff: 1 of 3 maps are not there" in line
     assert main(["run", "--resume", str(run), "--allow-collapsed"]) == 0
     assert main(["evaluate", str(run)]) == 0
+
+
+def test_what_has_changed_since_the_run_is_said_before_it_is_scored(
+    run: Path, finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = shutil.copytree(finished / "data", tmp_path / "data")
+    config = run / "config.toml"
+    text = config.read_text().replace(str(finished / "data"), str(data))
+    config.write_text("\ufeff" + text, encoding="utf-8")  # as some editors of Windows begin a file
+    assert main(["evaluate", str(run)]) == 0
+    assert "have changed" not in caplog.text
+    (data / "test/hole/f.png").unlink()
+    (data / "ground_truth/hole/f_mask.png").unlink()
+    assert main(["evaluate", str(run)]) == 0
+    assert "images or masks have changed since" in caplog.text

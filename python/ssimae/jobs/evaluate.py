@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssimae.data.dataset import Sample, has_masks, inspected_samples
+from ssimae.data.dataset import Sample, dataset_fingerprint, has_masks, inspected_samples
 from ssimae.evaluation.output import write_scores
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import gather
@@ -88,10 +88,23 @@ def evaluate_run(out: Path, *, progress: Progress) -> dict[str, Evaluation]:
         check_agreement(part)
         if (alarm := part.read_training()[1].alarm) is not None:
             logger.warning("%s: %s", part.root, alarm)
+    if dataset_fingerprint(dataset) != facts.fingerprint:
+        logger.warning(
+            "%s: images or masks have changed since %s was started; the metrics are of those that are there now",
+            facts.data,
+            out,
+        )
     with folder.locked():
         for system, part in parts.items():
             if not part.predictions.exists():
                 raise FileNotFoundError(f"{part.root}: no image has been inspected yet; go on with: {part.resumption}")
+            # Defects are planted where a run calibrates.
+            if part.pod.exists() and not part.calibrated.exists():
+                logger.warning(
+                    "%s: not there, so the residuals are compared, on which no verdict rests; written again by: %s",
+                    part.calibrated,
+                    part.resumption,
+                )
             evaluation = evaluate_stage(part, samples, progress)
             if evaluation is None:
                 raise ValueError(f"{facts.data}: no ground-truth mask marks a pixel that is inspected, so no metrics")
