@@ -87,7 +87,8 @@ class Judgement:
     """Why it is not good, in words; empty for a good one."""
     score: float
     """Larger is more defective. Of a calibrated map the level that a region reaches, so that the image is flagged where
-    it exceeds `review`; else the highest residual."""
+    it exceeds `review`; a defective one may score less than `defective`, which the highest value of a region exceeds.
+    Else the highest residual."""
     mask: NDArray[np.bool_]
     """(h, w), True where a region lies."""
     regions: tuple[Region, ...]
@@ -143,7 +144,8 @@ class Prediction:
 
     score: float
     """Larger is more defective. Where the residual is calibrated, the level that a region of `min_area` pixels reaches:
-    1 is what good images show, and above `review` the image is flagged. Else the highest residual."""
+    1 is what good images show, and above `review` the image is flagged; a defective one may score less than
+    `defective`, which the `max_score` of a region exceeds. Else the highest residual."""
     verdict: Verdict
     reason: str
     """Why the image is not good: a place stands out, or the whole is unlike the good ones; empty for a good one."""

@@ -182,7 +182,10 @@ def _map_note(models: Sequence[ModelResults]) -> str:
     text = f"The {results.map_name}{joined} has the same colours in all images"
     text += ": 1 is as usual at such a place of this surface." if results.calibrated else "."
     if results.calibrated and thresholds is not None:
-        text += f" The score of an image is the value that {thresholds.min_area} connected pixels reach."
+        text += (
+            f" The score of an image is the value that {thresholds.min_area} connected pixels reach: above `review`, "
+            "it is flagged. It is defective where the highest value of a region exceeds `defective`, at any score."
+        )
     else:
         text += f" The score of an image is its highest {results.map_name}."
     return text
