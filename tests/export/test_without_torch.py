@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from ssimae.cli import main
+from ssimae.images.maps import read_float_map
 from support.models import made_up_model, noisy
 
 BLOCKED = "torch", "scipy", "sklearn", "safetensors", "matplotlib", "jinja2", "triton"
@@ -40,21 +42,28 @@ def rows(table: Path) -> list[tuple[str, ...]]:
         return [tuple(row[name] for name in ("name", "verdict", "reason", "regions")) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("named", ["out", "out/network.onnx"])
-def test_predict_says_the_same_without_torch(named: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("named", "flags"), [("out", []), ("out/network.onnx", ["--continuous"])])
+def test_predict_says_the_same_without_torch(named: str, flags: list[str], tmp_path: Path) -> None:
     saved = made_up_model(tmp_path / "model.safetensors", calibration="both", residual_smoothing=1.0)
     assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
     images = tmp_path / "images"
     images.mkdir()
     for seed in range(3):
         Image.fromarray(noisy((100, 117), saved.settings.channels, seed=seed)).save(images / f"{seed}.png")
-    assert main(["predict", str(tmp_path / "model.safetensors"), str(images), "--out", str(tmp_path / "by_torch")]) == 0
-    command = ["predict", str(tmp_path / named), str(images), "--out", str(tmp_path / "found")]
+    model = str(tmp_path / "model.safetensors")
+    assert main(["predict", model, str(images), "--out", str(tmp_path / "by_torch"), *flags]) == 0
+    command = ["predict", str(tmp_path / named), str(images), "--out", str(tmp_path / "found"), *flags]
     done = without_torch(f"from ssimae.cli import main; sys.exit(main({command!r}))")
     assert done.returncode == 0, done.stderr
     wanted = rows(tmp_path / "by_torch/predictions.csv")
     assert rows(tmp_path / "found/predictions.csv") == wanted
     assert {verdict for _, verdict, _, _ in wanted} != {"good"}
+    for path in (tmp_path / "by_torch/calibrated").rglob("*.tiff"):
+        found, of_torch = (
+            read_float_map(tmp_path / folder / path.relative_to(tmp_path / "by_torch"))
+            for folder in ("found", "by_torch")
+        )
+        np.testing.assert_allclose(found, of_torch, rtol=1e-3)
 
 
 def test_what_lacks_is_said_in_a_line(tmp_path: Path) -> None:

@@ -55,3 +55,7 @@ def test_a_folder_is_checked_without_torch(tmp_path: Path) -> None:
 
 def test_settings_and_data_sets_need_no_torch(tmp_path: Path) -> None:
     assert not imported("import ssimae; ssimae.Settings(); ssimae.preset('best'); ssimae.open_dataset") & HEAVY
+
+
+def test_predict_is_imported_without_torch() -> None:
+    assert not imported("import ssimae.cli.verbs.predict") & HEAVY

@@ -21,7 +21,6 @@ from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_predic
 from ssimae.jobs.predicting.given import STANDARD_INPUT
 from ssimae.jobs.predicting.one_by_one import Writing
 from ssimae.jobs.predicting.record import Found
-from ssimae.jobs.speed.measured import model_of_stride
 from ssimae.report.format import listed
 from ssimae.storage.facts import Kept
 from ssimae.storage.predictions import SKIPPED
@@ -114,10 +113,8 @@ def main(arguments: list[str]) -> int:
             _refuse_changes(flags)
             outcome = resume_prediction(flags.resume, device=flags.device, listener=listener)
         else:
-            assert flags.model is not None
-            model = _model_file(flags.model)
             outcome = predict(
-                model if flags.stride is None else model_of_stride(model, flags.stride, complain),
+                _model_file(flags),
                 flags.images,
                 flags.out or default_out("predict"),
                 watch=flags.watch,
@@ -210,9 +207,20 @@ def _refuse_changes(flags: _PredictFlags) -> None:
             raise ValueError(f"`{name}` cannot be given with --resume: the folder knows it")
 
 
-def _model_file(path: Path) -> Path:
-    """Return the file that stands for a model: a run's, or ``inspect.json`` of an exported one."""
-    described = exported_description(path)
+def _model_file(flags: _PredictFlags) -> Path:
+    """Return the file that stands for a model: a run's, at a stride if one is named, or that of an exported one."""
+    assert flags.model is not None
+    described = exported_description(flags.model)
     if described is not None:
-        return described if described.exists() else path
-    return path / "model.safetensors" if path.is_dir() else path
+        if flags.stride is not None:
+            raise ValueError(
+                "`--stride` is for runs: an exported model has one stride; export what `ssimae speed` stored for "
+                "another: ssimae export RUN/strides/S.safetensors"
+            )
+        return described if described.exists() else flags.model
+    model = flags.model / "model.safetensors" if flags.model.is_dir() else flags.model
+    if flags.stride is None:
+        return model
+    from ssimae.jobs.speed.measured import model_of_stride  # noqa: PLC0415 - of a run, with safetensors
+
+    return model_of_stride(model, flags.stride, complain)
