@@ -1,4 +1,4 @@
-"""Run an exported network with OpenVINO, on the CPU and in float32."""
+"""Run an exported network with OpenVINO, on the CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,24 @@ from ssimae.engines.engine import ExportedRebuilder, Outputs, Rebuilder, padded_
 from ssimae.errors import in_short, needs_package
 
 
-def openvino_engine(network: Path | bytes, head: Path | bytes | None, *, threads: int | None = None) -> Rebuilder:
+def openvino_engine(
+    network: Path | bytes,
+    head: Path | bytes | None,
+    *,
+    threads: int | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> Rebuilder:
     """Return what runs an exported network; parameters and errors as for :func:`.onnxruntime.onnxruntime_engine`.
 
-    A path may be that of an ``.xml`` file with its ``.bin`` beside it, or of an ``.onnx`` file.
+    A path may be that of an ``.xml`` file with its ``.bin`` beside it, or of an ``.onnx`` file. The caller knows that
+    the processor multiplies in bfloat16 where that is the `precision`.
     """
     core, version = shared_core(), importlib.import_module("openvino").__version__
-    options = _options(threads)
+    options = _options(threads, precision)
     compiled = [None if part is None else _compiled(core, part, options) for part in (network, head)]
     return OpenvinoRebuilder(
         name=f"openvino {version} on CPU",
-        precision="float32",
+        precision=precision,
         has_head=head is not None,
         network=compiled[0],
         head=compiled[1],
@@ -58,9 +65,10 @@ def shared_core() -> Any:
     return openvino.Core()
 
 
-def _options(threads: int | None) -> dict[str, Any]:
+def _options(threads: int | None, precision: str = "float32") -> dict[str, Any]:
     # By default processors with bfloat16 compute in it.
-    return {"INFERENCE_PRECISION_HINT": "f32"} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
+    hint = "bf16" if precision == "bfloat16" else "f32"
+    return {"INFERENCE_PRECISION_HINT": hint} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
 
 
 def _compiled(core: Any, part: Path | bytes, options: dict[str, Any]) -> Any:

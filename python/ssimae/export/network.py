@@ -7,6 +7,7 @@ from torch import nn
 
 from ssimae.export.graph import Graph
 from ssimae.models.autoencoder import Autoencoder
+from ssimae.models.fast import Doubling
 from ssimae.models.head import Head
 
 PATCHES, RECONSTRUCTIONS = "patches_0_to_1", "reconstructions"
@@ -16,11 +17,20 @@ IMAGE, RECONSTRUCTION, RESIDUAL, DEFECTS = "image_0_to_1", "reconstruction", "re
 """Names of what goes into the head, and of what comes out."""
 
 
-def network_graph(model: Autoencoder, metadata: dict[str, str]) -> bytes:
-    """Return the graph of an autoencoder, for any number of patches, float32 (P, C, k, k) in [0, 1]."""
+def network_graph(model: Autoencoder, metadata: dict[str, str], *, doubled: bool = False) -> bytes:
+    """Return the graph of an autoencoder, for any number of patches, float32 (P, C, k, k) in [0, 1].
+
+    Parameters
+    ----------
+    model : Autoencoder
+    metadata : dict of str to str
+    doubled : bool
+        Whether the last layer is the ordinary convolution of :class:`ssimae.models.fast.Doubling`.
+    """
     graph = Graph("ssimae autoencoder")
     shape = ("patches", model.channels, model.patch_size, model.patch_size)
-    rebuilt = add_autoencoder(graph, model, graph.input(PATCHES, shape))
+    patches = graph.input(PATCHES, shape)
+    rebuilt = _add_doubled(graph, model, patches) if doubled else add_autoencoder(graph, model, patches)
     graph.output(rebuilt, RECONSTRUCTIONS, shape)
     return graph.to_bytes(metadata)
 
@@ -41,6 +51,20 @@ def add_autoencoder(graph: Graph, model: Autoencoder, patches: str) -> str:
     for layer in [*model.encoder, *model.decoder]:
         value = _add_layer(graph, layer, value)
     return value
+
+
+def _add_doubled(graph: Graph, model: Autoencoder, patches: str) -> str:
+    """Add the layers, the last as a convolution whose pixels are laid out; returns the reconstruction."""
+    *layers, last = [*model.encoder, *model.decoder]
+    value = patches
+    for layer in layers:
+        value = _add_layer(graph, layer, value)
+    assert isinstance(last, nn.ConvTranspose2d)
+    doubling = Doubling(last)
+    arrays = [graph.constant(part.float().cpu().contiguous().numpy()) for part in (doubling.weight, doubling.bias)]
+    squares = graph.add("Conv", value, *arrays, kernel_shape=[2, 2], strides=[1, 1], pads=[1] * 4)
+    ends = [graph.constant(numbers, np.int64) for numbers in ([1, 1], [-1, -1], [2, 3])]
+    return graph.add("Slice", graph.add("DepthToSpace", squares, blocksize=2, mode="CRD"), *ends)
 
 
 def add_head(graph: Graph, head: Head, image: str, rebuilt: str, residual: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
@@ -79,6 +79,7 @@ def predict(
     allow_collapsed: bool = False,
     review: float | None = None,
     defective: float | None = None,
+    engine: Literal["torch", "openvino"] = "torch",
     device: str,
     listener: Listener,
 ) -> PredictOutcome:
@@ -114,6 +115,8 @@ def predict(
         Inspect with a network that learned nothing, too; the report then says so.
     review, defective : float, optional
         Thresholds for this time, in place of the model's.
+    engine : {"torch", "openvino"}
+        What runs the network of a model of torch.
     device : str
     listener : Listener
 
@@ -128,7 +131,7 @@ def predict(
     """
     saved = at_levels(open_model(model, allow_collapsed=allow_collapsed), review, defective)
     assert saved.thresholds is not None
-    inspector, described = start_inspector(saved, device)
+    inspector, described = start_inspector(saved, device, engine)
     if watch is not None and not watch.is_dir():
         raise NotADirectoryError(f"{watch}: no folder that could be watched")
     writing = replace(writing, pixel_size=writing.pixel_size or saved.settings.pixel_size)
@@ -141,6 +144,7 @@ def predict(
         watch=None if watch is None else watch.absolute(),
         settle=None if watch is None else settle,
         continuous=continuous,
+        engine=engine,
         skip_bad=skip_bad,
         ssimae=version("ssimae"),
         alarm=saved.alarm,
@@ -201,7 +205,8 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
         if listed is not None:
             done = GrowingTables(folder, facts.pixel_size)
             _check(folder, listed, facts, saved, done=done, progress=listener.progress)
-        return _inspect(folder, facts, listed, saved, inspector=start_inspector(saved, device)[0], listener=listener)
+        inspector, _ = start_inspector(saved, device, facts.engine)
+        return _inspect(folder, facts, listed, saved, inspector=inspector, listener=listener)
 
 
 def _listed(facts: PredictFacts, say: Callable[[str], object]) -> list[Arrival] | None:

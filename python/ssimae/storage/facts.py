@@ -197,6 +197,8 @@ class PredictFacts(_Table):
     overlays: Kept = "none"
     continuous: bool = False
     """Whether images were inspected as the frames of one surface."""
+    engine: Literal["torch", "openvino"] = "torch"
+    """What ran the network, where the model is one of torch."""
     calibrated: bool | None = None
     """Whether verdicts rest on calibrated residuals; None in a folder of an earlier version."""
 

@@ -66,6 +66,8 @@ class _PredictFlags:
     stride: int | Literal["fastest"] | None = None
     """Step between patches in pixels, with the thresholds that `ssimae speed` stored for it, or `fastest` for the one
     that it chose. Default: that of the training."""
+    engine: Literal["torch", "openvino"] = "torch"
+    """What runs the network of a run: torch, or OpenVINO, on processors sooner by what `ssimae speed` shows."""
     ignore: Path | None = None
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     out: Path | None = None
@@ -129,6 +131,7 @@ def main(arguments: list[str]) -> int:
                 allow_collapsed=flags.allow_collapsed,
                 review=flags.review,
                 defective=flags.defective,
+                engine=flags.engine,
                 device=flags.device,
                 listener=listener,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ssimae.errors import CollapsedError
 from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
@@ -32,8 +32,25 @@ def open_model(model: Path, *, allow_collapsed: bool) -> SavedModel | ExportedMo
     return replace(saved, alarm=alarm)
 
 
-def start_inspector(saved: SavedModel | ExportedModel, device: str) -> tuple[Inspector, str]:
-    """Return what inspects images with a model on a device, and the device in words."""
+def start_inspector(
+    saved: SavedModel | ExportedModel, device: str, engine: Literal["torch", "openvino"] = "torch"
+) -> tuple[Inspector, str]:
+    """Return what inspects images with a model on a device, and the device in words.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device, or the engine does not run such a model or is not installed.
+    """
+    if engine != "torch":
+        if isinstance(saved, ExportedModel):
+            raise ValueError("`--engine` is for models of torch; an exported one has its own")
+        if device not in ("auto", "cpu"):
+            raise ValueError(f"{engine} runs on the CPU, got `device` {device!r}")
+        from ssimae.export.running import inspector_by  # noqa: PLC0415 - with torch
+
+        inspector = inspector_by(engine, saved)
+        return inspector, f"{inspector.engine.name}, {inspector.engine.precision}"
     if isinstance(saved, ExportedModel):
         if device not in ("auto", "cpu"):
             raise ValueError(f"an exported model runs on the CPU, got `device` {device!r}")

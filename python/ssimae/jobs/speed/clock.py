@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from ssimae.engines.onnxruntime import onnxruntime_engine
-from ssimae.engines.openvino import openvino_engine
 from ssimae.errors import in_short
-from ssimae.export.network import head_graph, network_graph
+from ssimae.export.running import OtherEngine, inspector_by
 from ssimae.images.read import read_stored
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.verdict import judge
@@ -86,14 +85,7 @@ def time_models(models: Sequence[Path], images: Sequence[Path], engines: Sequenc
 def _inspector(saved: SavedModel, engine: str, threads: int) -> Inspector:
     if engine == TORCH:
         return saved.on(torch.device("cpu"))
-    assert isinstance(saved.model, Autoencoder)
-    run = onnxruntime_engine if engine == "onnxruntime" else openvino_engine
-    head = None if saved.head is None else head_graph(saved.head, {})
-    return Inspector(
-        engine=run(network_graph(saved.model, {}), head, threads=threads),
-        settings=saved.settings,
-        reference=saved.reference,
-    )
+    return inspector_by(cast("OtherEngine", engine), saved, threads=threads)
 
 
 def _times(models: Sequence[str], images: Sequence[str], engines: Sequence[str], threads: int) -> list[Times]:
