@@ -60,6 +60,9 @@ def print_metrics(
     console = _console()
     intervals = comparison.metrics if comparison else [{}] * len(metrics)
     _print_table(console, _metrics_table(names, metrics, intervals))
+    for name, content in zip(names, metrics, strict=True):
+        if (decisions := content.get("decisions")) is not None:
+            _print_decisions(console, name, decisions)
     for key, what in (("by_defect", "kind of defect"), ("by_size", "size of region")):
         if len(metrics[0][key]) < 2:
             continue
@@ -68,6 +71,33 @@ def print_metrics(
         else:
             limit = metrics[0]["fpr_limits"][0]
             _print_table(console, _parts_side_by_side(f"AU-PRO {limit:g} by {what}", names, metrics, key))
+
+
+def _print_decisions(console: Console, name: str, decisions: dict[str, Any]) -> None:
+    """Print the verdicts on good images and on defective ones, and what they come to."""
+    table = _table(f"{name}: verdicts at its threshold", "", ["good", "review", "defective"])
+    for truth, counts in decisions["verdicts"].items():
+        table.add_row(f"{truth} images", *(str(count) for count in counts.values()))
+    flagged, pixels = decisions["images"]["flagged"], decisions["pixels"]
+    lines = [
+        f"Defective images flagged: {_with_share(flagged['recall'])}. Good images flagged: "
+        f"{_with_share(flagged['false_alarms'])}. Flagged images defective: {_with_share(flagged['precision'])}.",
+        "Pixels marked: " + ", ".join(f"{key} {_number(pixels[key])}" for key in ("precision", "recall", "f1")) + ".",
+    ]
+    table.caption = "\n".join(lines)
+    _print_table(console, table)
+
+
+def _with_share(share: dict[str, float] | None) -> str:
+    """Return a share of images with its interval."""
+    if share is None:
+        return "–"
+    count = round(share["value"] * share["of"])
+    return f"{count} of {share['of']}, {share['value']:.3f} ({share['low']:.3f}–{share['high']:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -25,6 +25,9 @@ class Metric:
     in_report: bool = True
     """Whether the report shows it; the terminal shows all."""
 
+    is_optional: bool = False
+    """Whether it is left out where it is undefined, without a reason: not every evaluation has it."""
+
     def of(self, evaluation: Any) -> float | None:
         """Return the metric of an evaluation."""
         value: float | None = getattr(evaluation, self.attribute)
@@ -70,6 +73,7 @@ _METRICS = (
     ),
     Metric("best_f1", "best_f1", "Best F1 of pixels", in_report=False),
     Metric("best_f1_threshold", "best_f1_threshold", "  from the score", is_score=True, in_report=False),
+    Metric("segf1", "segf1", "F1 of pixels at threshold", in_report=False, is_optional=True),
 )
 
 METRICS = {metric.key: metric for metric in _METRICS}

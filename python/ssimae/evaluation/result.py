@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from ssimae.evaluation.decisions.decisions import Decisions
 from ssimae.evaluation.metrics import METRICS
 
 
@@ -90,12 +91,19 @@ class Evaluation:
     n_images: int
     """Images of which some pixel is inspected."""
     n_pixels: int
+    decisions: Decisions | None = None
+    """What was decided at a threshold of the detector's own; None where it has none."""
 
     def with_image_scores(self, scores: Sequence[float]) -> Evaluation:
         """Return the same, with the images judged by other scores than those of their pixels, in the same order."""
         score, defective = np.asarray(scores, np.float64), self.images.is_defective
         auroc = None if self.image_auroc is None else float(roc_auc_score(defective, score))
         return replace(self, image_auroc=auroc, images=ImageScores(score, defective))
+
+    @property
+    def segf1(self) -> float | None:
+        """F1 of the pixels at the detector's own threshold; None where it has none."""
+        return None if self.decisions is None else self.decisions.pixels.f1
 
     @property
     def aupro(self) -> float:
@@ -106,7 +114,11 @@ class Evaluation:
         """Return the numbers, ready for JSON, under the official evaluation's names and ours."""
         return {
             "classification_au_roc": self.image_auroc,
-            **{key: metric.of(self) for key, metric in METRICS.items()},
+            **{
+                key: value
+                for key, metric in METRICS.items()
+                if (value := metric.of(self)) is not None or not metric.is_optional
+            },
             "image_auroc_reason": self.image_auroc_reason,
             "fpr_limits": list(self.aupros),
             "aupros": {str(limit): value for limit, value in self.aupros.items()},
@@ -121,6 +133,7 @@ class Evaluation:
             "n_regions": self.n_regions,
             "n_images": self.n_images,
             "n_pixels": self.n_pixels,
+            **({} if self.decisions is None else {"decisions": self.decisions.to_dict()}),
         }
 
     def curves(self) -> dict[str, NDArray[np.float64]]:

@@ -22,7 +22,7 @@ _SUFFIXES = (".tiff", ".tif", ".npy")
 
 MAP_LAYOUTS = """maps understood, as .tiff, .tif or .npy, of the images' size:
   MVTec AD:  test/<defect>/<name>.tiff, as the official evaluation reads them
-  a run:     residuals/<defect>/<name>.tiff, or the folders <defect> alone
+  a run:     calibrated/<defect>/<name>.tiff, or residuals/, or the folders <defect> alone
   flat:      <name>.tiff, where no two images share a name"""
 """Where maps may lie, as error messages show it."""
 
@@ -39,7 +39,7 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder of maps\n{MAP_LAYOUTS}")
-    base = next((root / name for name in ("residuals", "test") if (root / name).is_dir()), root)
+    base = next((root / name for name in ("calibrated", "residuals", "test") if (root / name).is_dir()), root)
     names = Counter(sample.name for sample in samples)
     flat = not any((base / sample.defect).is_dir() for sample in samples)
     if flat and (shared := next((name for name, count in names.items() if count > 1), None)) is not None:

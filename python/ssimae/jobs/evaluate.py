@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ssimae.data.dataset import Sample, dataset_fingerprint, has_masks, inspected_samples
@@ -12,6 +13,7 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import gather
 from ssimae.images.maps import read_float_map
 from ssimae.jobs.accounts import account_for, open_again
+from ssimae.jobs.scoring.decide import OfRun, decisions_of
 from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
 from ssimae.storage.predictions import read_predictions
@@ -33,6 +35,11 @@ def evaluate_stage(folder: RunFolder, samples: Sequence[Sample], progress: Progr
     if not has_masks(samples):
         return None
     evaluation = evaluation_of(folder, samples, progress)
+    if evaluation is not None and (decide := OfRun.at(folder.root)) is not None:
+        paths = folder.judged_paths(samples)
+        with progress.task("judging", len(samples)) as task:
+            decisions = decisions_of(decide, samples, paths, read_float_map, evaluation, progress=task.update)
+        evaluation = replace(evaluation, decisions=decisions)
     if evaluation is None:
         logger.warning("no metrics: no ground-truth mask marks a pixel that is inspected")
         return None

@@ -105,6 +105,8 @@ def metric_rows(
     rows = []
     for metric in METRICS.values():
         values = [None if table is None else table.get(metric.key) for table in tables]
+        if metric.is_optional and all(value is None for value in values):
+            continue
         cells = [metric.text(value, digits=digits) for value in values]
         reason = first.get(f"{metric.key}_reason")
         meaning = f"None: {reason}." if reason else metric.meaning.format(**words)

@@ -63,6 +63,9 @@ class _EvaluateFlags:
     or folder named after each."""
     fpr_limits: tuple[float, ...] = (0.3,)
     """Limits of the false positive rate for AU-PRO; the first is the one in tables."""
+    thresholds: tuple[float, ...] = ()
+    """Level from which on a pixel is marked, for F1 and verdicts at a threshold: one for each detector, MAPS first, or
+    one for all. Runs use their own unless each has one."""
     image_top: float = 0.0
     """Share of an image's pixels whose mean score is that of the image; of 0 the highest pixel alone."""
     memory_mb: int | None = None
@@ -172,6 +175,7 @@ def _options(flags: _EvaluateFlags) -> Options:
         resamples=flags.resamples,
         seed=flags.seed,
         report=flags.report,
+        thresholds=flags.thresholds,
     )
 
 

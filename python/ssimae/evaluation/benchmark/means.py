@@ -11,9 +11,6 @@ from ssimae.evaluation.metrics import METRICS
 PUBLISHED = tuple(key for key, metric in METRICS.items() if not metric.is_score)
 """Names of the metrics that tables may hold: numbers in [0, 1] of which 1 is perfect."""
 
-_ALWAYS = ("image_auroc",)
-"""Metrics that have a column, with a reason, where they are undefined."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -51,7 +48,7 @@ def columns_of(metrics: Mapping[str, Any], keys: Sequence[str] = ()) -> list[Col
         metric = METRICS[key]
         if metric.has_limit:
             columns += [Column(key, metric.heading(limit), limit) for limit in metrics["fpr_limits"]]
-        elif keys or metrics.get(key) is not None or key in _ALWAYS:
+        elif keys or not metric.is_optional or metrics.get(key) is not None:
             columns.append(Column(key, metric.title))
     return columns
 

@@ -19,6 +19,7 @@ from ssimae.evaluation.evaluator import check_fpr_limits
 from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
+from ssimae.jobs.scoring.decide import AtThreshold, Decide, OfRun, decisions_of
 from ssimae.jobs.scoring.files import FIGURES, RESULTS
 from ssimae.progress import Progress, Task
 
@@ -42,6 +43,8 @@ class Options:
     seed: int = 0
     report: bool = True
     """Whether a page of the images is written."""
+    thresholds: tuple[float, ...] = ()
+    """Of each detector, or one for all that are not runs with thresholds of their own."""
 
     def __post_init__(self) -> None:
         check_fpr_limits(self.fpr_limits)
@@ -62,6 +65,8 @@ class PairedMaps:
     """Of each detector, one for each test image."""
     double: tuple[bool, ...]
     """Whether those of a detector are to be read as float64."""
+    runs: tuple[OfRun | None, ...]
+    """The rule of each detector that is a run."""
 
 
 def pair_maps(folders: Sequence[Path], dataset: Dataset) -> PairedMaps:
@@ -77,7 +82,7 @@ def pair_maps(folders: Sequence[Path], dataset: Dataset) -> PairedMaps:
         raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
     maps = [find_maps(folder, samples) for folder in folders]
     double = [check_maps(folder, paths, samples) for folder, paths in zip(folders, maps, strict=True)]
-    return PairedMaps(dataset, tuple(map(tuple, maps)), tuple(double))
+    return PairedMaps(dataset, tuple(map(tuple, maps)), tuple(double), tuple(map(OfRun.at, folders)))
 
 
 def evaluate_detectors(
@@ -95,7 +100,8 @@ def evaluate_detectors(
     samples = paired.dataset.test
     evaluations, contenders = [], []
     place = f" on {of}" if of else ""
-    for name, paths, double in zip(names, paired.maps, paired.double, strict=True):
+    rules = _rules(options.thresholds, paired.runs)
+    for name, paths, double, run, decide in zip(names, paired.maps, paired.double, paired.runs, rules, strict=True):
         read = functools.partial(read_scores, double=double)
         with progress.task(f"evaluating {name}{place}", len(samples)) as task:
             evaluator = gather(
@@ -106,7 +112,14 @@ def evaluate_detectors(
                 image_top=options.image_top,
                 memory_limit=options.memory_limit,
             )
-        evaluations.append(evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS))
+        evaluation = evaluator.compute(fpr_limits=options.fpr_limits, overlap_fprs=OVERLAP_FPRS)
+        if run is not None and (scores := run.scores_of(samples)) is not None and not options.image_top:
+            evaluation = evaluation.with_image_scores(scores)
+        if decide is not None:
+            with progress.task(f"judging {name}{place}", len(samples)) as task:
+                decisions = decisions_of(decide, samples, paths, read, evaluation, progress=task.update)
+            evaluation = replace(evaluation, decisions=decisions)
+        evaluations.append(evaluation)
         if len(names) > 1:
             thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
             with progress.task(f"counting {name}{place}", len(samples)) as task:
@@ -121,6 +134,20 @@ def evaluate_detectors(
             "%s: only %d defective images: intervals say little", paired.dataset.root, comparison.defective_images
         )
     return evaluations, comparison
+
+
+def _rules(thresholds: Sequence[float], runs: Sequence[OfRun | None]) -> list[Decide | None]:
+    """Return the rule of each detector: its own, or that of the threshold given; None where there is neither."""
+    if len(thresholds) not in (0, 1, len(runs)):
+        raise ValueError(
+            f"`thresholds` must be one, or one for each of the {len(runs)} detectors, got {len(thresholds)}"
+        )
+    given = list(thresholds) * len(runs) if len(thresholds) == 1 else thresholds
+    if not given:
+        return list(runs)
+    if len(thresholds) == 1:
+        return [run or AtThreshold(level) for run, level in zip(runs, given, strict=True)]
+    return [AtThreshold(level) for level in given]
 
 
 def _levels(
