@@ -80,9 +80,14 @@ def _metrics_of(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, 
     }
 
 
-def write_scores(folder: Path, evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Write ``metrics.json``, ``curves.npz`` and ``region_scores.csv``; returns the content of the first."""
-    metrics = _metrics_of(evaluation, samples)
+def write_scores(
+    folder: Path, evaluation: Evaluation, samples: Sequence[Sample], *, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write ``metrics.json``, ``curves.npz`` and ``region_scores.csv``; returns the content of the first.
+
+    `more` is what is to be said there besides, of how the maps were read.
+    """
+    metrics = {**_metrics_of(evaluation, samples), **(more or {})}
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **evaluation.curves())  # type: ignore[arg-type]

@@ -15,12 +15,11 @@ from ssimae.data.files import shortened
 from ssimae.data.masks import read_ignored, read_mask
 from ssimae.evaluation.arrays import SCORE_TYPES
 from ssimae.evaluation.evaluator import Evaluator
-from ssimae.images.maps import read_array, stored_head
+from ssimae.evaluation.map_files.reader import SUFFIXES, MapReader, Resize, head_of
+from ssimae.images.decoding import IMAGE_SUFFIXES
 from ssimae.images.read import image_size
 
-_SUFFIXES = (".tiff", ".tif", ".npy")
-
-MAP_LAYOUTS = """maps understood, as .tiff, .tif or .npy, of the images' size:
+MAP_LAYOUTS = """maps understood, as .tiff, .tif, .npy or .npz, of the images' size:
   MVTec AD:  test/<defect>/<name>.tiff, as the official evaluation reads them
   a run:     calibrated/<defect>/<name>.tiff, or residuals/, or the folders <defect> alone
   flat:      <name>.tiff, where no two images share a name"""
@@ -40,6 +39,9 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder of maps\n{MAP_LAYOUTS}")
     base = next((root / name for name in ("calibrated", "residuals", "test") if (root / name).is_dir()), root)
+    present = _maps_by_stem(base)
+    if not present:
+        raise ValueError(f"{root}: no map in it or below{_pictures(root)}\n{MAP_LAYOUTS}")
     names = Counter(sample.name for sample in samples)
     flat = not any((base / sample.defect).is_dir() for sample in samples)
     if flat and (shared := next((name for name, count in names.items() if count > 1), None)) is not None:
@@ -47,7 +49,6 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
             f"{base}: no folder of a defect, and two test images are called {shared!r}: maps cannot lie flat\n"
             f"{MAP_LAYOUTS}"
         )
-    present = _maps_by_stem(base)
     maps, faults = [], []
     for sample in samples:
         # A name may hold dots, so no suffix is put behind it or taken away.
@@ -63,32 +64,50 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     return maps
 
 
+def _pictures(root: Path) -> str:
+    """Return advice where a folder holds pictures instead of maps; nothing where it does not."""
+    picture = next((path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES), None)
+    if picture is None:
+        return ""
+    return (
+        f", but pictures, such as {picture}; their colours are no scores: store the maps themselves, as "
+        "docs/examples/score_anomalib.py does with those of anomalib"
+    )
+
+
 def _maps_by_stem(base: Path) -> dict[Path, list[Path]]:
     """Return all maps in a folder and below by their paths without suffix; nothing hidden."""
     maps: dict[Path, list[Path]] = {}
     for path in sorted(base.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
-        if not hidden and path.suffix.lower() in _SUFFIXES and path.is_file():
+        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
             maps.setdefault(path.with_name(path.stem), []).append(path)
     return maps
 
 
-def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> bool:
-    """Return whether maps must be read as float64, once all fit their images by what the files' heads say.
+def check_maps(
+    root: Path, maps: Sequence[Path], samples: Sequence[Sample], *, resize: Resize | None = None
+) -> MapReader:
+    """Return how maps are read, once all fit their images by what the files' heads say.
 
     One of float64 makes all so: scores of all images are compared, and the others are widened exactly.
 
     Raises
     ------
     OSError, ValueError
-        If a head cannot be read, a map is of another type or size, or a mask of another size; the message names each.
+        If a head cannot be read, a map is of another type, or of another size and not to be resized, or a mask of
+        another size; the message names each.
     """
-    faults, double = [], False
+    faults: list[str] = []
+    double, sizes, advice = False, {}, ""
     for path, sample in zip(maps, samples, strict=True):
-        (shape, dtype), size = stored_head(path), image_size(sample.path)
-        if _plane(shape) != size:
+        (shape, dtype), size = head_of(path), image_size(sample.path)
+        if shape != size and len(shape) == 2 and 0 not in shape and resize is not None:
+            sizes[path] = size
+        elif shape != size:
+            advice = "maps of another size are resized with --resize bilinear" if len(shape) == 2 else advice
             faults.append(f"map {path}: of shape {shape}, its image {sample.path} is {size[0]} x {size[1]}")
-        elif dtype is not None and dtype not in SCORE_TYPES:
+        if dtype is not None and dtype not in SCORE_TYPES:
             faults.append(
                 f"map {path}: of {dtype.name}; understood are {', '.join(kind.__name__ for kind in SCORE_TYPES)}"
             )
@@ -98,26 +117,8 @@ def check_maps(root: Path, maps: Sequence[Path], samples: Sequence[Sample]) -> b
                 faults.append(
                     f"mask {mask}: {mask_size[0]} x {mask_size[1]}, its image {sample.path} is {size[0]} x {size[1]}"
                 )
-    _refuse(root, "files do not fit their images (height x width, maps of one channel)", faults)
-    return double
-
-
-def read_scores(path: Path, *, double: bool = False) -> NDArray[Any]:
-    """Return a stored map, (h, w) of float16, float32, float64, uint8 or uint16, as it is, or as float64.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the file cannot be read or holds something else.
-    """
-    array = read_array(path)
-    array = np.asarray(array, dtype=array.dtype.newbyteorder("=")).reshape(_plane(array.shape))
-    if array.ndim != 2 or array.dtype not in SCORE_TYPES:
-        raise ValueError(
-            f"{path}: a map must have one channel of float16, float32, float64, uint8 or uint16, got "
-            f"{array.dtype.name} of shape {array.shape}"
-        )
-    return array.astype(np.float64, copy=False) if double else array
+    _refuse(root, "files do not fit their images (height x width, maps of one channel)", faults, advice)
+    return MapReader(double, sizes)
 
 
 def gather(
@@ -159,13 +160,6 @@ def gather(
             raise ValueError(f"{path}: {error}") from error
         progress(count)
     return evaluator
-
-
-def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without the axes of one batch or channel, before or behind height and width."""
-    while len(shape) > 2 and 1 in (shape[0], shape[-1]):
-        shape = shape[1:] if shape[0] == 1 else shape[:-1]
-    return shape
 
 
 def _refuse(root: Path, what: str, faults: list[str], advice: str = "") -> None:

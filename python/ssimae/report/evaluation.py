@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssimae.data.dataset import GOOD, Sample
 from ssimae.evaluation.comparison import Comparison
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.stored_maps import read_scores
 from ssimae.images.read import image_size
 from ssimae.levels.rules import RegionRules
 from ssimae.report.figures.drawing import Picture
@@ -37,6 +37,8 @@ class Detector:
     title: str
     maps: Sequence[Path]
     """Of each image."""
+    read: Callable[[Path], NDArray[Any]]
+    """Returns a stored map at the size of its image."""
     evaluation: Evaluation
     metrics: dict[str, Any]
     """Content of ``metrics.json``."""
@@ -147,7 +149,7 @@ def _shown(detector: Detector, samples: Sequence[Sample]) -> Shown:
         colours=colours,
         map_of=lambda sample: paths[sample.defect, sample.name],
         rebuilt_of=None,
-        read=read_scores,
+        read=detector.read,
     )
 
 
@@ -156,7 +158,7 @@ def _scales(detector: Detector) -> tuple[Levels, tuple[float, float]]:
     drawn = []
     step = max(1, len(detector.maps) // _PROBED_MAPS)
     for path in detector.maps[::step]:
-        scores = read_scores(path).ravel()
+        scores = detector.read(path).ravel()
         drawn.append(scores[:: max(1, scores.size // _PROBED_PIXELS)].astype(np.float64))
     scores = np.concatenate([*drawn, detector.evaluation.images.score])
     scores = scores[np.isfinite(scores)]

@@ -17,6 +17,7 @@ from ssimae.cli.metrics import print_categories, print_metrics, print_scored
 from ssimae.config.systems import TITLES
 from ssimae.data.dataset import Dataset
 from ssimae.data.layouts import categories_of, open_dataset
+from ssimae.evaluation.map_files.reader import Resize
 from ssimae.evaluation.output import read_metrics
 from ssimae.jobs.accounts import account_for, open_again
 from ssimae.jobs.evaluate import evaluate_run
@@ -63,6 +64,8 @@ class _EvaluateFlags:
     or folder named after each."""
     fpr_limits: tuple[float, ...] = (0.3,)
     """Limits of the false positive rate for AU-PRO; the first is the one in tables."""
+    resize: Resize | None = None
+    """How to give maps of another size that of their images. Default: such maps are refused."""
     thresholds: tuple[float, ...] = ()
     """Level from which on a pixel is marked, for F1 and verdicts at a threshold: one for each detector, MAPS first, or
     one for all. Runs use their own unless each has one."""
@@ -175,6 +178,7 @@ def _options(flags: _EvaluateFlags) -> Options:
         resamples=flags.resamples,
         seed=flags.seed,
         report=flags.report,
+        resize=flags.resize,
         thresholds=flags.thresholds,
     )
 

@@ -80,7 +80,9 @@ def score_categories(
         left_out = _ignore_of(ignore, category.name)
         dataset = open_dataset(category, ignore=left_out)
         account(dataset, left_out)
-        paired[category.name] = pair_maps([folder / category.name for folder in folders], dataset)
+        paired[category.name] = pair_maps(
+            [folder / category.name for folder in folders], dataset, resize=options.resize, progress=progress
+        )
     out = out.resolve()
     refuse_occupied(out, [*folders, root], force=force)
     metrics: dict[str, tuple[dict[str, Any], ...]] = {}
@@ -94,10 +96,9 @@ def score_categories(
                 partial / name,
                 called,
                 evaluations,
-                maps.dataset.test,
                 comparison,
-                maps=maps.maps if options.report else None,
-                root=maps.dataset.root,
+                paired=maps,
+                report=options.report,
                 out=out / name,
             )
         measured = Measured(called, metrics)

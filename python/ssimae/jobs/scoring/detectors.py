@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,20 @@ from ssimae.data.dataset import Dataset, Sample, has_masks
 from ssimae.data.masks import load_mask, read_ignored
 from ssimae.evaluation.comparison import FEW_IMAGES, Comparison, Contender, compare
 from ssimae.evaluation.evaluator import check_fpr_limits
+from ssimae.evaluation.map_files.reader import MapReader, Resize
 from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
 from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.stored_maps import check_maps, find_maps, gather, read_scores
+from ssimae.evaluation.stored_maps import check_maps, find_maps, gather
 from ssimae.jobs.scoring.decide import AtThreshold, Decide, OfRun, decisions_of
-from ssimae.jobs.scoring.files import FIGURES, RESULTS
 from ssimae.progress import Progress, Task
+from ssimae.storage.owned import SCORES
 
 logger = logging.getLogger(__name__)
+
+RESULTS = (*SCORES, "comparison.json")
+"""Files in a folder of results."""
+
+FIGURES = "figures"
 
 OVERLAP_FPRS = (0.01, 0.05, 0.1, 0.3)
 COMPARED_FPR = 0.05
@@ -43,6 +48,8 @@ class Options:
     seed: int = 0
     report: bool = True
     """Whether a page of the images is written."""
+    resize: Resize | None = None
+    """How maps get the size of their images; None to refuse those that do not have it."""
     thresholds: tuple[float, ...] = ()
     """Of each detector, or one for all that are not runs with thresholds of their own."""
 
@@ -63,13 +70,13 @@ class PairedMaps:
     dataset: Dataset
     maps: tuple[tuple[Path, ...], ...]
     """Of each detector, one for each test image."""
-    double: tuple[bool, ...]
-    """Whether those of a detector are to be read as float64."""
+    readers: tuple[MapReader, ...]
+    """How those of a detector are read."""
     runs: tuple[OfRun | None, ...]
     """The rule of each detector that is a run."""
 
 
-def pair_maps(folders: Sequence[Path], dataset: Dataset) -> PairedMaps:
+def pair_maps(folders: Sequence[Path], dataset: Dataset, *, resize: Resize | None, progress: Progress) -> PairedMaps:
     """Find the maps of a data set in the folder of each detector, and check the heads of all files.
 
     Raises
@@ -81,8 +88,14 @@ def pair_maps(folders: Sequence[Path], dataset: Dataset) -> PairedMaps:
     if not has_masks(samples):
         raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
     maps = [find_maps(folder, samples) for folder in folders]
-    double = [check_maps(folder, paths, samples) for folder, paths in zip(folders, maps, strict=True)]
-    return PairedMaps(dataset, tuple(map(tuple, maps)), tuple(double), tuple(map(OfRun.at, folders)))
+    readers = [check_maps(folder, paths, samples, resize=resize) for folder, paths in zip(folders, maps, strict=True)]
+    for folder, reader in zip(folders, readers, strict=True):
+        if reader.sizes:
+            progress.say(
+                f"{folder}: {len(reader.sizes)} of {len(samples)} maps are resized to the size of their images "
+                f"({resize})"
+            )
+    return PairedMaps(dataset, tuple(map(tuple, maps)), tuple(readers), tuple(map(OfRun.at, folders)))
 
 
 def evaluate_detectors(
@@ -101,8 +114,7 @@ def evaluate_detectors(
     evaluations, contenders = [], []
     place = f" on {of}" if of else ""
     rules = _rules(options.thresholds, paired.runs)
-    for name, paths, double, run, decide in zip(names, paired.maps, paired.double, paired.runs, rules, strict=True):
-        read = functools.partial(read_scores, double=double)
+    for name, paths, read, run, decide in zip(names, paired.maps, paired.readers, paired.runs, rules, strict=True):
         with progress.task(f"evaluating {name}{place}", len(samples)) as task:
             evaluator = gather(
                 samples,

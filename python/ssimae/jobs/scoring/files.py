@@ -14,15 +14,11 @@ from ssimae.data.dataset import Sample
 from ssimae.evaluation.comparison import Comparison
 from ssimae.evaluation.output import read_metrics, write_scores
 from ssimae.evaluation.result import Evaluation
+from ssimae.jobs.scoring.detectors import FIGURES, PairedMaps
 from ssimae.report.evaluation import Detector, evaluation_page
 from ssimae.report.figures.curves import Curves, draw_comparison, draw_curves
 from ssimae.report.gallery.worst import worst_regions
 from ssimae.storage.owned import SCORES, any_of
-
-RESULTS = (*SCORES, "comparison.json")
-"""Files in a folder of results."""
-
-FIGURES = "figures"
 
 CATEGORIES = "categories.json"
 
@@ -83,11 +79,10 @@ def write_results(
     partial: Path,
     names: Sequence[str],
     evaluations: Sequence[Evaluation],
-    samples: Sequence[Sample],
     comparison: Comparison | None,
     *,
-    maps: Sequence[Sequence[Path]] | None,
-    root: Path,
+    paired: PairedMaps,
+    report: bool,
     out: Path,
 ) -> tuple[dict[str, Any], ...]:
     """Write the results on one data set; return the content of each ``metrics.json``.
@@ -98,19 +93,19 @@ def write_results(
         Folder to write to, which becomes `out`.
     names, evaluations
         Of each detector; with a comparison, each has a folder of its name.
-    samples : sequence of Sample
     comparison : Comparison or None
-    maps : sequence of sequence of Path or None
-        The maps of each detector, which the page needs; without them there is none.
-    root : Path
-        Folder of the data.
+    paired : PairedMaps
+        Images and maps.
+    report : bool
+        Whether a page of the images is written.
     out : Path
     """
+    samples = paired.dataset.test
     metrics, curves = [], []
-    for name, evaluation in zip(names, evaluations, strict=True):
+    for name, evaluation, reader in zip(names, evaluations, paired.readers, strict=True):
         folder = partial / name if comparison else partial
         folder.mkdir(exist_ok=True)
-        metrics.append(write_scores(folder, evaluation, samples))
+        metrics.append(write_scores(folder, evaluation, samples, more=reader.to_dict(len(samples))))
         curves.append(Curves(name, name, metrics[-1], evaluation.curves()))
     pictures = draw_curves(curves)
     if comparison:
@@ -120,14 +115,16 @@ def write_results(
     (partial / FIGURES).mkdir()
     for picture in pictures:
         write_bytes(partial / FIGURES / f"{picture.name}.png", picture.png)
-    if maps is not None:
+    if report:
         folders = [partial / name if comparison else partial for name in names]
         detectors = [
-            Detector(name, paths, evaluation, content, worst_regions(folder / "region_scores.csv"))
-            for name, paths, evaluation, content, folder in zip(names, maps, evaluations, metrics, folders, strict=True)
+            Detector(name, paths, reader, evaluation, content, worst_regions(folder / "region_scores.csv"))
+            for name, paths, reader, evaluation, content, folder in zip(
+                names, paired.maps, paired.readers, evaluations, metrics, folders, strict=True
+            )
         ]
         compared = [picture for picture in pictures if picture.name == "comparison"]
-        html = evaluation_page(detectors, samples, comparison, root=root, out=out, figures=compared)
+        html = evaluation_page(detectors, samples, comparison, root=paired.dataset.root, out=out, figures=compared)
         write_text(partial / "report.html", html)
     return tuple(metrics)
 

@@ -68,7 +68,7 @@ def score_folders(
         If maps and images do not fit each other, a file cannot be read or written, or the metrics are undefined.
     """
     called = names_of(folders, names)
-    paired = pair_maps(folders, dataset)
+    paired = pair_maps(folders, dataset, resize=options.resize, progress=progress)
     out = out.resolve()
     refuse_occupied(out, [*folders, dataset.root], force=force)
     evaluations, comparison = evaluate_detectors(called, paired, options, progress=progress)
@@ -78,10 +78,9 @@ def score_folders(
             partial,
             called,
             evaluations,
-            dataset.test,
             comparison,
-            maps=paired.maps if options.report else None,
-            root=dataset.root,
+            paired=paired,
+            report=options.report,
             out=out,
         )
         measured = Measured(called, {dataset.name: metrics})

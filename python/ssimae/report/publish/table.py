@@ -63,6 +63,15 @@ class Measured:
                     lines.append(f"{data_set}: no {column.title}{f', as there is {reason}' if reason else ''}")
         return lines
 
+    def resized(self) -> list[str]:
+        """Say whose maps were resized, a line for each detector."""
+        lines = []
+        for index, name in enumerate(self.names):
+            found = [of_each[index]["resize"] for of_each in self.metrics.values() if "resize" in of_each[index]]
+            if found:
+                lines.append(f"{name}: maps resized to the size of the images ({found[0]['method']})")
+        return lines
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -94,7 +103,7 @@ def table_of(measured: Measured, style: Style) -> Table:
     """Return data sets by metrics and detectors, or, of a single data set, detectors by metrics."""
     columns = measured.columns(style)
     unit = ", in per cent" if style.percent else ""
-    notes = tuple(measured.undefined(style))
+    notes = tuple([*measured.undefined(style), *measured.resized()])
     groups = tuple(column.title for column in columns)
     detectors = range(len(measured.names))
     if len(measured.metrics) == 1:
