@@ -97,12 +97,12 @@ def test_latex_has_the_best_of_each_comparison_bold(scored, results) -> None:
         r"\bottomrule",
         r"\cmidrule(lr){2-3}",
         r"\multicolumn{2}{c}{AU-PRO 0.3}",
-        "{lcccccccccc}",
+        "{lcccccccccccc}",
     ):
         assert rule in text
     groups, names, *rows = latex_rows(text)
-    assert len(groups) == 6
-    assert {len(row) for row in (names, *rows)} == {11}
+    assert len(groups) == 7
+    assert {len(row) for row in (names, *rows)} == {13}
     assert [name.strip() for name in names[1:3]] == [r"Patch\_Core", r"weak \& small"]
     assert [row[0].strip() for row in rows] == ["grid", r"metal\_nut", "Mean"]
     for row, category in zip(rows, CATEGORIES):

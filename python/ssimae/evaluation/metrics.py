@@ -20,6 +20,8 @@ class Metric:
     """A sentence on it, for the report, in which ``{limit}`` and ``{guessing}`` are filled in."""
     has_limit: bool = False
     """Whether it is computed up to a limit of the false positive rate, which tables put behind its name."""
+    by_limit: str = ""
+    """Name in ``metrics.json`` of its values at all limits."""
     is_score: bool = False
     """Whether it is a score of the maps, of any size, and not a number in [0, 1] of which 1 is perfect."""
     in_report: bool = True
@@ -44,6 +46,8 @@ class Metric:
         return f"{value:.4g}" if self.is_score else f"{value:.{digits}f}"
 
 
+_SPRO = "Mean covered share of the defects at false positive rates up to {limit}; enough of a defect counts as all."
+
 _METRICS = (
     Metric(
         "auroc",
@@ -64,7 +68,17 @@ _METRICS = (
         "Mean covered share of the defect regions at false positive rates up to {limit}; small and large regions count "
         "alike, 1 is perfect.",
         has_limit=True,
+        by_limit="aupros",
     ),
+    Metric(
+        "aupimo",
+        "aupimo",
+        "AUPIMO",
+        "Mean covered share of each defective image where between 1 in 100,000 and 1 in 10,000 pixels of good images "
+        "are marked.",
+        is_optional=True,
+    ),
+    Metric("au_spro", "auspro", "AU-sPRO", _SPRO, has_limit=True, by_limit="auspros", is_optional=True),
     Metric(
         "image_auroc",
         "image_auroc",

@@ -93,6 +93,10 @@ class Evaluation:
     n_pixels: int
     decisions: Decisions | None = None
     """What was decided at a threshold of the detector's own; None where it has none."""
+    aupimos: NDArray[np.float64] | None = None
+    """(I,): AUPIMO of each image, NaN for good ones; None where it was not asked for."""
+    auspros: dict[float, float] | None = None
+    """AU-sPRO for each limit of the false positive rate; None for other data than MVTec LOCO AD's."""
 
     def with_image_scores(self, scores: Sequence[float]) -> Evaluation:
         """Return the same, with the images judged by other scores than those of their pixels, in the same order."""
@@ -104,6 +108,18 @@ class Evaluation:
     def segf1(self) -> float | None:
         """F1 of the pixels at the detector's own threshold; None where it has none."""
         return None if self.decisions is None else self.decisions.pixels.f1
+
+    @property
+    def aupimo(self) -> float | None:
+        """Mean AUPIMO of the defective images; None without good ones, or where it was not asked for."""
+        if self.aupimos is None or np.isnan(self.aupimos).all():
+            return None
+        return float(np.nanmean(self.aupimos))
+
+    @property
+    def auspro(self) -> float | None:
+        """AU-sPRO at the first limit; None where there is none."""
+        return None if self.auspros is None else next(iter(self.auspros.values()))
 
     @property
     def aupro(self) -> float:
@@ -122,6 +138,7 @@ class Evaluation:
             "image_auroc_reason": self.image_auroc_reason,
             "fpr_limits": list(self.aupros),
             "aupros": {str(limit): value for limit, value in self.aupros.items()},
+            **({} if self.auspros is None else {"auspros": {str(limit): it for limit, it in self.auspros.items()}}),
             "overlap": {
                 "quantiles": list(self.overlap_quantiles),
                 "fprs": list(self.overlap_fprs),

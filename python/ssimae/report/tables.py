@@ -118,7 +118,7 @@ def metric_rows(
 
 
 def _limit_row(metric: Metric, tables: Sequence[dict[str, Any] | None], limit: float, digits: int) -> MetricRow:
-    values = [None if table is None else table["aupros"][str(limit)] for table in tables]
+    values = [None if table is None else table.get(metric.by_limit, {}).get(str(limit)) for table in tables]
     return MetricRow(metric.heading(limit), [metric.text(value, digits=digits) for value in values], in_report=False)
 
 

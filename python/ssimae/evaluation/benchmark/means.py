@@ -29,7 +29,9 @@ class Column:
 
     def of(self, metrics: Mapping[str, Any]) -> float | None:
         """Return the number from the content of a ``metrics.json``; None where it is undefined."""
-        value: float | None = metrics.get(self.key) if self.limit is None else metrics["aupros"][str(self.limit)]
+        value: float | None = metrics.get(self.key)
+        if self.limit is not None:
+            value = metrics.get(METRICS[self.key].by_limit, {}).get(str(self.limit))
         return value
 
 
@@ -46,9 +48,11 @@ def columns_of(metrics: Mapping[str, Any], keys: Sequence[str] = ()) -> list[Col
     columns = []
     for key in dict.fromkeys(keys) or PUBLISHED:
         metric = METRICS[key]
+        if metric.is_optional and metrics.get(key) is None and not keys:
+            continue
         if metric.has_limit:
             columns += [Column(key, metric.heading(limit), limit) for limit in metrics["fpr_limits"]]
-        elif keys or not metric.is_optional or metrics.get(key) is not None:
+        else:
             columns.append(Column(key, metric.title))
     return columns
 

@@ -20,6 +20,7 @@ from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure
 from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import check_maps, find_maps, gather
 from ssimae.jobs.scoring.decide import AtThreshold, Decide, OfRun, decisions_of
+from ssimae.jobs.scoring.protocols import with_protocols
 from ssimae.progress import Progress, Task
 from ssimae.storage.owned import SCORES
 
@@ -131,7 +132,17 @@ def evaluate_detectors(
             with progress.task(f"judging {name}{place}", len(samples)) as task:
                 decisions = decisions_of(decide, samples, paths, read, evaluation, progress=task.update)
             evaluation = replace(evaluation, decisions=decisions)
-        evaluations.append(evaluation)
+        evaluations.append(
+            with_protocols(
+                evaluation,
+                paired.dataset,
+                paths,
+                read,
+                of=f"{name}{place}",
+                memory_limit=options.memory_limit,
+                progress=progress,
+            )
+        )
         if len(names) > 1:
             thresholds = evaluator.thresholds_at(grid_fprs(options.fpr_limits[0]))[::-1].copy()
             with progress.task(f"counting {name}{place}", len(samples)) as task:
