@@ -83,7 +83,13 @@ def test_each_category_is_scored_and_the_mean_counts_each_alike(scored, results)
         for category in CATEGORIES:
             metrics = json.loads((out / category / name / "metrics.json").read_text())
             assert metrics["auroc"] == want[category, name].auroc
-    assert (out / "grid" / "comparison.json").exists()
+    of_draws = json.loads((out / "grid" / "comparison.json").read_text())
+    assert "draws" not in of_draws
+    (difference,) = content["significance"]["au_pro"]["differences"]
+    means = [content["metrics"][name]["au_pro_0.3"]["mean"] for name in GAINS]
+    assert difference["difference"]["value"] == pytest.approx(means[1] - means[0], abs=1e-15)
+    assert content["significance"]["au_pro"]["ranks"]["test"] == "wilcoxon"
+    assert "Means less those of Patch_Core" in said
 
 
 def test_latex_has_the_best_of_each_comparison_bold(scored, results) -> None:

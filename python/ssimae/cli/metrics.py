@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ssimae.cli.bars import PipedConsole
+from ssimae.evaluation.benchmark.significance import Significance
 from ssimae.evaluation.comparison import Comparison, Difference
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.resampling import Interval
@@ -34,8 +35,11 @@ def print_scored(scored: Scored) -> None:
         console.print(_about(scored.comparison), highlight=False)
 
 
-def print_categories(measured: Measured, style: Style) -> None:
-    """Print a table for each metric: a row for each category and the mean, a column for each detector."""
+def print_categories(measured: Measured, style: Style, found: Sequence[Significance]) -> None:
+    """Print a table for each metric: a row for each category and the mean, a column for each detector.
+
+    What is found to differ comes behind.
+    """
     console = _console()
     for column in measured.columns(style):
         table = _table(column.title, "", measured.names)
@@ -46,6 +50,47 @@ def print_categories(measured: Measured, style: Style) -> None:
         _print_table(console, table)
     for line in measured.undefined(style):
         console.print(f"{escape(line)}; so there is no mean.", highlight=False)
+    if found:
+        _print_table(console, _means_table(measured, found))
+        _print_table(console, _ranks_table(measured, found))
+
+
+def _means_table(measured: Measured, found: Sequence[Significance]) -> Table:
+    """Return the differences of the means between each detector and the first."""
+    table = _table(f"Means less those of {measured.names[0]}", "", ["Difference", "95 % interval", "p (Holm)", ""])
+    for each in found:
+        for of_one in each.differences:
+            difference = of_one.difference
+            table.add_row(
+                escape(f"{METRICS[each.metric].title}, {of_one.name}"),
+                f"{difference.value:+.4f}",
+                f"{difference.low:+.4f} to {difference.high:+.4f}",
+                f"{of_one.p_holm:.3f}",
+                of_one.verdict,
+            )
+    table.caption = "Images of each data set drawn with replacement, the same for all detectors."
+    return table
+
+
+def _ranks_table(measured: Measured, found: Sequence[Significance]) -> Table:
+    """Return the mean ranks of the detectors, and what their test says."""
+    table = _table("Mean ranks over the data sets, 1 is best", "", [*measured.names, "p", "Critical difference"])
+    for each in found:
+        ranks = each.ranks
+        p, critical = ranks.p, ranks.critical_difference
+        table.add_row(
+            METRICS[each.metric].title,
+            *(f"{mean:.2f}" for mean in ranks.means),
+            "–" if p is None else f"{p:.3f}",
+            "–" if critical is None else f"{critical:.2f}",
+        )
+    name = (
+        "Wilcoxon's signed ranks"
+        if found[0].ranks.test == "wilcoxon"
+        else "Friedman; critical difference: Nemenyi, 5 %"
+    )
+    table.caption = f"{name}, over {len(measured.metrics)} data sets."
+    return table
 
 
 def _console() -> Console:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,14 @@ class Comparison:
     """Resamples for which a metric is undefined, as they held images of one kind only."""
     seed: int
     defective_images: int
+    draws: tuple[Mapping[str, NDArray[np.float64]], ...] = ()
+    """(B,): each metric of each detector in each resample, corrected for the grid; NaN where undefined."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
-        return asdict(self)
+        """Return everything but the draws, ready for JSON."""
+        content = asdict(replace(self, draws=()))
+        del content["draws"]
+        return content
 
 
 def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: int, seed: int) -> Comparison:
@@ -126,6 +130,9 @@ def compare(contenders: Sequence[Contender], *, overlap_fpr: float, resamples: i
         skipped={name: int(np.isnan(resampled[0][name].drawn).sum()) for name in metrics[0]},
         seed=seed,
         defective_images=int(first.images.is_defective.sum()),
+        draws=tuple(
+            {name: value.drawn - value.on_grid + value.exact for name, value in values.items()} for values in resampled
+        ),
     )
 
 

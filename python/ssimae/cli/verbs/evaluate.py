@@ -151,7 +151,7 @@ def _evaluate_categories(flags: _EvaluateFlags, root: Path, out: Path) -> int:
             progress=progress,
         )
     if flags.format is None:
-        print_categories(scored.measured, _style(flags))
+        print_categories(scored.measured, _style(flags), scored.significance)
     each = "metrics, figures and report.html" if flags.report else "metrics and figures"
     lines = [f"{out}: categories.json, and for each data set a folder of {each} written"]
     return _close(flags, scored.measured, out, lines)

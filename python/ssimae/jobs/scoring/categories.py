@@ -13,6 +13,8 @@ from ssimae.data.dataset import Dataset
 from ssimae.data.files import shortened
 from ssimae.data.layouts import categories_of, open_dataset
 from ssimae.errors import perhaps
+from ssimae.evaluation.benchmark.significance import Significance, significance, significance_content
+from ssimae.evaluation.comparison import Comparison
 from ssimae.jobs.scoring.detectors import Options, evaluate_detectors, names_of, pair_maps
 from ssimae.jobs.scoring.files import CATEGORIES, refuse_occupied, write_results
 from ssimae.progress import Progress
@@ -26,6 +28,8 @@ class ScoredCategories:
 
     names: tuple[str, ...]
     measured: Measured
+    significance: tuple[Significance, ...]
+    """Of the differences between detectors; none for one detector, or one data set."""
 
 
 def score_categories(
@@ -86,11 +90,13 @@ def score_categories(
     out = out.resolve()
     refuse_occupied(out, [*folders, root], force=force)
     metrics: dict[str, tuple[dict[str, Any], ...]] = {}
+    comparisons: list[Comparison] = []
     with replacing_folder(out) as partial:
         for number, (name, maps) in enumerate(paired.items()):
             evaluations, comparison = evaluate_detectors(
                 called, maps, options.with_seed(options.seed + number), progress=progress, of=name
             )
+            comparisons += [comparison] if comparison else []
             (partial / name).mkdir()
             metrics[name] = write_results(
                 partial / name,
@@ -102,9 +108,10 @@ def score_categories(
                 out=out / name,
             )
         measured = Measured(called, metrics)
-        write_text(partial / CATEGORIES, json.dumps(_content(measured), indent=1) + "\n")
+        found = significance(comparisons) if len(comparisons) > 1 else []
+        write_text(partial / CATEGORIES, json.dumps(_content(measured, found), indent=1) + "\n")
         write_tables(partial, measured, style)
-    return ScoredCategories(called, measured)
+    return ScoredCategories(called, measured, tuple(found))
 
 
 def _chosen(root: Path, categories: Sequence[str]) -> list[Path]:
@@ -137,8 +144,8 @@ def _ignore_of(ignore: Path | None, category: str) -> Path | None:
     return found[0]
 
 
-def _content(measured: Measured) -> dict[str, Any]:
-    """Return ``categories.json``: each metric of each detector on each category, and the means."""
+def _content(measured: Measured, found: Sequence[Significance]) -> dict[str, Any]:
+    """Return ``categories.json``: each metric of each detector on each category, the means, and what differs."""
     columns = measured.columns(Style())
     values: Mapping[str, Any] = {
         name: {
@@ -150,4 +157,9 @@ def _content(measured: Measured) -> dict[str, Any]:
         }
         for index, name in enumerate(measured.names)
     }
-    return {"names": measured.names, "categories": list(measured.metrics), "metrics": values}
+    return {
+        "names": measured.names,
+        "categories": list(measured.metrics),
+        "metrics": values,
+        "significance": significance_content(found),
+    }
