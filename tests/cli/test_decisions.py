@@ -118,3 +118,13 @@ def test_thresholds_are_one_or_one_for_each_detector(scored, tmp_path, capsys) -
     arguments = ["evaluate", str(maps), str(data), "--out", str(tmp_path / "out"), "--thresholds", "1", "2"]
     assert main(arguments) == 2
     assert "one for each of the 1 detectors, got 2" in capsys.readouterr().err
+
+
+def test_thresholds_of_calibrated_maps_that_are_gone_decide_nothing(scored, tmp_path) -> None:
+    data, folder, _ = scored
+    RunFolder(folder).pod.write_text("{}")
+    try:
+        assert main(["evaluate", str(folder), str(data), "--no-report", "--out", str(tmp_path / "out")]) == 0
+    finally:
+        RunFolder(folder).pod.unlink()
+    assert "decisions" not in json.loads((tmp_path / "out" / "metrics.json").read_text())

@@ -67,8 +67,13 @@ class OfRun:
 
     @classmethod
     def at(cls, folder: Path) -> OfRun | None:
-        """Return the rule of a run folder; None for a folder that is none, or has no thresholds yet."""
+        """Return the rule of a run folder; None for a folder that is none, or has no thresholds yet.
+
+        Nor has one whose calibrated maps are gone: its thresholds say nothing of the residuals.
+        """
         run = RunFolder(folder)
+        if run.pod.exists() and not run.calibrated.exists():  # defects are planted where a run calibrates
+            return None
         thresholds = run.read_thresholds() if run.config.exists() else None
         return None if thresholds is None else cls(run, thresholds)
 
