@@ -211,3 +211,12 @@ def test_results_of_categories_are_overwritten_when_told_to(scored, tmp_path, ca
     assert main([*arguments, "--no-report", "--force"]) == 0
     assert main(["evaluate", str(root / "Patch_Core" / "grid"), str(root / "data" / "grid"), "--categories", "x"]) == 2
     assert "`--categories` needs a DATA that holds several data sets" in capsys.readouterr().err
+
+
+def test_maps_of_one_data_set_and_of_several_are_told_apart(scored, tmp_path, capsys) -> None:
+    root, _ = scored
+    maps, data, out = root / "Patch_Core", root / "data", str(tmp_path / "out")
+    assert main(["evaluate", str(maps), str(data / "grid"), "--out", out]) == 2
+    assert f"those of {data / 'grid'} lie in {maps / 'grid'}" in capsys.readouterr().err
+    assert main(["evaluate", str(maps / "grid"), str(data), "--out", out]) == 2
+    assert f"with that as DATA, such as {data / 'grid'}" in capsys.readouterr().err

@@ -130,8 +130,12 @@ def _refuse_absent(folders: Sequence[Path], categories: Sequence[Path]) -> None:
         absent = [category.name for category in categories if not (folder / category.name).is_dir()]
         if absent:
             found = [category.name for category in categories if category.name not in absent]
-            advice = f"; score what is there with --categories {' '.join(found)}" if found else ""
-            raise ValueError(f"{folder}: no folder of maps for {shortened(absent, ', ')}{advice}")
+            advice = (
+                f"score what is there with --categories {' '.join(found)}"
+                if found
+                else f"maps of one data set are scored with that as DATA, such as {categories[0]}"
+            )
+            raise ValueError(f"{folder}: no folder of maps for {shortened(absent, ', ')}; {advice}")
 
 
 def _ignore_of(ignore: Path | None, category: str) -> Path | None:

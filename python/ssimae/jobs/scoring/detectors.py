@@ -88,6 +88,10 @@ def pair_maps(folders: Sequence[Path], dataset: Dataset, *, resize: Resize | Non
     samples = dataset.test
     if not has_masks(samples):
         raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
+    for folder in folders:
+        inner = folder / dataset.root.name
+        if inner.is_dir() and not any((folder / sample.defect).is_dir() for sample in samples):
+            raise ValueError(f"{folder}: holds the maps of several data sets; those of {dataset.root} lie in {inner}")
     maps = [find_maps(folder, samples) for folder in folders]
     readers = [check_maps(folder, paths, samples, resize=resize) for folder, paths in zip(folders, maps, strict=True)]
     for folder, reader in zip(folders, readers, strict=True):
