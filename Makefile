@@ -13,7 +13,9 @@ TEST_ENV := OMP_NUM_THREADS=1
 # Needs no tools of Windows as long as nothing is linked.
 WINDOWS := x86_64-pc-windows-gnu
 
-.PHONY: run test test-all lint wheel generated bench bench-gpu tools clean
+SITE := target/site
+
+.PHONY: run test test-all lint docs wheel generated bench bench-gpu tools clean
 
 run: $(VENV)/installed
 	$(BIN)/python -m ssimae run $(ARGS)
@@ -39,6 +41,15 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m mypy.stubtest ssimae._rust
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
+
+# The site, with its notebooks executed: warnings are errors, and so are links that lead nowhere.
+docs: $(VENV)/documented
+	rm -rf $(SITE)
+	$(TEST_ENV) $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 --fresh-env \
+		--builder html --doctree-dir target/doctrees docs $(SITE)
+	$(BIN)/python docs/check_site.py $(SITE)
 
 # The wheel is built from the sdist, as an index would, and tried in an environment of its own. What it depends on is
 # compiled and fetched already: the folder of cargo and the cache of uv are those of the first environment.
@@ -46,6 +57,8 @@ wheel: $(VENV)/installed
 	rm -rf dist
 	$(BIN)/maturin sdist --out dist
 	CARGO_TARGET_DIR=$(CURDIR)/target $(BIN)/uv build --quiet --python $(BIN)/python --wheel --out-dir dist dist/ssimae-*.tar.gz
+	@test "$$(uname)" != Linux || $(BIN)/auditwheel show dist/ssimae-*.whl | grep manylinux_ \
+		|| { echo "the wheel links what no manylinux has" >&2; exit 1; }
 	bash tests/package/try_wheel.sh $(BIN)/uv $(PYTHON) dist/ssimae-*.whl
 
 # All rivals in one run, which ends in docs/benchmarks.md. `ARGS="-k 'map or loss'"` times some; the page says so.
@@ -63,6 +76,10 @@ $(VENV)/installed: pyproject.toml Cargo.toml Cargo.lock $(wildcard rust/*.rs rus
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
 	$(INSTALL) -e '.[test]'
+	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(INSTALL) -r pyproject.toml --extra docs
 	touch $@
 
 # Other packages that the benchmarks compare with; the tests do without them.
