@@ -32,6 +32,17 @@ def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray
     ------
     ValueError
         If the mask is not two-dimensional or the connectivity is another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> labels, n = ssimae.label_regions(np.array([[1, 1, 0], [0, 0, 1]]), connectivity=4)
+    >>> labels
+    array([[1, 1, 0],
+           [0, 0, 2]], dtype=int32)
+    >>> n
+    2
     """
     if mask.ndim != 2:
         raise ValueError(f"`mask` must have shape (h, w), got {mask.shape}")
@@ -47,7 +58,16 @@ def label_regions(mask: NDArray[Any], *, connectivity: int = 8) -> tuple[NDArray
 
 @dataclass(frozen=True)
 class RegionStatistics:
-    """Measures of n regions, by region."""
+    """Measures of n regions, by region.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> labels, n = ssimae.label_regions(np.array([[1, 1, 0], [0, 0, 1]]))
+    >>> ssimae.region_statistics(labels, n).areas
+    array([3])
+    """
 
     areas: NDArray[np.int64]
     """(n,), pixels."""
@@ -79,6 +99,15 @@ def region_statistics(
     ------
     ValueError
         If a label exceeds `n` or the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> scores = np.array([[0.5, 0.7, 0.0], [0.0, 0.0, 0.9]])
+    >>> labels, n = ssimae.label_regions(scores > 0.1, connectivity=4)
+    >>> ssimae.region_statistics(labels, n, scores=scores).max_scores
+    array([0.7, 0.9])
     """
     if scores is not None and scores.shape != labels.shape:
         raise ValueError(f"`scores` must have the shape of `labels` {labels.shape}, got {scores.shape}")

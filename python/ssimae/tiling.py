@@ -37,6 +37,12 @@ def patch_grid(height: int, width: int, *, patch_size: int, stride: int) -> NDAr
     ------
     ValueError
         If the patch is larger than the image, or the stride would leave gaps.
+
+    Examples
+    --------
+    >>> import ssimae
+    >>> ssimae.patch_grid(40, 60, patch_size=32, stride=16).tolist()
+    [[0, 0], [0, 16], [0, 28], [8, 0], [8, 16], [8, 28]]
     """
     return _rust.patch_grid(height, width, patch_size, stride)
 
@@ -74,6 +80,13 @@ def extract_patches(
     ValueError
         If the image has another number of dimensions or another type, the grid cannot be laid, the range passes its
         end, or `out` does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> ssimae.extract_patches(np.zeros((40, 60), np.uint8), patch_size=32, stride=16).shape
+    (6, 32, 32)
     """
     if image.ndim not in (2, 3) or 0 in image.shape[2:]:
         raise ValueError(f"`image` must have shape (H, W) or (H, W, C), got {image.shape}")
@@ -123,6 +136,15 @@ def stitch_patches(
     See Also
     --------
     Stitcher : the same from patches that come in batches.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> image = np.random.default_rng(0).random((40, 60), np.float32)
+    >>> patches = ssimae.extract_patches(image, patch_size=32, stride=16)
+    >>> bool(np.allclose(ssimae.stitch_patches(patches, height=40, width=60, stride=16), image))
+    True
     """
     patches = as_array("patches", patches)
     if patches.ndim not in (3, 4) or patches.shape[-1] != patches.shape[-2] or 0 in patches.shape[1:]:
@@ -163,6 +185,18 @@ class Stitcher:
     ------
     ValueError
         If the grid cannot be laid, or `channels` is below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> image = np.random.default_rng(0).random((40, 60), np.float32)
+    >>> stitcher = ssimae.Stitcher(40, 60, patch_size=32, stride=16)
+    >>> while stitcher.n_added < stitcher.n_patches:
+    ...     first = stitcher.n_added
+    ...     stitcher.add(ssimae.extract_patches(image, patch_size=32, stride=16, start=first, stop=first + 1))
+    >>> bool(np.allclose(stitcher.image(), image))
+    True
     """
 
     def __init__(self, height: int, width: int, *, patch_size: int, stride: int, channels: int | None = None) -> None:

@@ -98,6 +98,12 @@ def preset(name: str, *, quick: bool = False) -> Settings:
     ------
     ValueError
         If `name` is not a preset.
+
+    Examples
+    --------
+    >>> import ssimae
+    >>> ssimae.preset("paper-texture").latent_dim
+    100
     """
     if name not in PRESETS:
         raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}{perhaps(name, PRESETS)}")

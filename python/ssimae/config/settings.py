@@ -50,6 +50,16 @@ class Settings:
 
     The defaults are the tool's own; ``preset("paper")`` and ``preset("paper-texture")`` are the exact settings of
     Bergmann et al. 2019.
+
+    Examples
+    --------
+    >>> import dataclasses, ssimae
+    >>> settings = dataclasses.replace(ssimae.Settings(), stride=64)
+    >>> settings.patch_size, settings.stride
+    (128, 64)
+    >>> ssimae.Settings(stride=0)
+    Traceback (most recent call last):
+    ValueError: `stride` must be in 1..patch_size (128), got 0
     """
 
     method: Annotated[Method, NETWORK] = "autoencoder"

@@ -18,7 +18,16 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class Sample:
-    """One test image."""
+    """One test image.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import ssimae
+    >>> sample = ssimae.Sample(Path("test/scratch/7.png"), name="7", defect="scratch")
+    >>> sample.defect, sample.masks
+    ('scratch', ())
+    """
 
     path: Path
     name: str
@@ -33,7 +42,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images of a data set by name; nothing is read."""
+    """The images of a data set by name; nothing is read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import ssimae
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / "2.png").touch(), (root / "10.png").touch()
+    (None, None)
+    >>> dataset = ssimae.open_dataset(root)
+    >>> [path.name for path in dataset.train]
+    ['2.png', '10.png']
+    """
 
     name: str
     layout: str

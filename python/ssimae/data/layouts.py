@@ -73,6 +73,19 @@ def open_dataset(root: Path | str, *, ignore: Path | None = None) -> Dataset:
     ValueError
         If the layout is unknown, there is no defect-free image, a name says that an image taken as good is not, or
         images and masks do not pair up; the message names every such pair.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import ssimae
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name in ("good/1.png", "good/2.png", "bad/1.png"):
+    ...     (root / name).parent.mkdir(exist_ok=True)
+    ...     (root / name).touch()
+    >>> dataset = ssimae.open_dataset(root)
+    >>> len(dataset.train), [sample.defect for sample in dataset.test]
+    (2, ['bad'])
     """
     root = Path(os.path.abspath(root))
     if not root.exists():

@@ -62,6 +62,18 @@ def evaluate_maps(
     ----------
     Bergmann et al. 2019, sec. 4.3 and fig. 7. Bergmann, Batzner, Fauser, Sattlegger, Steger: The MVTec Anomaly
     Detection Dataset. IJCV 2021 (AU-PRO).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ssimae
+    >>> mask = np.zeros((8, 8), bool)
+    >>> mask[2:4, 2:4] = True
+    >>> scores = mask + 0.0
+    >>> scores[0, 0] = 1.0  # a false alarm as high as the defect
+    >>> evaluation = ssimae.evaluate_maps([scores], [mask])
+    >>> round(evaluation.auroc, 4), round(evaluation.aupro, 4)
+    (0.9917, 0.9722)
     """
     evaluator = Evaluator(image_top=image_top, memory_limit=memory_limit)
     missing: Any = object()

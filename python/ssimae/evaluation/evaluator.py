@@ -44,7 +44,9 @@ class Evaluator:
 
     Examples
     --------
-    >>> evaluator = Evaluator()
+    >>> import numpy as np
+    >>> import ssimae
+    >>> evaluator = ssimae.Evaluator()
     >>> evaluator.update(np.eye(8), np.eye(8) > 0)
     >>> evaluator.compute().auroc
     1.0

@@ -67,6 +67,18 @@ def read_image(
     ValueError
         If it is no image, is damaged, too large, has several pages and none is named, would lose depth, has a value
         that is not finite or outside 0..`data_range`, or a parameter breaks its rule. Each message names the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import ssimae
+    >>> from PIL import Image
+    >>> path = Path(tempfile.mkdtemp()) / "gray.png"
+    >>> Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(path)
+    >>> ssimae.read_image(path)
+    array([[0. , 0.2, 1. ]], dtype=float32)
     """
     return read_stored(path, channels=channels, data_range=data_range, page=page, max_pixels=max_pixels)[:]
 

@@ -53,6 +53,13 @@ class Autoencoder(nn.Module):
     ----------
     Bergmann, Löwe, Fauser, Sattlegger, Steger: Improving Unsupervised Defect Segmentation by Applying Structural
     Similarity to Autoencoders. VISAPP 2019.
+
+    Examples
+    --------
+    >>> import ssimae, torch
+    >>> network = ssimae.Autoencoder(latent_dim=100, seed=0)
+    >>> network(torch.zeros(2, 1, 128, 128)).shape
+    torch.Size([2, 1, 128, 128])
     """
 
     def __init__(
@@ -87,6 +94,13 @@ class VariationalAutoencoder(nn.Module):
     References
     ----------
     Kingma, Welling: Auto-Encoding Variational Bayes. ICLR 2014.
+
+    Examples
+    --------
+    >>> import ssimae, torch
+    >>> network = ssimae.VariationalAutoencoder(latent_dim=8, patch_size=32, seed=0)
+    >>> network(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 1, 32, 32])
     """
 
     def __init__(

@@ -39,6 +39,13 @@ def ssim(
     Notes
     -----
     As a loss use :func:`ssim_loss`: near 1 this value has lost the digits that a gradient needs.
+
+    Examples
+    --------
+    >>> import ssimae, torch
+    >>> x = torch.rand(1, 1, 32, 32)
+    >>> float(ssimae.ssim(x, x, data_range=1.0))
+    1.0
     """
     return 1 - ssim_loss(
         x, y, data_range=data_range, window_size=window_size, window=window, sigma=sigma, k1=k1, k2=k2, c1=c1, c2=c2,
@@ -97,7 +104,7 @@ def ssim_loss(
         `auto` takes Rust on the CPU, Triton on a GPU, and plain torch for the gradient of a mask inside the windows.
         Only plain torch has second derivatives; the others refuse them.
     l1_weight, l2_weight : float
-        Weights of |x - y| and (x - y)^2 added to each pixel of the map.
+        Weights of ``|x - y|`` and ``(x - y)^2``, added to each pixel of the map.
 
     Returns
     -------
@@ -156,6 +163,15 @@ def ssim_loss(
     References
     ----------
     Wang, Bovik, Sheikh, Simoncelli 2004. Bergmann et al. 2019, sec. 3.1 (the loss) and eq. 4-7.
+
+    Examples
+    --------
+    >>> import ssimae, torch
+    >>> x = torch.zeros(1, 1, 32, 32, requires_grad=True)
+    >>> loss = ssimae.ssim_loss(x, torch.ones(1, 1, 32, 32), data_range=1.0)
+    >>> loss.backward()
+    >>> round(loss.item(), 4), x.grad.shape
+    (0.9999, torch.Size([1, 1, 32, 32]))
     """
     for name, value, allowed in (
         ("reduction", reduction, ("mean", "none", "image")),
