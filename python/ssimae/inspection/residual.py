@@ -19,7 +19,10 @@ from ssimae.inspection.comparison import compare, compare_patches
 from ssimae.tiling import Stitcher
 
 BATCH = 64
-"""Patches a forward pass; larger ones gain nothing on a CPU and cost memory."""
+"""Patches a forward pass at least; larger ones gain nothing on a CPU and cost memory."""
+
+_BATCH_PIXELS = BATCH * 64**2
+"""Pixels of a channel a forward pass at least: of small patches it takes more, or layers are too small to be quick."""
 
 _FLIPS = ((1, -1), (-1, 1), (-1, -1))
 """Steps along rows and columns of a mirrored image."""
@@ -118,8 +121,9 @@ def _rebuild(engine: Rebuilder, image: Image, settings: Settings) -> tuple[NDArr
     rebuilt = Stitcher(*shape, **grid, channels=settings.channels)
     variances = Stitcher(*shape, **grid, channels=settings.channels) if settings.row.variational else None
     differences = Stitcher(*shape, **grid) if settings.residual_average else None
+    batch = max(BATCH, _BATCH_PIXELS // settings.patch_size**2)
     # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
-    for start, cut in patch_batches(image, **grid, margin=margin, batch=BATCH):
+    for start, cut in patch_batches(image, **grid, margin=margin, batch=batch):
         output, variance = engine.rebuild(cut, first=start)
         rebuilt.add(output)
         if differences is not None:
