@@ -2,6 +2,7 @@
 
 import csv
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from ssimae.cli import main
-from ssimae.inspection.inspector import Inspector
+from ssimae.inspection.inspector import Inspector, Maps
 from ssimae.jobs.predicting import one_by_one
 from ssimae.jobs.predicting.pipeline import Behind, Underway, ahead
 from support.small_data import texture
@@ -39,15 +40,16 @@ def test_an_image_is_inspected_while_its_neighbours_are_read_and_written(
     inspecting = [threading.Event() for _ in range(4)]
     read_sample, judge, inspect = one_by_one.read_sample, one_by_one.judge, Inspector.inspect
     missed: list[str] = []
+    found: list[weakref.ref[Maps]] = []
 
     def wait(event: threading.Event, what: str) -> None:
         if not event.wait(PATIENCE):
             missed.append(what)
 
     def reading(sample: object, settings: object) -> object:
-        found = read_sample(sample, settings)  # type: ignore[arg-type]
+        image = read_sample(sample, settings)  # type: ignore[arg-type]
         next(event for event in read if not event.is_set()).set()
-        return found
+        return image
 
     def inspected(self: Inspector, *arguments: object) -> object:
         number = next(number for number, event in enumerate(inspecting) if not event.is_set())
@@ -56,7 +58,11 @@ def test_an_image_is_inspected_while_its_neighbours_are_read_and_written(
             wait(read[number + 1], f"{number + 1} read before {number} is inspected")
         if number:
             wait(judged[number - 1], f"{number - 1} judged before {number} is inspected")
-        return inspect(self, *arguments)  # type: ignore[arg-type]
+        if number > 1 and found[number - 2]() is not None:
+            missed.append(f"memory of {number - 2} free before {number} is inspected")
+        maps = inspect(self, *arguments)  # type: ignore[arg-type]
+        found.append(weakref.ref(maps))
+        return maps
 
     def judging(*arguments: object) -> object:
         number = next(number for number, event in enumerate(judged) if not event.is_set())

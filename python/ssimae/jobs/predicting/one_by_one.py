@@ -171,7 +171,9 @@ class OneByOne:
                 start = time.perf_counter()
                 maps = self.inspector.inspect(step.image, step.ignored) if isinstance(step, Read) else None
                 behind.call(partial(close, step, maps, time.perf_counter() - start, count))
-                if _is_large(step):
+                large = _is_large(step)
+                del step, maps  # memory lets go of them once they are written, and not after the next
+                if large:
                     behind.wait()
 
     def _in_turn(self, steps: Iterator[_Step], surface: Surface, underway: Underway, session: Session) -> None:

@@ -53,6 +53,7 @@ def ahead(items: Iterable[_Item], *, alone: Callable[[_Item], bool]) -> Generato
                 made.put(_End(error))
                 return
             made.put(item)
+            del item
 
     threading.Thread(target=work, name="reading ahead", daemon=True).start()
     try:
@@ -61,6 +62,7 @@ def ahead(items: Iterable[_Item], *, alone: Callable[[_Item], bool]) -> Generato
             if not waits:
                 wanted.release()
             yield item
+            del item
             if waits:
                 wanted.release()
         if item.error is not None:
