@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from ssimae.calibration import expectation
 from ssimae.cli import main
+from ssimae.cli.verbs import speed as verb
 from ssimae.jobs.speed import measure
 from ssimae.jobs.speed.clock import Times, time_models
 from ssimae.jobs.speed.measured import Speed, Stride, Timing, choose_stride, model_of_stride
@@ -177,3 +178,28 @@ def test_all_that_is_written_belongs_to_the_run(run: Path) -> None:
     assert not list(run.rglob("*.safetensors"))
     assert not (run / "strides").exists()
     assert not (run / "speed.json").exists()
+
+
+def test_what_is_printed_advises_how_to_take_the_least_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(one: float, all_: float, other: float, same: int) -> str:
+        timings = (
+            Timing("torch", 1, one, (one, 3 * one), 21, 3, 3),
+            Timing("torch", 2, all_, (all_, 3 * all_), 21, 3, 3),
+            Timing("openvino", 2, other, (other, other), 21, 3, same),
+        )
+        stride = Stride(16, 1.0, 45, 1, 0, 0, timings)
+        speed = Speed(1, "", 16, 368, 502, 48, 178, 0.005, 16, (stride,), "CPU")
+        monkeypatch.setattr(verb, "measure_speed", lambda *_, **__: speed)
+        assert main(["speed", "run"]) == 0
+        return capsys.readouterr().out
+
+    usual = told(100, 60, 58, 3)
+    assert "OMP_NUM_THREADS" not in usual
+    assert usual.endswith("ssimae predict run IMAGES --stride 16\n")
+    assert told(100, 60, 50, 3).endswith("--stride 16 --engine openvino\n")
+    assert told(100, 60, 50, 2).endswith("--stride 16\n")  # another verdict
+    busy = told(1393, 19456, 2719, 3)
+    assert "1393 (1393-4179)   19456 (19456-58368)" in busy
+    assert "1393 ms there on 1 of 2 threads, and 19456 on all" in busy

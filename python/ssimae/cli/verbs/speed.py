@@ -11,10 +11,13 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import parse_flags
 from ssimae.jobs.speed.measure import PLANTED_IMAGES, measure_speed
-from ssimae.jobs.speed.measured import Speed, Timing
+from ssimae.jobs.speed.measured import TORCH, Speed, Timing
 
 _SOONER = 0.95
-"""Share of the time of torch that another engine takes at most to be worth a flag."""
+"""Share of the time of torch that another engine, or fewer threads, take at most to be worth a word."""
+
+_WIDTH = 22
+"""Of the columns of times: a busy machine has long ones."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,15 @@ def _lines(speed: Speed) -> list[str]:
     lines = [
         f"Images of {speed.width} x {speed.height}, from file to verdict, in milliseconds (quartiles):",
         f"{'stride':>8}  {'engine':12}"
-        + "".join(f"{head:>18}" for head in heads)
+        + "".join(f"{head:>{_WIDTH}}" for head in heads)
         + f"{'images/s':>10}{'planted found':>16}{'good flagged':>14}{'lost':>6}{'won':>5}",
     ]
     for each in speed.strides:
         for engine in engines:
             timings = [timing for timing in each.timings if timing.engine == engine]
             best = min(timing.ms for timing in timings)
-            line = (
-                f"  {engine:12}" + "".join(f"{_in_words(timing):>18}" for timing in timings) + f"{1000 / best:>10.1f}"
-            )
+            columns = "".join(f"{_in_words(timing):>{_WIDTH}}" for timing in timings)
+            line = f"  {engine:12}{columns}{1000 / best:>10.1f}"
             if engine == engines[0]:
                 mark = "*" if each.stride == speed.chosen else " "
                 found, flagged = f"{each.found} of {speed.planted}", f"{each.flagged} of {speed.good}"
@@ -87,6 +89,12 @@ def _lines(speed: Speed) -> list[str]:
         f"* the fastest that loses at most {speed.loss_limit:.2%} of {speed.verdicts} verdicts against stride "
         f"{speed.trained_stride}, those that it wins taken off."
     )
+    at_once = max((timing for timing in chosen.timings if timing.engine == TORCH), key=lambda timing: timing.threads)
+    if (few := chosen.fastest).ms < _SOONER * at_once.ms:
+        lines.append(
+            f"torch takes {few.ms:.0f} ms there on {few.threads} of {at_once.threads} threads, and {at_once.ms:.0f} on "
+            f"all, as predict runs: set OMP_NUM_THREADS and RAYON_NUM_THREADS to {few.threads} for it."
+        )
     if speed.loss_limit * speed.verdicts < 1 and chosen.stride != speed.trained_stride:
         lines.append(
             f"{speed.verdicts} verdicts cannot show so small a loss: none was lost, and it may be one in "
