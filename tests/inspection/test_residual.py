@@ -7,7 +7,8 @@ from scipy.interpolate import RegularGridInterpolator
 from ssimae import evaluate_maps, ssim_loss
 from ssimae.config.settings import Settings
 from ssimae.engines.engine import Engine
-from ssimae.engines.pytorch import torch_engine
+from ssimae.engines.pytorch import TorchRebuilder, torch_engine
+from ssimae.inspection import residual as module
 from ssimae.inspection.comparison import compare_patches
 from ssimae.inspection.residual import inspect_image
 from ssimae.losses import ssim
@@ -67,6 +68,30 @@ def test_without_a_margin_the_image_is_tiled_as_it_is() -> None:
     reconstruction, _ = inspect_image(on_cpu(model, settings(margin=0)), image, settings(margin=0))
     want = reconstruct(model, torch.from_numpy(image[None, None]), "float32")[0, 0].numpy()
     np.testing.assert_allclose(reconstruction, want, atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "stride", "length", "batches"), [(32, 4, 100, [256, 68]), (64, 8, 128, [64, 17])])
+def test_small_patches_come_in_larger_batches(
+    side: int, stride: int, length: int, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(patch_size=side, stride=stride)
+    image = np.random.default_rng(2).random((length, length), dtype=np.float32)
+    engine = on_cpu(Autoencoder(8, side, 1, seed=0).eval(), chosen)
+    seen: list[int] = []
+    rebuild = TorchRebuilder.rebuild
+
+    def counted(self: TorchRebuilder, patches: np.ndarray, *, first: int) -> object:
+        seen.append(len(patches))
+        return rebuild(self, patches, first=first)
+
+    monkeypatch.setattr(TorchRebuilder, "rebuild", counted)
+    reconstruction, residual = inspect_image(engine, image, chosen)
+    assert seen == batches
+    monkeypatch.setattr(module, "BATCH", 16)
+    monkeypatch.setattr(module, "_BATCH_PIXELS", 0)
+    again = inspect_image(engine, image, chosen)
+    np.testing.assert_allclose(again[0], reconstruction, atol=1e-6)
+    np.testing.assert_allclose(again[1], residual, atol=1e-5)
 
 
 @pytest.mark.parametrize("margin", [-1, 32])
