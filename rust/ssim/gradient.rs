@@ -8,11 +8,14 @@ use std::ops::Range;
 use super::moments::{Moments, PlanePair};
 use super::parameters::Ssim;
 use super::parts::strips;
-use super::simd::buffer::{Buffer, LANES, whole_lanes};
+use super::simd::buffer::{Buffer, LANES, prefetch, whole_lanes};
 use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
 use super::terms::{LossRow, SlopeRows, add_extra};
 use super::window::blur::{PaddedRow, RowRing};
 use super::window::border::Border;
+
+/// Rows of the gradient that are asked for before they are written.
+const AHEAD: usize = 4;
 
 /// One task: rows of a plane whose sum is taken, and where their gradients go.
 pub struct GradientTask<'a, T> {
@@ -129,7 +132,7 @@ impl<'a, T: Real> GradientTask<'a, T> {
                 }
                 let scale = if rim(row, shape.height) { two * self.scale } else { self.scale };
                 let (constants, moments) = (ssim.constants, moments.advance());
-                ring.push(arch, |out| {
+                ring.push(|out| {
                     let (upstream, out) = (&upstream[..], &mut out[start..]);
                     let slopes = Some(SlopeRows { upstream, scale, out, stride: slope_stride, of_x, of_y });
                     arch.dispatch(LossRow { constants, moments, stride, losses: &mut losses, slopes });
@@ -188,10 +191,12 @@ impl<'a, T: Real> GradientTask<'a, T> {
         let (e, c) = (term(0), term(1));
         if let Some(grad) = self.grad_x.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
+            prefetch::<_, true>(grad, AHEAD * width);
             arch.dispatch(CombineRow { input: x, from: x, to: y, e, c, mean: term(2), mask, shift, grad });
         }
         if let Some(grad) = self.grad_y.as_deref_mut() {
             let grad = &mut grad[start + strip.start..start + strip.end];
+            prefetch::<_, true>(grad, AHEAD * width);
             arch.dispatch(CombineRow {
                 input: y,
                 from: y,

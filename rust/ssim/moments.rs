@@ -3,13 +3,16 @@
 use std::ops::Range;
 
 use super::parameters::{PlaneShape, Ssim};
-use super::simd::buffer::{Buffer, whole_lanes};
+use super::simd::buffer::{Buffer, prefetch, whole_lanes};
 use super::simd::lanes::{Arch, Lanes, Real, Simd, WithSimd};
 use super::window::blur::{PaddedRow, RowRing};
 use super::window::border::Border;
 
 /// Moments without a mask; the mask's own blur comes after them.
 pub const MOMENTS: usize = 4;
+
+/// Rows that are asked for before they are read: one takes longer to compute than to come from memory.
+const AHEAD: usize = 12;
 
 /// One plane of both inputs, and the weights with which its pixels enter windows.
 #[derive(Clone, Copy)]
@@ -27,7 +30,7 @@ pub struct PlanePair<'a, T> {
 }
 
 /// Streams the moments of windows round one column range, row after row.
-pub struct Moments<'a, T> {
+pub struct Moments<'a, T: Real> {
     ssim: &'a Ssim<T>,
     arch: Arch,
     planes: PlanePair<'a, T>,
@@ -111,7 +114,9 @@ impl<'a, T: Real> Moments<'a, T> {
         for (index, (padded, plane)) in self.padded.iter_mut().zip(planes.into_iter().flatten()).enumerate() {
             let (end, read) = (radius + self.read.len(), &self.read);
             let start = (row - self.planes.top) * width;
-            padded[radius..end].copy_from_slice(&plane[start + read.start..start + read.end]);
+            let inside = &plane[start + read.start..start + read.end];
+            prefetch::<_, false>(inside, AHEAD * width);
+            padded[radius..end].copy_from_slice(inside);
             if border == Border::Zero {
                 // Black pixels, which enter windows like any other.
                 let outside = T::from_f64(if index == 2 { 1.0 } else { 0.0 });
@@ -129,7 +134,7 @@ impl<'a, T: Real> Moments<'a, T> {
         }
         let (x, y, mask) = (&self.padded[0], &self.padded[1], self.padded.get(2).map(|mask| &mask[..]));
         let shift = self.ssim.constants.shift;
-        self.ring.push(self.arch, |out| self.arch.dispatch(Products { x, y, mask, shift, out }));
+        self.ring.push(|out| self.arch.dispatch(Products { x, y, mask, shift, out }));
     }
 }
 

@@ -1,14 +1,18 @@
 //! Arithmetic on whole registers of float32 or float64, with the instructions that pulp finds on the processor.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 pub use pulp::{Arch, Simd, WithSimd};
 
+use super::buffer::Spare;
+
 /// float32 or float64.
 pub trait Real:
     Copy
     + Debug
+    + 'static
     + Default
     + PartialOrd
     + Send
@@ -51,9 +55,17 @@ pub trait Real:
     ) -> Self::Vector<S>;
     /// 1 / a, or 0 where a is not above 0.
     fn inverse_or_zero<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
+    /// Gives the calling thread's spare rows of these numbers to `use_them`.
+    fn spare<R>(use_them: impl FnOnce(&Spare<Self>) -> R) -> R;
     /// Slides a symmetric window along a row in a way that these numbers and this processor have; returns whether there
-    /// is one.
-    fn slide(arch: Arch, weights: &[Self], columns: &[Self], out: &mut [Self]) -> bool;
+    /// is one. `equal` are the side and the weight of a window of equal weights.
+    fn slide(
+        arch: Arch,
+        weights: &[Self],
+        equal: Option<(usize, Self)>,
+        columns: &[Self],
+        out: &mut [Self],
+    ) -> bool;
 }
 
 macro_rules! real {
@@ -111,8 +123,20 @@ macro_rules! real {
                 let (zero, one) = (simd.$splat(0.0), simd.$splat(1.0));
                 simd.$select(simd.$greater(a, zero), simd.$div(one, a), zero)
             }
-            fn slide(arch: Arch, weights: &[Self], columns: &[Self], out: &mut [Self]) -> bool {
-                $slide(arch, weights, columns, out)
+            fn spare<R>(use_them: impl FnOnce(&Spare<Self>) -> R) -> R {
+                thread_local! {
+                    static SPARE: Spare<$type> = const { RefCell::new(Vec::new()) };
+                }
+                SPARE.with(use_them)
+            }
+            fn slide(
+                arch: Arch,
+                weights: &[Self],
+                equal: Option<(usize, Self)>,
+                columns: &[Self],
+                out: &mut [Self],
+            ) -> bool {
+                $slide(arch, weights, equal, columns, out)
             }
         }
     };
@@ -146,17 +170,30 @@ real!(
     mul_add_e_f64s,
     greater_than_f64s,
     select_f64s,
-    |_, _: &[f64], _: &[f64], _: &mut [f64]| false
+    |_, _: &[f64], _, _: &[f64], _: &mut [f64]| false
 );
 
 #[cfg(target_arch = "x86_64")]
-fn slide_f32(arch: Arch, weights: &[f32], columns: &[f32], out: &mut [f32]) -> bool {
+fn slide_f32(
+    arch: Arch,
+    weights: &[f32],
+    equal: Option<(usize, f32)>,
+    columns: &[f32],
+    out: &mut [f32],
+) -> bool {
+    use super::{slide, slide_sum};
     // SAFETY: pulp has found AVX-512 on this processor.
-    matches!(arch, Arch::V4(_)) && unsafe { super::slide::slide(weights, columns, out) }
+    matches!(arch, Arch::V4(_))
+        && unsafe {
+            match equal {
+                Some((side, weight)) => slide_sum::slide(side, weight, columns, out),
+                None => slide::slide(weights, columns, out),
+            }
+        }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn slide_f32(_: Arch, _: &[f32], _: &[f32], _: &mut [f32]) -> bool {
+fn slide_f32(_: Arch, _: &[f32], _: Option<(usize, f32)>, _: &[f32], _: &mut [f32]) -> bool {
     false
 }
 

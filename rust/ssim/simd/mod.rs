@@ -4,3 +4,5 @@ pub mod buffer;
 pub mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod slide;
+#[cfg(target_arch = "x86_64")]
+mod slide_sum;
