@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ssimae.cli import main
+from ssimae.evaluation.benchmark.means import PUBLISHED
 from ssimae.evaluation.evaluate import evaluate_maps
 from ssimae.report.publish.formats import formatted
 from ssimae.report.publish.table import Measured, Style
@@ -51,10 +52,14 @@ def results(scored, tmp_path_factory) -> tuple[Path, str]:
     return out, said.getvalue()
 
 
-def latex_rows(text: str) -> list[list[str]]:
-    inner = text.split(r"\begin{tabular}")[1].split(r"\end{tabular}", maxsplit=1)[0]
-    lines = [line.strip() for line in inner.splitlines()]
-    return [re.split(r"(?<!\\)&", line.removesuffix(r"\\")) for line in lines if line.endswith(r"\\")]
+def latex_blocks(text: str) -> list[list[list[str]]]:
+    """Return the cells of each row of each tabular."""
+    blocks = []
+    for part in text.split(r"\begin{tabular}")[1:]:
+        lines = [line.strip() for line in part.split(r"\end{tabular}")[0].splitlines()]
+        rows = [re.split(r"(?<!\\)&", line.removesuffix(r"\\")) for line in lines if line.endswith(r"\\")]
+        blocks.append([[cell.strip() for cell in row] for row in rows])
+    return blocks
 
 
 def test_each_category_is_scored_and_the_mean_counts_each_alike(scored, results) -> None:
@@ -98,24 +103,27 @@ def test_latex_has_the_best_of_each_comparison_bold(scored, results) -> None:
     # Every brace that is no part of a name is paired.
     depths = itertools.accumulate({"{": 1, "}": -1}[brace] for brace in re.findall(r"(?<!\\)[{}]", text))
     assert min(depths, default=0) == 0
-    for rule in (
-        r"\toprule",
-        r"\bottomrule",
-        r"\cmidrule(lr){2-3}",
-        r"\multicolumn{2}{c}{AU-PRO 0.3}",
-        "{lcccccccccccc}",
-    ):
+    for rule in (r"\toprule", r"\cmidrule(lr){2-3}", r"\multicolumn{2}{c}{AU-PRO 0.3}", "{lcc}"):
         assert rule in text
-    groups, names, *rows = latex_rows(text)
-    assert len(groups) == 7
-    assert {len(row) for row in (names, *rows)} == {13}
-    assert [name.strip() for name in names[1:3]] == [r"Patch\_Core", r"weak \& small"]
-    assert [row[0].strip() for row in rows] == ["grid", r"metal\_nut", "Mean"]
-    for row, category in zip(rows, CATEGORIES):
+    assert "resizebox" not in text
+    blocks = latex_blocks(text)
+    assert sum(len(groups) - 1 for groups, *_ in blocks) == 6
+    for groups, names, *rows in blocks:
+        assert {len(row) for row in (names, *rows)} == {2 * len(groups) - 1}
+        assert names[1:3] == [r"Patch\_Core", r"weak \& small"]
+        assert [row[0] for row in rows] == ["grid", r"metal\_nut", "Mean"]
+    for row, category in zip(blocks[0][2:], CATEGORIES):
         values = [want[category, name].auroc for name in GAINS]
         cells = [f"{value:.3f}" for value in values]
         cells[values.index(max(values))] = rf"\textbf{{{max(values):.3f}}}"
-        assert [cell.strip() for cell in row[1:3]] == cells
+        assert row[1:3] == cells
+
+
+def test_latex_of_more_detectors_than_fit_is_squeezed_to_the_width_of_the_text() -> None:
+    names = tuple(f"detector number {number}" for number in range(6))
+    text = formatted(measured(names, {"x": [0.5] * 6, "y": [0.25] * 6}), Style(("image_auroc",)), "latex")
+    assert r"\resizebox{\linewidth}{!}{%" in text
+    assert r"\usepackage{graphicx}" in text
 
 
 def measured(names: tuple[str, ...], values: dict[str, list[float | None]]) -> Measured:
@@ -157,8 +165,8 @@ def test_one_data_set_has_a_row_for_each_detector_and_standard_output_is_the_tab
     assert [float(row["au_pro_0.3"]) for row in rows] == [want["grid", name].aupro for name in GAINS]
     assert "au_pro_0.05" in rows[0]
     assert (tmp_path / "out" / "theirs" / "metrics.json").exists()
-    _, *rows = latex_rows((tmp_path / "out" / "table.tex").read_text())
-    assert [row[0].strip() for row in rows] == ["ours", "theirs"]
+    for _, *rows in latex_blocks((tmp_path / "out" / "table.tex").read_text()):
+        assert [row[0] for row in rows] == ["ours", "theirs"]
 
 
 def test_ignore_masks_are_those_of_the_category(scored, tmp_path, capsys) -> None:
@@ -220,3 +228,12 @@ def test_maps_of_one_data_set_and_of_several_are_told_apart(scored, tmp_path, ca
     assert f"those of {data / 'grid'} lie in {maps / 'grid'}" in capsys.readouterr().err
     assert main(["evaluate", str(maps / "grid"), str(data), "--out", out]) == 2
     assert f"with that as DATA, such as {data / 'grid'}" in capsys.readouterr().err
+    # A data set may be called as the folder of its maps is.
+    shutil.copytree(data / "grid", tmp_path / "test")
+    assert main(["evaluate", str(maps / "grid"), str(tmp_path / "test"), "--no-report", "--out", out]) == 0
+
+
+def test_metrics_lie_side_by_side_in_latex_as_long_as_they_fit() -> None:
+    contents = {name: tuple({key: 0.5 for key in PUBLISHED} for _ in "ab") for name in "xy"}
+    text = formatted(Measured(("a", "b"), contents), Style(("auroc", "image_auroc", "aupimo", "best_f1")), "latex")
+    assert [len(groups) - 1 for groups, *_ in latex_blocks(text)] == [3, 1]

@@ -19,6 +19,9 @@ from ssimae.evaluation.map_files.reader import SUFFIXES, MapReader, Resize, head
 from ssimae.images.decoding import IMAGE_SUFFIXES
 from ssimae.images.read import image_size
 
+MAP_FOLDERS = "calibrated", "residuals", "test"
+"""Folders that maps are looked for in, the first that is there."""
+
 MAP_LAYOUTS = """maps understood, as .tiff, .tif, .npy or .npz, of the images' size:
   MVTec AD:  test/<defect>/<name>.tiff, as the official evaluation reads them
   a run:     calibrated/<defect>/<name>.tiff, or residuals/, or the folders <defect> alone
@@ -38,7 +41,7 @@ def find_maps(root: Path, samples: Sequence[Sample]) -> list[Path]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder of maps\n{MAP_LAYOUTS}")
-    base = next((root / name for name in ("calibrated", "residuals", "test") if (root / name).is_dir()), root)
+    base = next((root / name for name in MAP_FOLDERS if (root / name).is_dir()), root)
     present = _maps_by_stem(base)
     if not present:
         raise ValueError(f"{root}: no map in it or below{_pictures(root)}\n{MAP_LAYOUTS}")

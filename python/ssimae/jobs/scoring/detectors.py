@@ -18,7 +18,7 @@ from ssimae.evaluation.evaluator import check_fpr_limits
 from ssimae.evaluation.map_files.reader import MapReader, Resize
 from ssimae.evaluation.resampling import ImageLevels, Levels, grid_fprs, measure_levels
 from ssimae.evaluation.result import Evaluation
-from ssimae.evaluation.stored_maps import check_maps, find_maps, gather
+from ssimae.evaluation.stored_maps import MAP_FOLDERS, check_maps, find_maps, gather
 from ssimae.jobs.scoring.decide import AtThreshold, Decide, OfRun, decisions_of
 from ssimae.jobs.scoring.protocols import with_protocols
 from ssimae.progress import Progress, Task
@@ -90,7 +90,8 @@ def pair_maps(folders: Sequence[Path], dataset: Dataset, *, resize: Resize | Non
         raise ValueError(f"{dataset.root}: not every defective test image has a ground-truth mask, so no metrics")
     for folder in folders:
         inner = folder / dataset.root.name
-        if inner.is_dir() and not any((folder / sample.defect).is_dir() for sample in samples):
+        bases = [folder, *(folder / name for name in MAP_FOLDERS)]
+        if inner.is_dir() and not any((base / sample.defect).is_dir() for base in bases for sample in samples):
             raise ValueError(f"{folder}: holds the maps of several data sets; those of {dataset.root} lie in {inner}")
     maps = [find_maps(folder, samples) for folder in folders]
     readers = [check_maps(folder, paths, samples, resize=resize) for folder, paths in zip(folders, maps, strict=True)]
