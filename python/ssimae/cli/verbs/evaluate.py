@@ -36,10 +36,10 @@ _ALLOWED_FOR_RUNS = "maps", "debug", "format", "metrics", "percent"
 class _EvaluateFlags:
     """Score stored anomaly maps against the ground truth; no model is needed.
 
-    MAPS is a folder of any detector's maps, test/<defect>/<name>.tiff or .npy of the images' size, or a run folder;
-    DATA the data set they belong to. A run folder alone is scored on its own data, in place. Where DATA holds several
-    data sets, such as the categories of a benchmark, MAPS holds a folder of maps named after each; all of them are
-    scored, with their means.
+    MAPS is a folder of any detector's maps, test/<defect>/<name>.tiff, .npy or .npz of the images' size, or a run
+    folder; DATA the data set they belong to. A run folder alone is scored on its own data, in place. Where DATA holds
+    several data sets, such as the categories of a benchmark, MAPS holds a folder of maps named after each; all of them
+    are scored, with their means.
     """
 
     maps: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAPS")]
@@ -53,7 +53,8 @@ class _EvaluateFlags:
     categories: tuple[str, ...] = ()
     """Data sets in DATA to score, where it holds several. Default: all."""
     metrics: tuple[str, ...] = ()
-    """Metrics in the tables, by their names in metrics.json and in the order wanted. Default: all."""
+    """Metrics in the tables in the order wanted, by their names in metrics.json, such as image_auroc au_pro. Default:
+    all."""
     format: Format | None = None
     """Print the table in this format, and nothing else, to standard output; table.csv, .md and .tex are always
     written to --out."""
