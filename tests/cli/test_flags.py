@@ -85,3 +85,10 @@ def test_help_shows_the_defaults_that_apply(capsys):
     assert f"{sides}(default: 64)" in shown_defaults(["--data", "x", "--patch-size", "64"], capsys)
     assert f"{sides}(default: 128)" in shown_defaults(["--preset", "paper"], capsys)
     assert "chosen from" not in shown_defaults(["--preset", "best"], capsys)
+
+
+@pytest.mark.parametrize("arguments", [["predict", "run", ""], ["check", ""], ["run", "--data", "a", "--out="]])
+def test_an_empty_argument_is_not_the_folder_one_is_in(arguments, capsys):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "an empty argument, as of a variable of the shell that is not set" in line

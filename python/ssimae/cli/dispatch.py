@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +79,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _main_of(verb: str, arguments: list[str]) -> int:
-    _refuse_undecodable(arguments)
+    _refuse_no_names(arguments)
     with noted_signals():  # torch, for one, takes what is raised while it loads for a fault of another package
         module = importlib.import_module(_verbs()[verb])
     code: int = module.main(arguments)
@@ -155,8 +156,12 @@ def _message(error: Exception) -> str:
     return str(error)
 
 
-def _refuse_undecodable(arguments: Sequence[str]) -> None:
+def _refuse_no_names(arguments: Sequence[str]) -> None:
+    """Refuse arguments that can name nothing: not UTF-8, or empty, which Python takes for the folder one is in."""
     for argument in arguments:
+        if not argument or re.fullmatch(r"--[\w-]+=", argument):
+            shown = argument or "''"
+            raise ValueError(f"{shown}: an empty argument, as of a variable of the shell that is not set")
         try:
             argument.encode()
         except UnicodeEncodeError as error:
