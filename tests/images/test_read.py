@@ -79,7 +79,7 @@ def test_gray_tiff_equals_its_samples(tmp_path: Path, compression: str, byteorde
 
 @pytest.mark.parametrize("compression", BUILT_IN)
 @pytest.mark.parametrize("planar", ["contig", "separate"])
-@pytest.mark.parametrize("samples", [COLOUR8, COLOUR16, COLOUR16.astype(np.uint32), COLOUR16.astype(np.float32)])
+@pytest.mark.parametrize("samples", [COLOUR8, COLOUR16, COLOUR16.astype(np.uint32) << 16, COLOUR16.astype(np.float32)])
 def test_colour_tiff_equals_its_samples(tmp_path: Path, compression: str, planar: Any, samples: NDArray[Any]) -> None:
     stored = np.moveaxis(samples, -1, 0) if planar == "separate" else samples
     path = write_tiff(tmp_path / "a.tif", stored, compression=compression, planarconfig=planar)

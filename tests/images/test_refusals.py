@@ -184,6 +184,13 @@ def test_channels_that_are_no_colours_are_refused(tmp_path: Path) -> None:
             read_image(path)
 
 
+def test_16_bits_in_32_would_be_black_and_need_a_range(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", GRAY8.astype(np.uint32))
+    with pytest.raises(ValueError, match=rf"a\.tif: uint32 samples of which none exceeds {GRAY8.max()}, black beside"):
+        read_image(path)
+    np.testing.assert_array_equal(read_image(path, data_range=255), GRAY8 / np.float32(255))
+
+
 def test_damaged_exif_data_is_workable_and_silent(tmp_path: Path) -> None:
     path = save(tmp_path / "a.jpg", Image.fromarray(GRAY8), exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\xff\xff")
     with warnings.catch_warnings():

@@ -22,6 +22,8 @@ _GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 _BAND_ROWS = 256
 
+_WHITE_16_BIT = 65535
+
 _COLOURED, _SHARE_COLOURED = 0.1, 1e-4
 """Share of white by which the channels of a pixel differ where it has a colour, and share of such pixels from which on
 an image has."""
@@ -131,6 +133,11 @@ def white_level(decoded: Decoded, path: Path | str, *, data_range: float | None)
             raise ValueError(
                 f"{path}: {samples.dtype.name} samples have no range of their own: give `data_range` "
                 "(--data-range of check, run and train, which the model keeps)"
+            )
+        if white > _WHITE_16_BIT and (largest := samples.max()) <= _WHITE_16_BIT:
+            raise ValueError(
+                f"{path}: {samples.dtype.name} samples of which none exceeds {largest}, black beside the range of "
+                "their type: give `data_range` (--data-range of check, run and train, which the model keeps)"
             )
         return white
     if not (data_range > 0 and math.isfinite(data_range)):
