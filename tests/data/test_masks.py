@@ -210,6 +210,11 @@ def test_an_ignore_mask_of_most_of_the_image_is_named_once(
     save(tmp_path / "ignore.png", ignore)
     said = warnings_of_check(data, capsys, "--ignore", str(tmp_path / "ignore.png"))
     assert said.count("ignore.png: leaves 64 % of its image uninspected") == 1
+    save(tmp_path / "ignore.png", np.full((70, 96), 255, np.uint8))
+    assert main(["check", str(data), "--patch-size", "32", "--ignore", str(tmp_path / "ignore.png")]) == 2
+    said = capsys.readouterr().err
+    assert "leaves nothing of" in said
+    assert "no ignore mask marks anything" not in said
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 6])

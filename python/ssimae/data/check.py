@@ -88,7 +88,7 @@ class _Finding:
     coloured: bool = False
     flat: bool = False
     ignores: bool | None = None
-    """Whether its ignore mask marks anything; None where it has none."""
+    """Whether its ignore mask marks anything; None where it has none that can be read."""
     masks: tuple[MaskKind, ...] = ()
 
 
@@ -292,9 +292,10 @@ def _examine(
         return _Finding(sample.path, (_problem(sample.path, error), *of_masks), masks=kinds)
     problems: list[Problem] = []
     shape = (decoded.samples.shape[0], decoded.samples.shape[1])
-    ignored = None
+    ignored, ignores = None, None
     try:
         ignored = read_ignored(sample, shape)
+        ignores = None if sample.ignore is None else ignored is not None
     except (OSError, ValueError) as error:
         problems.append(_problem(sample.ignore or sample.path, error))
     if sample.ignore is not None and ignored is not None and (note := ignored_note(ignored)) is not None:
@@ -320,7 +321,7 @@ def _examine(
         at_high_end=whole_type and not any((row % 16).any() for row in decoded.samples),
         coloured=has_colour(decoded.samples, white),
         flat=is_flat(inspected),
-        ignores=None if sample.ignore is None else ignored is not None,
+        ignores=ignores,
         masks=kinds,
     )
 

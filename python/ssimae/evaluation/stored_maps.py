@@ -156,8 +156,8 @@ def gather(
     evaluator = Evaluator(image_top=image_top, memory_limit=memory_limit)
     for count, (sample, path) in enumerate(zip(samples, maps, strict=True), 1):
         map_ = read(path)
-        mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
         try:
+            mask, ignored = read_mask(sample, map_.shape), read_ignored(sample, map_.shape)
             evaluator.update(map_, mask, ignore=ignored)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 
-from ssimae.atomic import replacing_folder
+from ssimae.atomic import replacing_folder, write_bytes
 from ssimae.engines.engine import Outputs, Rebuilder
 from ssimae.engines.onnxruntime import onnxruntime_engine, onnxruntime_outputs
 from ssimae.engines.openvino import openvino_engine, openvino_outputs, shared_core
@@ -153,7 +153,7 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing_folder(out) as partial:
         for name, body in files.items():
-            (partial / name).write_bytes(body)
+            write_bytes(partial / name, body)
     return Exported(out, tuple(files), source, len(compared), parity["largest_differences"])
 
 
