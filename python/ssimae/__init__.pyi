@@ -8,9 +8,9 @@ from .evaluation.evaluate import evaluate_maps as evaluate_maps
 from .evaluation.evaluator import Evaluator as Evaluator
 from .evaluation.result import Evaluation as Evaluation
 from .images.read import read_image as read_image
-from .inspection.verdict import Prediction as Prediction
 from .models.autoencoder import Autoencoder as Autoencoder
 from .models.autoencoder import VariationalAutoencoder as VariationalAutoencoder
+from .prediction.prediction import Prediction as Prediction
 from .regions import RegionStatistics as RegionStatistics
 from .regions import label_regions as label_regions
 from .regions import region_statistics as region_statistics

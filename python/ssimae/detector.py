@@ -30,9 +30,9 @@ from ssimae.images.given import Given, take_image
 from ssimae.images.read import is_flat
 from ssimae.inspection.feasible import refuse_infeasible
 from ssimae.inspection.holdout import arrange_good
-from ssimae.inspection.verdict import Prediction, prediction_of
 from ssimae.models.build import place
 from ssimae.models.dictionary import FeatureDictionary
+from ssimae.prediction.prediction import Prediction, prediction_of
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.training.head.train import train_head
 from ssimae.training.learn import learn
@@ -218,7 +218,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if taken.made_gray:
             logger.warning("%s: in colour, and inspected in gray", image)
         maps = self._saved().on(resolve_device(self.device)).inspect(array, _as_ignored(ignore, array, "ignore"))
-        return prediction_of(maps, self.thresholds_)
+        return prediction_of(array, maps, self.thresholds_)
 
     def predict(self, X: Sequence[ImageLike], *, ignore: Ignore = None) -> NDArray[np.int64]:
         """Return +1 for good images and -1 for defective ones, (n,); `review` counts as good.

@@ -10,7 +10,7 @@ from ssimae.evaluation.evaluate import evaluate_maps
 from ssimae.evaluation.evaluator import Evaluator
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.resampling import ImageLevels, grid_fprs, interval, measure_levels, resampled_weights
-from ssimae.report.figures.drawing import LINE_STYLES
+from ssimae.figures.drawing import LINE_STYLES
 from support.oracles import pooled, random_case
 
 # Between thresholds at a thousand false positive rates curves are joined by straight lines.

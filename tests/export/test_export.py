@@ -13,9 +13,9 @@ from PIL import Image
 from ssimae import Runtime
 from ssimae.cli import main
 from ssimae.images.depth import Pixels
-from ssimae.inspection.verdict import prediction_of
 from ssimae.jobs.exporting import export as job
 from ssimae.models.build import new_autoencoder
+from ssimae.prediction.prediction import prediction_of
 from support.models import made_up_model, noisy
 
 OPERATORS = {
@@ -56,7 +56,9 @@ def test_verdicts_regions_and_maps_are_those_of_torch(kind: str, to: str, tmp_pa
     for shape, seed, ignored in (((100, 117), 0, None), ((131, 97), 3, None), ((100, 117), 5, ignore)):
         pixels = noisy(shape, saved.settings.channels, seed=seed)
         found = runtime.inspect(pixels, ignore=ignored)
-        wanted = prediction_of(torch_inspector.inspect(Pixels(pixels, 255.0), ignored), saved.thresholds)
+        wanted = prediction_of(
+            Pixels(pixels, 255.0), torch_inspector.inspect(Pixels(pixels, 255.0), ignored), saved.thresholds
+        )
         assert (found.verdict, found.reason) == (wanted.verdict, wanted.reason)
         assert found.score == pytest.approx(wanted.score, rel=1e-4)
         assert [region.area for region in found.regions] == [region.area for region in wanted.regions]

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
+from ssimae.figures.previews import shrink_highest
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import PLACE, segment
 from ssimae.jobs.evaluate import evaluate_stage
@@ -23,7 +24,6 @@ from ssimae.pod.table import tabulate_detection
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import assess
 from ssimae.report.detection import detection_sentences
-from ssimae.report.figures.previews import shrink_highest
 from ssimae.report.page import write_report
 from ssimae.report.verdicts import count_verdicts
 from ssimae.storage.predictions import StoredInspection, write_predictions

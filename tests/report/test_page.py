@@ -20,13 +20,13 @@ from ssimae import bands
 from ssimae.cli import main
 from ssimae.config.settings import Settings
 from ssimae.data.dataset import Sample
+from ssimae.figures.previews import shrink, shrink_highest
 from ssimae.images.depth import Pixels
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import segment
 from ssimae.jobs.evaluate import evaluate_stage
 from ssimae.progress import SilentProgress
 from ssimae.report.assessment import assess, read_maps
-from ssimae.report.figures.previews import shrink, shrink_highest
 from ssimae.report.format import share
 from ssimae.report.gallery.pictures import LONG_SIDE, TRUTH, preview_shape
 from ssimae.report.page import write_report

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from ssimae.figures.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture
 from ssimae.pod.curve import PodCurve
 from ssimae.pod.table import CONTRASTS, DetectionTable
-from ssimae.report.figures.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture
 from ssimae.report.format import plural
 from ssimae.storage.records import ModelResults
 

@@ -15,9 +15,9 @@ from ssimae.data.dataset import GOOD, Sample
 from ssimae.evaluation.comparison import Comparison
 from ssimae.evaluation.metrics import METRICS
 from ssimae.evaluation.result import Evaluation
+from ssimae.figures.drawing import Picture
 from ssimae.images.read import image_size
 from ssimae.levels.rules import RegionRules
-from ssimae.report.figures.drawing import Picture
 from ssimae.report.gallery.content import Row, Subject, build_gallery
 from ssimae.report.gallery.levels import Levels, levels_of_scores
 from ssimae.report.gallery.pictures import Shown

@@ -1,4 +1,4 @@
-"""Format numbers, shares, quantiles and lists for tables, figures and sentences."""
+"""Format numbers, shares and lists for tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -28,11 +28,6 @@ def share(value: float | None) -> str:
     if percent > 99.9:
         return "> 99.9 %"
     return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
-
-
-def quantile_name(quantile: float) -> str:
-    """Return a quantile in words."""
-    return "median" if quantile == 0.5 else f"{100 * quantile:g} % quantile"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ssimae.evaluation.resampling import Interval
+from ssimae.figures.drawing import Picture
 from ssimae.report.choices import ChoiceTable
 from ssimae.report.detection import Detection
-from ssimae.report.figures.drawing import Picture
 from ssimae.report.format import number
 from ssimae.report.gallery.content import Gallery
 from ssimae.report.gallery.worst import WorstRegion

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ssimae.evaluation.metrics import METRICS, Metric
+from ssimae.figures.curves import quantile_name
 from ssimae.report.assessment import Assessment, pooled
-from ssimae.report.format import quantile_name, share
+from ssimae.report.format import share
 from ssimae.storage.records import ModelResults
 
 _NONE = "–"

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ssimae.config.settings import Settings
 from ssimae.export.folder import load_exported
+from ssimae.images.depth import Image
 from ssimae.images.given import take_image
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
-from ssimae.inspection.verdict import Prediction, prediction_of
+from ssimae.prediction.prediction import Prediction, prediction_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +87,14 @@ class Runtime:
         if taken.made_gray:
             logger.warning("%s: in colour, and inspected in gray", image)
         if ignore is None:
-            return prediction_of(self.inspector.inspect(taken.pixels), self.thresholds)
+            return self._judged(taken.pixels, None)
         ignored = np.asarray(ignore) != 0
         if ignored.shape != taken.pixels.shape[:2] or ignored.all():
             raise ValueError(
                 f"`ignore` must have the shape of its image {taken.pixels.shape[:2]} and leave something of it, "
                 f"got {ignored.shape}"
             )
-        return prediction_of(self.inspector.inspect(taken.pixels, ignored if ignored.any() else None), self.thresholds)
+        return self._judged(taken.pixels, ignored if ignored.any() else None)
+
+    def _judged(self, image: Image, ignored: NDArray[np.bool_] | None) -> Prediction:
+        return prediction_of(image, self.inspector.inspect(image, ignored), self.thresholds)

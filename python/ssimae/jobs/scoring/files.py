@@ -14,9 +14,10 @@ from ssimae.data.dataset import Sample
 from ssimae.evaluation.comparison import Comparison
 from ssimae.evaluation.output import read_metrics, write_scores
 from ssimae.evaluation.result import Evaluation
+from ssimae.figures.curves import Curves
 from ssimae.jobs.scoring.detectors import FIGURES, PairedMaps
 from ssimae.report.evaluation import Detector, evaluation_page
-from ssimae.report.figures.curves import Curves, draw_comparison, draw_curves
+from ssimae.report.figures.curves import draw_comparison, draw_curves
 from ssimae.report.gallery.worst import worst_regions
 from ssimae.storage.owned import SCORES, any_of
 

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from ssimae.data.dataset import GOOD, UNLABELLED
+from ssimae.figures.curves import Curves
+from ssimae.figures.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
 from ssimae.report.assessment import PixelCounts
-from ssimae.report.figures.curves import Curves, draw_curves
-from ssimae.report.figures.drawing import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, new_axes, picture
+from ssimae.report.figures.curves import draw_curves
 from ssimae.report.format import plural
 from ssimae.storage.predictions import TRAINING
 from ssimae.storage.records import ModelResults

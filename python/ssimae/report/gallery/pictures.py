@@ -17,11 +17,11 @@ from PIL import Image
 
 from ssimae.data.dataset import Sample
 from ssimae.data.masks import load_mask, read_ignored
+from ssimae.figures.previews import shrink, shrink_highest
 from ssimae.images.maps import read_float_map
 from ssimae.images.read import read_stored
 from ssimae.levels.rules import RegionRules, marked_regions
 from ssimae.regions import open_levels
-from ssimae.report.figures.previews import shrink, shrink_highest
 from ssimae.report.gallery.counts import LevelCounts, count_above
 from ssimae.report.gallery.levels import Levels
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.data.dataset import Sample
+from ssimae.figures.curves import quantile_name
 from ssimae.host import system
 from ssimae.inspection.verdict import WHOLE
 from ssimae.levels.rules import RegionRules
 from ssimae.report.assessment import Assessment
-from ssimae.report.format import quantile_name
 from ssimae.report.gallery.content import Gallery, Row, Subject, build_gallery
 from ssimae.report.gallery.levels import Levels, levels_around, levels_of_scores
 from ssimae.report.gallery.pictures import Shown

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes
 from ssimae.config.systems import TITLES
-from ssimae.report.figures.drawing import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION
+from ssimae.figures.drawing import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION
 from ssimae.reproduce.targets import spread
 
 COLUMN_CM, PAGE_CM = 8.5, 17.0

@@ -34,15 +34,29 @@ class Picture:
     png: bytes
 
 
+class Drawing(Figure):
+    """A figure that shows itself in a notebook, once, whether pyplot was imported or not."""
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self)
+
+
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
 def plain(name: str) -> str:
     """Return a name escaped for matplotlib, which would read formulas in it or hide it from legends."""
     text = name.replace("$", r"\$")
     return f"\u200b{text}" if text.startswith("_") else text
 
 
-def report_figure(*, height: float = _SIZE_INCHES[1]) -> Figure:
-    """Return an empty figure of the report's width; its height is in inches."""
-    figure = Figure(figsize=(_SIZE_INCHES[0], height), dpi=_DPI, layout="constrained", facecolor="white")
+def report_figure(*, width: float = _SIZE_INCHES[0], height: float = _SIZE_INCHES[1], dpi: int = _DPI) -> Drawing:
+    """Return an empty figure, by default of the report's size; width and height are in inches."""
+    figure = Drawing(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -50,14 +64,18 @@ def report_figure(*, height: float = _SIZE_INCHES[1]) -> Figure:
 def new_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     """Return an empty figure of the report's size and its axes."""
     figure = report_figure()
-    axes = figure.add_subplot()
+    return figure, labelled(figure.add_subplot(), x_label, y_label)
+
+
+def labelled(axes: Axes, x_label: str, y_label: str) -> Axes:
+    """Return axes with labels, a grid, and lines at the left and bottom alone."""
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    return figure, axes
+    return axes
 
 
 def unit_axes(axes: Axes) -> None:
@@ -68,6 +86,4 @@ def unit_axes(axes: Axes) -> None:
 
 def picture(name: str, title: str, caption: str, figure: Figure) -> Picture:
     """Return a figure as a picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Picture(name, title, caption, buffer.getvalue())
+    return Picture(name, title, caption, png_of(figure))

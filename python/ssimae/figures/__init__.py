@@ -1,0 +1,1 @@
+"""Draw what was found, for reports, files and notebooks."""

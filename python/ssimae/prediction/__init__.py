@@ -1,0 +1,1 @@
+"""What inspecting one image gives, and how it shows itself."""
