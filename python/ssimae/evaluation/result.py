@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from ssimae.evaluation.decisions.decisions import Decisions
 from ssimae.evaluation.metrics import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class ImageScores:
     """(I,): whether the mask marks a pixel that is inspected."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Metrics of one set of maps; every pixel of every image counts alike in the pixel metrics.
 
     Notes
     -----
+    As the last line of a cell in a notebook it shows its metrics and curves.
+
     Thinned curves leave out steps below 1/2000 of either axis; longer lines stay as they are. What is left out becomes
     two straight lines: where they meet is no point of the curve, but chosen so that the area below them is that below
     the curve. Of precision, each point is the mean since the one before.
@@ -174,3 +179,25 @@ class Evaluation:
             "overlap_quantiles": np.array(self.overlap_quantiles),
             "overlap_values": self.overlap_curve[1:],
         }
+
+    def plot(self) -> Figure:
+        """Return a figure of three panels: ROC of the pixels, per-region overlap, and quantiles of the overlap."""
+        from ssimae.figures.curves import Curves, plot_all  # noqa: PLC0415 - with matplotlib
+
+        return plot_all(Curves("", "", self.to_dict(), self.curves()))
+
+    def __repr__(self) -> str:
+        numbers = [f"{key}={metric.text(metric.of(self), digits=4)}" for key, metric in METRICS.items()]
+        return f"Evaluation({', '.join(numbers)}, n_images={self.n_images}, n_regions={self.n_regions})"
+
+    def _repr_html_(self) -> str:
+        from ssimae.figures.drawing import png_of  # noqa: PLC0415 - with matplotlib
+        from ssimae.figures.markup import figure_tag, table  # noqa: PLC0415 - wanted by notebooks alone
+
+        limit = next(iter(self.aupros))
+        rows = [(metric.heading(limit), metric.text(metric.of(self), digits=4)) for metric in METRICS.values()]
+        rows += [("Images", f"{self.n_images:,}"), ("Regions", f"{self.n_regions:,}"), ("Pixels", f"{self.n_pixels:,}")]
+        if self.image_auroc_reason is not None:
+            rows.append(("No image AUROC", self.image_auroc_reason))
+        curves = figure_tag(png_of(self.plot()), "ROC of pixels, per-region overlap and region overlap", width=960)
+        return f"<div>{table(rows)}{curves}</div>"
