@@ -7,4 +7,12 @@ from __future__ import annotations
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name != "__version__":
+        return _public(name)
+    from importlib.metadata import version  # noqa: PLC0415 - it imports more than all of this package does here
+
+    return version("ssimae")

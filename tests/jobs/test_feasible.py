@@ -82,7 +82,7 @@ def test_masked_pixels_do_not_count(
 
 
 def test_a_detector_refuses_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ssimae.detector.learn", trained)
+    monkeypatch.setattr("ssimae.detector.fit.learn", trained)
     images = [np.eye(70, 96, dtype=np.float32)] * 4
     with pytest.raises(ValueError, match="`opening` must be at most"):
         ssimae.Detector(patch_size=32, stride=16, opening=40).fit(images)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import ssimae
@@ -11,6 +12,7 @@ def test_every_public_name_is_there() -> None:
     assert set(ssimae.__all__) <= set(dir(ssimae))
     for name in ssimae.__all__:
         assert getattr(ssimae, name).__name__ == name
+    assert ssimae.__version__ == version("ssimae")
     with pytest.raises(AttributeError, match="nothing"):
         _ = ssimae.nothing
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from ssimae import Detector, Settings, preset
 
 ROOT = Path(__file__).parents[2]
-OWN = {"preset", "minutes", "pretrained", "device"}
+OWN = {"preset", "minutes", "pretrained", "device", "warm_start", "progress"}
 
 
 def test_the_defaults_of_a_detector_are_those_of_the_settings() -> None:

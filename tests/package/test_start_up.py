@@ -24,6 +24,7 @@ def imported(code: str) -> set[str]:
 
 def test_the_package_is_imported_without_what_its_names_need() -> None:
     modules = imported("import ssimae; dir(ssimae)")
+    assert "importlib.metadata" not in modules
     assert not modules & (HEAVY | {"numpy", "PIL", "tyro", "rich"})
     assert len([name for name in modules if name.startswith("ssimae")]) == 1
 

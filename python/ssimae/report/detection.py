@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ssimae.figures.drawing import GRAY, LINE_STYLES, Picture, new_axes, picture
+from ssimae.figures.drawing import GRAY, LINE_STYLES, Picture, labelled, picture, report_figure
 from ssimae.pod.curve import PodCurve
 from ssimae.pod.table import CONTRASTS, DetectionTable
 from ssimae.report.format import plural
@@ -117,7 +117,19 @@ def draw_detection(table: DetectionTable, title: str, name: str) -> Picture:
     name : str
         File name of the figure, without suffix.
     """
-    figure, axes = new_axes("Size of the defect in pixels", "Probability of detection")
+    figure = report_figure()
+    plot_detection(figure.add_subplot(), table)
+    figure.legend(loc="outside upper left", fontsize="small", frameon=False)
+    caption = (
+        "Lines are the share of defects found by their size, shaded down to the lower bound at 95 % confidence. Dots: "
+        "a90/95, where that bound crosses 90 %. Ticks: planted defects, found above and missed below."
+    )
+    return picture(name, f"Probability of detection of {title}", caption, figure)
+
+
+def plot_detection(axes: Axes, table: DetectionTable) -> None:
+    """Plot the probability of detection over size for each contrast, and every planted defect as a tick."""
+    labelled(axes, "Size of the defect in pixels", "Probability of detection")
     axes.set_xscale("log")
     axes.axhline(0.9, color=GRAY, linewidth=0.8, linestyle=":")
     planted = {group: curve for group, curve in table.groups.items() if curve.planted}
@@ -141,12 +153,6 @@ def draw_detection(table: DetectionTable, title: str, name: str) -> Picture:
     axes.xaxis.set_minor_formatter(NullFormatter())
     if table.pixel_size_mm is not None:
         _add_millimetres(axes, table.pixel_size_mm)
-    figure.legend(loc="outside upper left", fontsize="small", frameon=False)
-    caption = (
-        "Lines are the share of defects found by their size, shaded down to the lower bound at 95 % confidence. Dots: "
-        "a90/95, where that bound crosses 90 %. Ticks: planted defects, found above and missed below."
-    )
-    return picture(name, f"Probability of detection of {title}", caption, figure)
 
 
 def _draw_curve(axes: Axes, curve: PodCurve, colour: str, line: object, label: str) -> None:

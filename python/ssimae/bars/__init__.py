@@ -1,0 +1,1 @@
+"""Draw the progress of long work as bars, in terminals and in notebooks."""

@@ -1,0 +1,1 @@
+"""The detector as a scikit-learn estimator."""

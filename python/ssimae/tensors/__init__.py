@@ -1,0 +1,1 @@
+"""Data sets as tensors, for training loops of your own."""
