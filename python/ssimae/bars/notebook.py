@@ -22,7 +22,7 @@ class NotebookBars:
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Show a bar for as long as the block lasts."""
-        with self._tqdm(total=total, desc=description, leave=False) as bar:
+        with self._tqdm(total=total, desc=description, leave=False, mininterval=0.5) as bar:
             yield _Bar(bar)
 
     def say(self, line: str) -> None:

@@ -106,6 +106,7 @@ def preset(name: str, *, quick: bool = False) -> Settings:
     100
     """
     if name not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}{perhaps(name, PRESETS)}")
+        meant = perhaps(name, PRESETS) if isinstance(name, str) else ""
+        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}{meant}")
     settings = Settings(**_PRESETS[name])
     return dataclasses.replace(settings, **_QUICK) if quick else settings

@@ -101,9 +101,8 @@ class Shown(Parameters):
         """Return what was fitted, a line each."""
         settings, thresholds = self.settings_, self.thresholds_
         kind = "held-out good images, or bands of them" if thresholds.held_out else "images it was trained on (too low)"
-        asked = (
-            "" if thresholds.false_calls is None else f"; {100 * thresholds.false_calls:.3g} % of good images may be"
-        )
+        share = None if thresholds.false_calls is None else 100 * thresholds.false_calls
+        asked = "" if share is None else f"; {share:.3g} % of good images may be flagged"
         asked += ", by an extended tail" if thresholds.extrapolated else ""
         colour = "colour" if settings.channels == 3 else "gray"
         lines = [

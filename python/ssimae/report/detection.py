@@ -139,9 +139,10 @@ def plot_detection(axes: Axes, table: DetectionTable) -> None:
         inside = (table.defects.contrast >= low) & (table.defects.contrast < high)
         sizes, hit = table.defects.size_px[inside], table.defects.hit[inside]
         for chosen, height in ((sizes[hit], 1.03 + row * _TICK_GAP), (sizes[~hit], -0.03 - row * _TICK_GAP)):
-            axes.plot(
-                chosen, [height] * len(chosen), "|", color=colour, markersize=5, markeredgewidth=0.7, clip_on=False
-            )
+            if len(chosen):  # an empty line would lie at the figure's corner, and the layout would make room for it
+                axes.plot(
+                    chosen, [height] * len(chosen), "|", color=colour, markersize=5, markeredgewidth=0.7, clip_on=False
+                )
         label = f"{group} ({contrast_range(group)}): {curve.found} of {curve.planted} found"
         _draw_curve(axes, curve, colour, line, label)
     if table.everything.sizes_px and not any(curve.sizes_px for curve in planted.values()):

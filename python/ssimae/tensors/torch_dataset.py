@@ -46,9 +46,19 @@ class TorchDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     Examples
     --------
-    >>> data = ssimae.TorchDataset(ssimae.open_dataset("photos/"), "test")  # doctest: +SKIP
-    >>> for batch in torch.utils.data.DataLoader(data, num_workers=2):  # doctest: +SKIP
-    ...     batch["image"], batch["mask"]
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import ssimae
+    >>> from PIL import Image
+    >>> from torch.utils.data import DataLoader
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name in ("good/1.png", "bad/1.png"):
+    ...     (root / name).parent.mkdir()
+    ...     Image.fromarray(np.full((40, 60), 51, np.uint8)).save(root / name)
+    >>> for batch in DataLoader(ssimae.TorchDataset(ssimae.open_dataset(root), "test")):
+    ...     print(batch["image"].shape, batch["label"], batch["defect"])
+    torch.Size([1, 1, 40, 60]) tensor([1]) ['bad']
     """
 
     def __init__(
