@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -141,8 +142,8 @@ def test_a_cell_takes_the_network_of_another(plan, tmp_path):
     assert json.loads(folders[0].metrics.read_text()) != json.loads(folders[1].metrics.read_text())
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'ssimae[ray]'")
 def test_cells_are_spread_by_ray(data, tmp_path):
-    pytest.importorskip("ray", reason="needs Ray: pip install 'ssimae[ray]'")
     # In a process of its own: Ray starts others, and leaves threads behind.
     program = (
         "import sys\n"

@@ -26,6 +26,7 @@ from ssimae.jobs.predicting.one_by_one import OneByOne, Session, Writing
 from ssimae.jobs.predicting.record import Found
 from ssimae.jobs.predicting.standard_input import NamedOnInput
 from ssimae.jobs.predicting.watch import Watched
+from ssimae.jobs.spread.predict import inspect_on_cluster
 from ssimae.progress import Progress
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import GrowingTables
@@ -81,6 +82,7 @@ def predict(
     defective: float | None = None,
     engine: Literal["torch", "openvino"] = "torch",
     device: str,
+    ray: str | None = None,
     listener: Listener,
 ) -> PredictOutcome:
     """Inspect images with a trained model; write maps, ``predictions.csv`` and ``regions.csv``, row by row.
@@ -118,6 +120,9 @@ def predict(
     engine : {"torch", "openvino"}
         What runs the network of a model of torch.
     device : str
+    ray : str, optional
+        Address of a Ray cluster whose workers inspect: ``auto`` for the one of this machine, ``local`` for a new one.
+        Each has a processor, or with the device ``cuda`` a GPU. Only for images that are all known, and no frames.
     listener : Listener
 
     Raises
@@ -129,6 +134,9 @@ def predict(
     InterruptedRunError
         If Ctrl-C or SIGTERM came once the folder was begun; :func:`resume_prediction` goes on.
     """
+    if ray is not None and (continuous or watch is not None or STANDARD_INPUT in images):
+        raise ValueError("`--ray` inspects images that are all known, not with --continuous, --watch or -")
+    device = "cpu" if ray is not None and device == "auto" else device
     saved = at_levels(open_model(model, allow_collapsed=allow_collapsed), review, defective)
     assert saved.thresholds is not None
     inspector, described = start_inspector(saved, device, engine)
@@ -178,10 +186,14 @@ def predict(
         folder.clear()
         with resumable(out):
             folder.write_config(saved.settings, facts)
-            return _inspect(folder, facts, listed, saved, inspector=inspector, listener=listener)
+            return _inspect(
+                folder, facts, listed, saved, inspector=inspector, device=device, ray=ray, listener=listener
+            )
 
 
-def resume_prediction(out: Path, *, settle: float | None = None, device: str, listener: Listener) -> PredictOutcome:
+def resume_prediction(
+    out: Path, *, settle: float | None = None, device: str, ray: str | None = None, listener: Listener
+) -> PredictOutcome:
     """Go on with an interrupted :func:`predict`: images whose rows are there are not inspected again.
 
     With `settle`, a file rests for as long from now on.
@@ -205,8 +217,11 @@ def resume_prediction(out: Path, *, settle: float | None = None, device: str, li
         if listed is not None:
             done = GrowingTables(folder, facts.pixel_size)
             _check(folder, listed, facts, saved, done=done, progress=listener.progress)
+        if ray is not None and (facts.continuous or listed is None):
+            raise ValueError("`--ray` inspects images that are all known, not with --continuous, --watch or -")
+        device = "cpu" if ray is not None and device == "auto" else device
         inspector, _ = start_inspector(saved, device, facts.engine)
-        return _inspect(folder, facts, listed, saved, inspector=inspector, listener=listener)
+        return _inspect(folder, facts, listed, saved, inspector=inspector, device=device, ray=ray, listener=listener)
 
 
 def _listed(facts: PredictFacts, say: Callable[[str], object]) -> list[Arrival] | None:
@@ -300,11 +315,19 @@ def _inspect(
     saved: SavedModel | ExportedModel,
     *,
     inspector: Inspector,
+    device: str,
+    ray: str | None,
     listener: Listener,
 ) -> PredictOutcome:
     assert saved.thresholds is not None
     write_thresholds(folder, saved.thresholds)
     tables = GrowingTables(folder, facts.pixel_size)
+    if ray is not None and listed is not None:
+        with listener.progress.task("inspecting images", len(listed)) as task:
+            session = inspect_on_cluster(
+                ray, folder, facts, listed, tables, device=device, on_image=listener.on_image, task=task
+            )
+        return PredictOutcome(folder, tables.verdicts, session, facts)
     one_by_one = OneByOne(
         folder,
         tables,

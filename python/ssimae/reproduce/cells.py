@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ssimae.config.presets import Preset
 from ssimae.config.settings import Settings
@@ -15,6 +13,7 @@ from ssimae.data.layouts import open_dataset
 from ssimae.errors import InterruptedRunError, SafeguardError
 from ssimae.jobs.job import Job
 from ssimae.jobs.run import resume, start
+from ssimae.jobs.spread.cluster import connected
 from ssimae.progress import Progress, SilentProgress
 from ssimae.storage.run_folder import RunFolder
 
@@ -158,12 +157,7 @@ def _in_turn(cells: Sequence[Cell], out: Path, device: str, progress: Progress) 
 
 def _spread(cells: Sequence[Cell], out: Path, device: str, address: str) -> dict[str, str]:
     """Run cells as tasks of a Ray cluster."""
-    try:
-        ray: Any = importlib.import_module("ray")  # an extra, and slow to import
-    except ImportError as error:
-        raise ValueError("`--ray` needs Ray: pip install 'ssimae[ray]'") from error
-    ray.init(address=None if address == "local" else address, log_to_driver=False)
-    try:
+    with connected(address) as ray:
         # A training keeps about two cores busy, where there are two; Ray places by what a task asks for.
         cores = min(2, int(ray.cluster_resources().get("CPU", 1)))
         needs = {"num_cpus": cores, "num_gpus": 1 if device.startswith("cuda") else 0}
@@ -176,8 +170,6 @@ def _spread(cells: Sequence[Cell], out: Path, device: str, address: str) -> dict
             if (reason := ray.get(done)) is not None:
                 failures[cell.name] = reason
         return failures
-    finally:
-        ray.shutdown()
 
 
 def _run_quietly(cell: Cell, out: Path, device: str) -> str | None:

@@ -78,6 +78,9 @@ class _EvaluateFlags:
     """Times that images are drawn again for the intervals of a comparison."""
     seed: int = 0
     """Seed of these draws."""
+    ray: str | None = None
+    """Gather the scores on a Ray cluster: its address, auto for one that runs here, or local for a new one (pip
+    install 'ssimae[ray]')."""
     report: bool = True
     """Write a page of curves, tables and images, too."""
     out: Path | None = None
@@ -181,6 +184,7 @@ def _options(flags: _EvaluateFlags) -> Options:
         report=flags.report,
         resize=flags.resize,
         thresholds=flags.thresholds,
+        ray=flags.ray,
     )
 
 

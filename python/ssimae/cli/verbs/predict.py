@@ -31,7 +31,7 @@ _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _FAILING: dict[str, tuple[Verdict, ...]] = {"review": ("review", "defective"), "defective": ("defective",)}
 """Verdicts that end in exit code 5, by what --fail-on says."""
 
-_LISTENING = "resume", "json", "fail_on", "device", "debug"
+_LISTENING = "resume", "json", "fail_on", "device", "ray", "debug"
 """Flags that change no result, so that they may be given with --resume."""
 
 
@@ -86,6 +86,9 @@ class _PredictFlags:
     """The same for what is defective. Default with --review: as far above it as that lies above good images."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    ray: str | None = None
+    """Spread the images over a Ray cluster: its address, auto for one that runs here, or local for a new one (pip
+    install 'ssimae[ray]'). A worker takes a processor, with --device cuda a GPU."""
     debug: bool = False
     """Show the traceback of errors."""
 
@@ -113,7 +116,7 @@ def main(arguments: list[str]) -> int:
         )
         if flags.resume is not None:
             _refuse_changes(flags)
-            outcome = resume_prediction(flags.resume, device=flags.device, listener=listener)
+            outcome = resume_prediction(flags.resume, device=flags.device, ray=flags.ray, listener=listener)
         else:
             outcome = predict(
                 _model_file(flags),
@@ -133,6 +136,7 @@ def main(arguments: list[str]) -> int:
                 defective=flags.defective,
                 engine=flags.engine,
                 device=flags.device,
+                ray=flags.ray,
                 listener=listener,
             )
     if outcome.facts.alarm is not None:

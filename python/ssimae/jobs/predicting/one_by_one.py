@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,8 @@ from ssimae.jobs.predicting.pictures import write_mask, write_overlay
 from ssimae.jobs.predicting.pipeline import Behind, Underway, ahead
 from ssimae.jobs.predicting.record import Found, found_in, not_inspected
 from ssimae.storage.facts import Kept
-from ssimae.storage.inspected import GrowingTables
-from ssimae.storage.predictions import SkippedImage, stamp_of
+from ssimae.storage.inspected import Inspected
+from ssimae.storage.predictions import SkippedImage, Stamp, stamp_of
 from ssimae.storage.run_folder import RunFolder
 
 
@@ -44,6 +45,25 @@ class Writing:
     maps: Kept = "all"
     masks: Kept = "none"
     overlays: Kept = "none"
+
+
+class Tables(Protocol):
+    """Where rows go; the tables of a folder are :class:`ssimae.storage.inspected.GrowingTables`."""
+
+    def known(self, image: Path, stamp: Stamp) -> tuple[int, int] | None:
+        """Return height and width of an image that has a row and has not changed since; None of all others."""
+
+    def free_name(self, image: Path, name: str | None = None) -> str:
+        """Return a name for an image that no other has."""
+
+    def reserve(self, name: str) -> None:
+        """Keep a name for an image whose row comes later."""
+
+    def add(self, item: Inspected) -> None:
+        """Add the rows of an image."""
+
+    def skip(self, skipped: SkippedImage) -> None:
+        """Add the row of an image that could not be inspected."""
 
 
 @dataclass
@@ -84,8 +104,8 @@ class OneByOne:
     ----------
     folder : RunFolder
         Locked by this process.
-    tables : GrowingTables
-        Of the folder.
+    tables : Tables
+        Of the folder, or on their way there.
     inspector : Inspector
     thresholds : Thresholds
     writing : Writing
@@ -105,7 +125,7 @@ class OneByOne:
     """
 
     folder: RunFolder
-    tables: GrowingTables
+    tables: Tables
     inspector: Inspector
     thresholds: Thresholds
     writing: Writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from ssimae.evaluation.result import Evaluation
 from ssimae.evaluation.stored_maps import MAP_FOLDERS, check_maps, find_maps, gather
 from ssimae.jobs.scoring.decide import AtThreshold, Decide, OfRun, decisions_of
 from ssimae.jobs.scoring.protocols import with_protocols
+from ssimae.jobs.spread.evaluate import gather_on_cluster
 from ssimae.progress import Progress, Task
 from ssimae.storage.owned import SCORES
 
@@ -53,6 +55,8 @@ class Options:
     """How maps get the size of their images; None to refuse those that do not have it."""
     thresholds: tuple[float, ...] = ()
     """Of each detector, or one for all that are not runs with thresholds of their own."""
+    ray: str | None = None
+    """Address of a Ray cluster that gathers the scores; None for this process."""
 
     def __post_init__(self) -> None:
         check_fpr_limits(self.fpr_limits)
@@ -122,7 +126,8 @@ def evaluate_detectors(
     rules = _rules(options.thresholds, paired.runs)
     for name, paths, read, run, decide in zip(names, paired.maps, paired.readers, paired.runs, rules, strict=True):
         with progress.task(f"evaluating {name}{place}", len(samples)) as task:
-            evaluator = gather(
+            gathering = gather if options.ray is None else functools.partial(gather_on_cluster, options.ray)
+            evaluator = gathering(
                 samples,
                 paths,
                 read,
