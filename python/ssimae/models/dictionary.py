@@ -15,25 +15,25 @@ from torch import Tensor, nn
 from ssimae.bands import bands, let_go, new_map
 from ssimae.images.depth import Image
 from ssimae.images.patches import patch_batches
-from ssimae.models.features import ResNet18Features
+from ssimae.models.efficientnet import EfficientNetFeatures
+from ssimae.models.features import PatchFeatures, ResNet18Features
 from ssimae.tiling import patch_grid
 
 BATCH = 256
 """Patches a forward pass at inspection: they are small."""
 
-N_FEATURES = 512
-
 
 class FeatureDictionary(nn.Module):
     """Principal components and centres of normal features; what is far from all centres is not normal.
 
-    Everything lies in the ``state_dict``: weights of the network, `mean` (512,), `components` (D, 512), `centres`
-    (size, D).
+    Everything lies in the ``state_dict``: weights of the network, `mean` (F,), `components` (D, F), `centres`
+    (size, D). F is 512 for ResNet-18 and 320 for EfficientNet-Lite0.
 
     Notes
     -----
-    Features of a patch are ResNet-18's, averaged over the patch and divided by their sum of magnitudes; principal
-    components keep 95 % of their variance; the score is the Euclidean distance to the nearest centre of k-means.
+    Features of a patch are those of ResNet-18, or of another network, averaged over the patch and divided by their
+    sum of magnitudes; principal components keep 95 % of their variance; the score is the Euclidean distance to the
+    nearest centre of k-means.
 
     References
     ----------
@@ -45,11 +45,11 @@ class FeatureDictionary(nn.Module):
     components: Tensor
     centres: Tensor
 
-    def __init__(self, features: ResNet18Features, *, n_components: int, size: int) -> None:
+    def __init__(self, features: PatchFeatures, *, n_components: int, size: int) -> None:
         super().__init__()
         self.features = features
-        self.register_buffer("mean", torch.zeros(N_FEATURES))
-        self.register_buffer("components", torch.zeros(n_components, N_FEATURES))
+        self.register_buffer("mean", torch.zeros(features.n_features))
+        self.register_buffer("components", torch.zeros(n_components, features.n_features))
         self.register_buffer("centres", torch.zeros(size, n_components))
 
     @classmethod
@@ -64,9 +64,12 @@ class FeatureDictionary(nn.Module):
         shapes = {name: tuple(state[name].shape) for name in ("components", "centres") if name in state}
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes.values()):
             raise ValueError("weights are not those of a dictionary of features: `components` or `centres` is missing")
-        if shapes["components"] != (shapes["centres"][1], N_FEATURES):
+        features: PatchFeatures = ResNet18Features.random(0)
+        if shapes["components"][1] == EfficientNetFeatures.n_features:
+            features = EfficientNetFeatures(None, "stored", pooled=True)
+        if shapes["components"] != (shapes["centres"][1], features.n_features):
             raise ValueError(f"weights do not fit a dictionary of features: {shapes}")
-        dictionary = cls(ResNet18Features.random(0), n_components=shapes["components"][0], size=shapes["centres"][0])
+        dictionary = cls(features, n_components=shapes["components"][0], size=shapes["centres"][0])
         try:
             dictionary.load_state_dict(dict(state))
         except RuntimeError as error:
@@ -86,13 +89,13 @@ class FeatureDictionary(nn.Module):
 
 
 def normalised(features: Tensor) -> Tensor:
-    """Return features (N, 512) divided by the sum of their magnitudes."""
+    """Return features (N, F) divided by the sum of their magnitudes."""
     return nn.functional.normalize(features, p=1.0, dim=1)
 
 
 def fit_dictionary(
     batches: Callable[[], Iterable[Tensor]],
-    features: ResNet18Features,
+    features: PatchFeatures,
     *,
     size: int,
     variance: float = 0.95,
@@ -106,7 +109,7 @@ def fit_dictionary(
     ----------
     batches : callable
         Returns batches of patches (N, C, h, w), float32 in [0, 1]; called twice, the same both times.
-    features : ResNet18Features
+    features : PatchFeatures
     size : int
         Number of centres.
     variance : float in (0, 1]
@@ -124,22 +127,22 @@ def fit_dictionary(
 
     Notes
     -----
-    In the first pass principal components are found batch by batch, all 512, so that no variance is lost between
+    In the first pass principal components are found batch by batch, all of them, so that no variance is lost between
     batches; in the second the features are kept on those that remain, a few dozen numbers a patch, for k-means. What
-    is held is one batch of patches, 512 batches of numbers, and those.
+    is held is one batch of patches, a block of as many features as there are numbers in one, and those.
     """
-    network = features.to(device)
-    pca = IncrementalPCA(n_components=N_FEATURES)
+    network, n_features = features.to(device), features.n_features
+    pca = IncrementalPCA(n_components=n_features)
     seen = 0
-    for block in _blocks(_features(batches(), network, device), N_FEATURES):
-        if len(block) < N_FEATURES:
-            raise ValueError(f"a dictionary needs at least {N_FEATURES} patches (`patches`), got {len(block)}")
+    for block in _blocks(_features(batches(), network, device), n_features):
+        if len(block) < n_features:
+            raise ValueError(f"a dictionary needs at least {n_features} patches (`patches`), got {len(block)}")
         pca.partial_fit(block)
         seen += len(block)
         if on_batch is not None:
             on_batch(seen // 2)
     shares = np.cumsum(pca.explained_variance_ratio_)
-    n_components = min(int(np.searchsorted(shares, variance)) + 1, N_FEATURES)
+    n_components = min(int(np.searchsorted(shares, variance)) + 1, n_features)
     dictionary = FeatureDictionary(network, n_components=n_components, size=size).to(device)
     dictionary.mean.copy_(torch.from_numpy(pca.mean_))
     dictionary.components.copy_(torch.from_numpy(pca.components_[:n_components]))
@@ -159,9 +162,7 @@ def fit_dictionary(
 
 
 @torch.inference_mode()
-def _features(
-    batches: Iterable[Tensor], network: ResNet18Features, device: torch.device
-) -> Iterable[NDArray[np.float32]]:
+def _features(batches: Iterable[Tensor], network: PatchFeatures, device: torch.device) -> Iterable[NDArray[np.float32]]:
     for batch in batches:
         yield normalised(network(batch.to(device))).cpu().numpy()
 

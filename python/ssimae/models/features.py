@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ssimae.config.settings import Settings
 from ssimae.config.systems import Pretrained
 from ssimae.errors import in_short
+from ssimae.models.efficientnet import EfficientNetFeatures
 from ssimae.reading import file_sha256
 
 FILES: dict[Pretrained, str] = {"alexnet": "alexnet-owt-7be5be79.pth", "resnet18": "resnet18-f37072fd.pth"}
@@ -119,6 +120,8 @@ class ResNet18Features(nn.Module):
     The weights are fixed. `source` says where the weights come from.
     """
 
+    n_features = 512
+
     def __init__(self, state: dict[str, Tensor] | None, source: str, seed: int = 0) -> None:
         super().__init__()
         self.network = _torchvision_network("resnet18", state, seed)
@@ -147,7 +150,11 @@ class ResNet18Features(nn.Module):
         return super().train(False)
 
 
-def fixed_features(settings: Settings, pretrained: Path | None) -> AlexNetFeatures | ResNet18Features | None:
+PatchFeatures = ResNet18Features | EfficientNetFeatures
+"""Fixed networks that describe a patch by a vector, of as many numbers as their `n_features` says."""
+
+
+def fixed_features(settings: Settings, pretrained: Path | None) -> AlexNetFeatures | PatchFeatures | None:
     """Return the fixed network of the system that settings make, or None for a system without one.
 
     Parameters
@@ -159,6 +166,8 @@ def fixed_features(settings: Settings, pretrained: Path | None) -> AlexNetFeatur
     """
     if settings.row.pretrained is None:
         return None
+    if settings.features == "efficientnet-lite0":
+        return EfficientNetFeatures.pretrained(pooled=settings.method == "dictionary")
     kind: type[AlexNetFeatures | ResNet18Features]
     kind = AlexNetFeatures if settings.row.pretrained == "alexnet" else ResNet18Features
     return kind.random(settings.seed) if settings.features == "random" else kind.pretrained(pretrained)

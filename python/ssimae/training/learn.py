@@ -17,7 +17,7 @@ from ssimae.errors import InterruptedRunError
 from ssimae.hardware import steady
 from ssimae.images.depth import Image
 from ssimae.models.dictionary import fit_dictionary
-from ssimae.models.features import ResNet18Features, fixed_features
+from ssimae.models.features import AlexNetFeatures, PatchFeatures, fixed_features
 from ssimae.training.crops import CropSampler
 from ssimae.training.log import LogLine
 from ssimae.training.monitor import SILENT, Monitor
@@ -55,8 +55,7 @@ def learn(
         As for :func:`ssimae.training.train.train`.
     """
     features = fixed_features(settings, pretrained)
-    # A dictionary collects the features of ResNet-18; an autoencoder has none, or AlexNet's.
-    if isinstance(features, ResNet18Features):
+    if settings.method == "dictionary" and features is not None and not isinstance(features, AlexNetFeatures):
         return _learn_dictionary(images, settings, features, ignored=ignored, device=device, monitor=monitor)
     training = train(
         images,
@@ -77,7 +76,7 @@ def learn(
 def _learn_dictionary(
     images: Sequence[Image],
     settings: Settings,
-    features: ResNet18Features,
+    features: PatchFeatures,
     *,
     ignored: Sequence[NDArray[np.bool_] | None] | None,
     device: torch.device,
