@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from ssimae.config.presets import Preset, preset
@@ -99,7 +99,8 @@ def _columns(group: Sequence[dict[str, Any]]) -> list[str]:
         _share([(counts["defective"]["flagged"], counts["defective"]["images"]) for counts in verdicts]),
         _share([(counts["defective"]["placed"], counts["defective"]["images"]) for counts in verdicts]),
         _share([(counts["good"]["flagged"], counts["good"]["images"]) for counts in verdicts if "good" in counts]),
-        f"{mean(result['seconds'] for result in group) / 60:.0f} min, {devices(group)}",
+        # The median: of a run that was interrupted, the pause counts too.
+        f"{median(result['seconds'] for result in group) / 60:.0f} min, {devices(group)}",
     ]
 
 
