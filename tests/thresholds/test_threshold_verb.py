@@ -51,6 +51,10 @@ def contents(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in FILES}
 
 
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def verdicts(folder: Path) -> dict[str, str]:
     with (folder / "predictions.csv").open() as file:
         return {f"{row['defect']}/{row['name']}": row["verdict"] for row in csv.DictReader(file)}
@@ -190,6 +194,17 @@ def test_an_interrupted_change_is_refused_by_others_and_finished(run: Path, caps
     assert "it is written again by: ssimae threshold" in refused(capsys, "report", run)
     told(capsys, "threshold", run)
     assert contents(run) == after
+
+
+def test_a_version_that_was_interrupted_before_its_use_is_taken_up(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["threshold", str(run), "--false-calls", "1/5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(standing, "replace_thresholds", interrupted)
+        assert main(command) == 130
+    assert sorted(path.name for path in (run / "thresholds").iterdir()) == ["1.json", "2.json"]
+    assert main(command) == 0
+    assert sorted(path.name for path in (run / "thresholds").iterdir()) == ["1.json", "2.json"]
+    assert standing.read_standing(run).present.number == 2
 
 
 def test_thresholds_are_read_once_nobody_else_can_change_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,13 @@ class Standing:
         return [each.thresholds for each in self.versions if each.maps == mine[: len(each.maps)]]
 
     def new_version(self, thresholds: Thresholds, how: str, added: int) -> Version:
-        """Return thresholds as the next version, which rests on so many more maps."""
+        """Return thresholds as the next version, which rests on so many more maps.
+
+        It is the last version if that is the same: one that was interrupted before it was used is taken up again.
+        """
+        last = self.versions[-1]
+        if not added and (last.thresholds, last.maps) == (thresholds, self.present.maps):
+            return last
         count = len(self.stored.good)
         return Version(
             self.versions[-1].number + 1,

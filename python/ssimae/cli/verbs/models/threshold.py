@@ -103,7 +103,7 @@ def _worked(flags: _ThresholdFlags, standing: Standing) -> int:
     if flags.dry_run:
         print("Nothing was written (--dry-run).")
         return OK
-    _close(add_version(standing, version, added) if changes else use_version(standing, version))
+    _close(use_version(standing, version) if version in standing.versions else add_version(standing, version, added))
     return OK
 
 
