@@ -104,6 +104,15 @@ class Detector(OutlierMixin, Shown, Parameters):  # type: ignore[misc]
     >>> detector = Detector(preset="best-texture", stride=64).fit("photos/")  # doctest: +SKIP
     >>> detector.inspect("part.png").verdict  # doctest: +SKIP
     'good'
+
+    A training of a second, which learns nothing but shows the way:
+
+    >>> import numpy as np
+    >>> import ssimae
+    >>> good = list(np.random.default_rng(0).random((2, 64, 96), np.float32))
+    >>> detector = ssimae.Detector(patch_size=32, latent_dim=4, patches=32, epochs=1, batch_size=16, stride=16)
+    >>> detector.fit(good).inspect(good[0]).residual.shape
+    (64, 96)
     """
 
     def fit(

@@ -43,6 +43,16 @@ class Prediction:
     >>> prediction = detector.inspect("part.png")  # doctest: +SKIP
     >>> prediction.overlay().save("part-marked.png")  # doctest: +SKIP
     >>> pandas.DataFrame(prediction.to_dict()["regions"])  # doctest: +SKIP
+
+    Of a training of a second, which learns nothing:
+
+    >>> import numpy as np
+    >>> import ssimae
+    >>> good = list(np.random.default_rng(0).random((2, 64, 96), np.float32))
+    >>> detector = ssimae.Detector(patch_size=32, latent_dim=4, patches=32, epochs=1, batch_size=16, stride=16)
+    >>> prediction = detector.fit(good).inspect(good[0])
+    >>> prediction.mask.shape, prediction.overlay().size
+    ((64, 96), (96, 64))
     """
 
     score: float
