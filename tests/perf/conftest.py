@@ -40,12 +40,16 @@ def pytest_runtest_makereport(item):
 
 
 def pytest_benchmark_update_json(config, output_json):
-    """Store with the rows how pytest was called, and which benchmarks have no row for which reason."""
+    """Store with the rows how pytest was called, and which benchmarks have no row for which reason.
+
+    A run that is stopped by Ctrl-C stores what it has; the row that it was at is none.
+    """
+    output_json["benchmarks"][:] = [row for row in output_json["benchmarks"] if "ratio" in row["extra_info"]]
     rows = {row["fullname"] for row in output_json["benchmarks"]}
     skipped = config.stash.get(SKIPPED, {})
     missing = [name for name in config.stash[FOUND] if name not in rows]
     output_json["arguments"] = list(config.invocation_params.args)
-    output_json["without_numbers"] = {name: skipped.get(name, "not chosen") for name in missing}
+    output_json["without_numbers"] = {name: skipped.get(name, "not chosen, or not reached") for name in missing}
 
 
 @pytest.fixture(autouse=True)

@@ -119,5 +119,5 @@ def test_the_page_says_what_the_record_says(finished):
     assert f" {info['ratio']:.2f} " in row
     assert f" {generate.duration(rows_of(record)['test_calls']['stats']['median'])} " in row
     assert "2 of 4 benchmarks were timed" in page
-    assert re.search(r"Not chosen:\n\n- `test_tiny.py::test_not_run`: 1\n", page)
+    assert re.search(r"Not chosen, or not reached:\n\n- `test_tiny.py::test_not_run`: 1\n", page)
     assert re.search(r"Needs a rival:\n\n- `test_tiny.py::test_skipped`: 1\n", page)
