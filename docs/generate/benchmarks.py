@@ -131,7 +131,7 @@ def _time_line(row: dict[str, Any]) -> str:
     sides = list(zip((row["ours_s"], row["theirs_s"]), row["pixels"], strict=True))
     cells = [row["name"]]
     cells += [f"{duration(middle)} ({duration(low)} to {duration(high)})" for (low, middle, high), _ in sides]
-    cells += [f"{1e9 * seconds[1] / pixels:.3g}" for seconds, pixels in sides]
+    cells += [_short(1e9 * seconds[1] / pixels) for seconds, pixels in sides]
     cells += [f"{row['ratio']:.2f}", "{:.2f} to {:.2f}".format(*row["ratio_quartiles"])]
     return f"| {' | '.join([*cells, str(row['rounds']), row['target'] or ''])} |"
 
@@ -140,8 +140,12 @@ def duration(seconds: float) -> str:
     """Return a time as one reads it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds < 1000 * size else f"{seconds / size:.0f} {unit}"
-    return f"{1e9 * seconds:.3g} ns"
+            return f"{_short(seconds / size)} {unit}"
+    return f"{_short(1e9 * seconds)} ns"
+
+
+def _short(number: float) -> str:
+    return f"{number:.3g}" if number < 100 else f"{number:.0f}"
 
 
 def _memory(rows: list[dict[str, Any]]) -> list[str]:
