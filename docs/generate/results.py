@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from ssimae.reproduce.summary import read_cell_results, summary_table
@@ -20,11 +21,24 @@ def generated() -> dict[Path, str]:
     text = _filled(page.read_text(), "surfaces", surface_table(stored))
     text = _filled(text, "planted", "\n\n".join(planted_tables(read_planted(ROOT / "results"))))
     text = _filled(text, "table", summary_table(stored))
+    text = _filled(text, "pretrained", _rivals_table(ROOT / "results" / "pretrained"))
     head = "Single settings, one changed at a time; written by `make generated` from the files beside it."
     return {
         page: text,
         ROOT / "results" / "settings.md": f"{head}\n\n{summary_table(stored, settings=True)}\n",
     }
+
+
+def _rivals_table(folder: Path) -> str:
+    """Return the table of what tests/perf/pretrained/bench.py stored of each data set."""
+    lines = ["| data | detector | pixel AUROC | AU-PRO 0.3 | image AUROC |", "|---|---|--:|--:|--:|"]
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                numbers = (row[name] for name in ("auroc", "au_pro_0.3", "image_auroc"))
+                cells = [f"{float(number):.3f}" if number else "" for number in numbers]
+                lines.append(f"| {' | '.join([row['data_set'], row['detector'], *cells])} |")
+    return "\n".join(lines)
 
 
 def _filled(text: str, name: str, table: str) -> str:
