@@ -141,7 +141,7 @@ def test_the_page_shows_reasons_and_calls_the_map_calibrated(run: Run) -> None:
     assert '"reason":"the whole image is unlike the good ones (darker)","whole":true' in page
     assert '"reason":"a place stands out","whole":false' in page
     assert "The calibrated residual has the same colours in all images: 1 is as usual" in page
-    assert "The score of an image is the value that 25 connected pixels reach." in page
+    assert "The score of an image is the value that 25 connected pixels reach" in page
     assert '"map":"calibrated residual"' in page
 
 
