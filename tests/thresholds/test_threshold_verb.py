@@ -123,6 +123,23 @@ def test_a_new_version_is_used_by_all_and_the_old_comes_back_to_the_byte(
     assert "--version` must be one of 1, 2, got 7" in refused(capsys, "threshold", run, "--version", 7)
 
 
+def test_undo_takes_back_what_was_in_use_before_and_not_the_number_before(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = contents(run)
+    assert "no thresholds came before" in refused(capsys, "threshold", run, "--undo")
+    told(capsys, "threshold", run, "--false-calls", "1/50")
+    assert "threshold --version 2" in told(capsys, "threshold", run, "--undo")
+    assert "threshold --undo" in told(capsys, "threshold", run, "--false-calls", "1/100")  # version 3, after 1
+    told(capsys, "threshold", run, "--undo")
+    assert contents(run) == first
+    # In files of earlier versions of ssimae, the number before is all that is known.
+    third = run / "thresholds" / "3.json"
+    third.write_text(json.dumps({key: value for key, value in json.loads(third.read_text()).items() if key != "after"}))
+    told(capsys, "threshold", run, "--version", 3)
+    assert "version 2 of the thresholds is in use" in told(capsys, "threshold", run, "--undo")
+
+
 def test_rows_of_the_run_follow_as_if_its_images_were_inspected_again(
     run: Path, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,8 @@ class Standing:
         It is the last version if that is the same: one that was interrupted before it was used is taken up again.
         """
         last = self.versions[-1]
-        if not added and (last.thresholds, last.maps) == (thresholds, self.present.maps):
+        same = (thresholds, self.present.maps, self.present.number)
+        if not added and (last.thresholds, last.maps, last.after) == same:
             return last
         count = len(self.stored.good)
         return Version(
@@ -73,6 +74,7 @@ class Standing:
             datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             (*self.present.maps, *range(count, count + added)),
             thresholds,
+            self.present.number,
         )
 
 
@@ -127,7 +129,7 @@ def read_standing(root: Path) -> Standing:
         )
     stored = read_held_out(folder.held_out)
     versions = read_versions(folder.versions) or (
-        Version(1, "the training", "", tuple(range(said.thresholds.images)), said.thresholds),
+        Version(1, "the training", "", tuple(range(said.thresholds.images)), said.thresholds, 0),
     )
     in_use = [version for version in versions if version.thresholds == said.thresholds]
     if not in_use:

@@ -25,6 +25,8 @@ class Version:
     maps: tuple[Count, ...]
     """Numbers of the stored good maps that they rest on, from 0."""
     thresholds: Thresholds
+    after: Count
+    """Number of the version that was in use when this one was made; 0 for those of the training."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class _Stored:
     created: str
     maps: tuple[Count, ...]
     thresholds: dict[str, Any]
+    after: Count | None = None
+    """None in files of earlier versions of ssimae: the one of the number before, as far as is known."""
 
 
 def write_version(folder: Path, version: Version) -> None:
@@ -59,6 +63,9 @@ def _read(path: Path) -> Version:
     content = read_json(path, dict[str, Any])
     try:
         stored = as_kind(content, _Stored)
-        return Version(int(path.stem), stored.how, stored.created, stored.maps, Thresholds.from_dict(stored.thresholds))
+        number = int(path.stem)
+        after = number - 1 if stored.after is None else stored.after
+        thresholds = Thresholds.from_dict(stored.thresholds)
+        return Version(number, stored.how, stored.created, stored.maps, thresholds, after)
     except ValueError as error:
         raise ValueError(f"{path}: not a version of thresholds ({error})") from error

@@ -61,7 +61,7 @@ class _ThresholdFlags:
     ignore: Path | None = None
     """Mask of what is not inspected of those images (white), or a folder of one each."""
     undo: bool = False
-    """Take the version before the one in use back."""
+    """Take back the version that was in use before this one was set."""
     version: int | None = None
     """Take the version of this number back."""
     dry_run: bool = False
@@ -103,7 +103,8 @@ def _worked(flags: _ThresholdFlags, standing: Standing) -> int:
     if flags.dry_run:
         print("Nothing was written (--dry-run).")
         return OK
-    _close(use_version(standing, version) if version in standing.versions else add_version(standing, version, added))
+    after = use_version(standing, version) if version in standing.versions else add_version(standing, version, added)
+    _close(after, standing.present)
     return OK
 
 
@@ -133,11 +134,11 @@ def _how(flags: _ThresholdFlags) -> str:
 
 
 def _earlier(standing: Standing, number: int | None) -> Version:
-    """Return the version of a number, or the one before that in use."""
-    wanted = standing.present.number - 1 if number is None else number
+    """Return the version of a number, or the one that was in use before the present one was set."""
+    wanted = standing.present.after if number is None else number
     found = [version for version in standing.versions if version.number == wanted]
     if number is None and not found:
-        return standing.present
+        raise ValueError(f"`--undo`: no thresholds came before those in use, version {standing.present.number}")
     if not found:
         known = ", ".join(str(version.number) for version in standing.versions)
         raise ValueError(f"`--version` must be one of {known}, got {number}")
@@ -191,11 +192,11 @@ def _show(standing: Standing, version: Version, maps: HeldOutMaps) -> None:
         print(verdict_words(judge_again(latest, before, after), str(latest.root)))
 
 
-def _close(standing: Standing) -> None:
-    """Print what is in use now, and the ways on and back."""
+def _close(standing: Standing, before: Version) -> None:
+    """Print what is in use now, and the ways on and back to what was in use before."""
     folder = standing.folder
     print(f"{folder.root}: version {standing.present.number} of the thresholds is in use.")
-    earlier = ["--undo"] if standing.present.number > 1 else ["--version", str(standing.versions[-1].number)]
+    earlier = ["--undo"] if standing.present.after == before.number else ["--version", str(before.number)]
     print(f"Back: {folder.command('threshold', *earlier)}")
     if folder.report.exists():
         print(f"The report still shows the earlier ones: {folder.command('report')}")
