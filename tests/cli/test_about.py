@@ -89,6 +89,6 @@ def test_the_doctor_names_what_is_there_and_what_is_missing(
     monkeypatch.setitem(sys.modules, "torchvision", None)
     assert main(["doctor"]) == 2
     said = capsys.readouterr().out
-    assert "lacking: jinja2, for run, report: pip install jinja2" in said
+    assert "lacking: jinja2, for run, evaluate, report: pip install jinja2" in said
     assert "optional: torchvision, for --loss fm" in said
     assert any(line.split()[:2] == ["torch", torch.__version__.split("+")[0]] for line in said.splitlines())

@@ -18,12 +18,17 @@ BLOCKED = "torch", "scipy", "sklearn", "safetensors", "matplotlib", "jinja2", "t
 _START = f"""
 import sys
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {BLOCKED!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}")
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, Absent())
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in {BLOCKED!r} else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
@@ -55,6 +60,7 @@ def test_predict_says_the_same_without_torch(named: str, flags: list[str], tmp_p
     command = ["predict", str(tmp_path / named), str(images), "--out", str(tmp_path / "found"), *flags]
     done = without_torch(f"from ssimae.cli import main; sys.exit(main({command!r}))")
     assert done.returncode == 0, done.stderr
+    assert "next, where torch is installed: ssimae report" in done.stderr + done.stdout
     wanted = rows(tmp_path / "by_torch/predictions.csv")
     assert rows(tmp_path / "found/predictions.csv") == wanted
     assert {verdict for _, verdict, _, _ in wanted} != {"good"}
@@ -76,3 +82,35 @@ def test_what_lacks_is_said_in_a_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "ssimae: this needs onnxruntime, which is not installed: pip install onnxruntime"
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "lacks"),
+    [
+        (["predict", "model.safetensors", "."], "torch"),
+        (["info", "model.safetensors"], "safetensors"),
+        (["report", "out"], "scikit-learn"),
+        (["threshold", "out"], "scipy"),
+    ],
+)
+def test_a_verb_that_cannot_do_without_names_its_package(command: list[str], lacks: str) -> None:
+    done = without_torch(f"from ssimae.cli import main; sys.exit(main({command!r}))")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"ssimae: `ssimae {command[0]}` needs ")
+    assert f"which is not installed: pip install {lacks}; `ssimae doctor` lists" in line
+
+
+def test_info_and_doctor_tell_without_torch(tmp_path: Path) -> None:
+    saved = made_up_model(tmp_path / "model.safetensors", calibration="none")
+    assert main(["export", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "out")]) == 0
+    assert saved.thresholds is not None
+    for named in ("out", "out/network.onnx"):
+        done = without_torch(f"from ssimae.cli import main; sys.exit(main(['info', {str(tmp_path / named)!r}]))")
+        assert done.returncode == 0, done.stderr
+        assert f"review {saved.thresholds.review:.4g}" in done.stdout
+        assert "network.onnx, exported by ssimae" in done.stdout
+    done = without_torch("from ssimae.cli import main; sys.exit(main(['doctor']))")
+    assert done.returncode == 2
+    assert "lacking: torch, for run, train, predict RUN" in done.stdout
+    assert "`predict` and `info` with an exported model need none of it" in done.stdout

@@ -123,6 +123,12 @@ def _guarded(work: Callable[[], int], arguments: list[str]) -> int:
     except SafeguardError as error:
         complain(str(error))
         return SAFEGUARD
+    except ModuleNotFoundError as error:
+        if (lacking := _lacking(error)) is None:
+            raise
+        if "--debug" in rest:
+            traceback.print_exc()
+        return complain(f"`ssimae {verb}` needs {lacking}; `ssimae doctor` lists what each verb lacks")
     except (ValueError, OSError, MemoryError) as error:
         if isinstance(error, OSError) and system.is_closed_pipe(error):
             raise
@@ -135,6 +141,18 @@ def _guarded(work: Callable[[], int], arguments: list[str]) -> int:
             raise
         less = "; it takes less with a smaller --batch-size or --scale" if verb in ("run", "train") else ""
         return complain(f"not enough memory ({str(error).splitlines()[0]}){less}")
+
+
+def _lacking(error: ModuleNotFoundError) -> str | None:
+    """Return which package is not installed, and how to get it; None for a module of our own, which is a fault."""
+    from ssimae.cli.verbs.models.doctor import NEEDED, OPTIONAL  # noqa: PLC0415 - read where something is missing
+
+    name = error.name or ""
+    remedies = {package: remedy for package, _, remedy in (*NEEDED, *OPTIONAL)}
+    package = name if name in remedies else name.partition(".")[0]
+    if package in ("", "ssimae"):
+        return None
+    return f"{package}, which is not installed: {remedies.get(package, f'pip install {package}')}"
 
 
 def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:

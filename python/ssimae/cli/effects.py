@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ssimae.cli.rates import one_in, rate_words
 from ssimae.cli.tables import columns
-from ssimae.inspection.threshold import Thresholds
 from ssimae.jobs.thresholds.again import Judged
 from ssimae.jobs.thresholds.standing import Effect
 from ssimae.pod.curve import fit_pod
@@ -53,22 +53,6 @@ def other_rates(effects: Sequence[tuple[float, Effect]], pixel_size_mm: float | 
             ]
         )
     return columns(rows)
-
-
-def rate_words(thresholds: Thresholds) -> str:
-    """Return which share of good images may be flagged, and whether that was seen."""
-    if thresholds.rule == "given":
-        return "levels named by hand"
-    if thresholds.rule == "fpr":
-        return "shares of pixels"
-    if thresholds.false_calls is None:
-        return f"about 1 in {thresholds.images + 1}"
-    return f"{one_in(thresholds.false_calls)}, {'extrapolated' if thresholds.extrapolated else 'seen'}"
-
-
-def one_in(share: float) -> str:
-    """Return a share as one in so many."""
-    return f"1 in {float(f'{1 / share:.3g}'):g}"
 
 
 def verdict_words(judged: Judged, name: str) -> str:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -197,7 +198,9 @@ def _closing_line(outcome: PredictOutcome) -> str:
     following = outcome.folder.command("report")
     if facts.watch is not None:
         following += f", or watch on: {outcome.folder.command('predict', '--resume')}"
-    return f"{root}: {'; '.join(parts)}; next: {following}"
+    # An exported model inspects where torch is missing, which `report` reads the tables with.
+    following = f"next{'' if find_spec('torch') else ', where torch is installed'}: {following}"
+    return f"{root}: {'; '.join(parts)}; {following}"
 
 
 def _exit_code(outcome: PredictOutcome, fail_on: str | None) -> int:

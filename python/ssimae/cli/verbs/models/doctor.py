@@ -16,21 +16,24 @@ from ssimae.cli.flags import parse_flags
 from ssimae.cli.tables import columns
 from ssimae.host import system
 
-_TRAINING = "run, train, improve, threshold --add-good, reproduce"
+_NETWORKS = "run, train, predict RUN, improve, speed, export, evaluate, report, threshold --add-good, reproduce"
 
 NEEDED: tuple[tuple[str, str, str], ...] = (
     ("ssimae._rust", "every verb but info and doctor", "pip install . in the folder of the source builds it"),
     ("numpy", "every verb", "pip install numpy"),
-    ("scipy", f"threshold, evaluate, report, predict, {_TRAINING}", "pip install scipy"),
+    ("scipy", f"{_NETWORKS}, threshold", "pip install scipy"),
     ("PIL", "every verb that reads images", "pip install pillow"),
     ("tifffile", "every verb that reads images", "pip install tifffile"),
-    ("torch", f"predict, {_TRAINING}", "pip install torch"),
-    ("sklearn", f"predict, {_TRAINING}", "pip install scikit-learn"),
-    ("safetensors", f"predict, info, threshold, {_TRAINING}", "pip install safetensors"),
+    ("torch", _NETWORKS, "pip install torch"),
+    ("sklearn", _NETWORKS, "pip install scikit-learn"),
+    ("safetensors", f"{_NETWORKS}, threshold, info RUN", "pip install safetensors"),
     ("matplotlib", "run, evaluate, report, reproduce", "pip install matplotlib"),
-    ("jinja2", "run, report", "pip install jinja2"),
+    ("jinja2", "run, evaluate, report", "pip install jinja2"),
 )
 """Packages by the name that is imported, the verbs that lack them where they are missing, and how to get them."""
+
+_ALWAYS = "ssimae._rust", "numpy", "PIL", "tifffile"
+"""Those of them that an inspection with an exported model needs, too."""
 
 OPTIONAL: tuple[tuple[str, str, str], ...] = (
     ("triton", "training on an NVIDIA or AMD GPU at full speed", "pip install triton"),
@@ -78,7 +81,14 @@ def main(arguments: list[str]) -> int:
     for entry in lacking:
         kind = "lacking" if entry["package"] in needed else "optional"
         print(f"{kind}: {entry['package']}, for {entry['verbs']}: {entry['remedy']}")
-    print("Something is missing that verbs need." if broken else "Every verb has what it needs.")
+    if not broken:
+        print("Every verb has what it needs.")
+    elif all(needed[name][0] for name in _ALWAYS):
+        print(
+            "Something is missing that these verbs need; `predict` and `info` with an exported model need none of it."
+        )
+    else:
+        print("Something is missing that verbs need.")
     return BAD_INPUT if broken else OK
 
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from ssimae.cli.effects import rate_words
 from ssimae.cli.exits import OK, visible
 from ssimae.cli.flags import parse_flags
+from ssimae.cli.rates import rate_words
 from ssimae.cli.tables import columns
 from ssimae.config.settings import Settings
+from ssimae.export.folder import ExportedModel, exported_description, load_exported
 from ssimae.inspection.threshold import Thresholds
+from ssimae.reading import read_json
 from ssimae.storage.facts import Facts
-from ssimae.storage.revisions.described import Described, describe
+
+if TYPE_CHECKING:  # it reads safetensors, which are not installed where exported models are inspected with
+    from ssimae.storage.revisions.described import Described
 
 
 @dataclass(frozen=True)
 class _InfoFlags:
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
-    """model.safetensors, or the folder of a run."""
+    """model.safetensors, the folder of a run, or what `ssimae export` wrote."""
     json: bool = False
     """Print everything as JSON, with every setting and every good level."""
     debug: bool = False
@@ -32,27 +36,55 @@ class _InfoFlags:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code."""
     flags = parse_flags(_InfoFlags, "info", arguments, description=__doc__)
-    described = describe(flags.model)
+    exported = exported_description(flags.model)
+    if exported is not None:
+        model, said = load_exported(exported), read_json(exported, dict[str, Any])
+        content, rows, warnings = said, _exported(model, said), [] if model.alarm is None else [model.alarm]
+    else:
+        from ssimae.storage.revisions.described import describe  # noqa: PLC0415 - see above
+
+        described = describe(flags.model)
+        content, rows, warnings = described.to_dict(), _trained(described), list(described.warnings)
     if flags.json:
-        print(json.dumps(described.to_dict(), indent=1))
+        print(json.dumps(content, indent=1))
         return OK
-    rows = [("model", f"{described.model} ({described.size / 1e6:.1f} MB)"), *_network(described)]
-    if described.facts is not None:
-        rows += _training(described.facts)
-    rows += _thresholds(described)
     print(visible(columns(rows, right=False)))
-    for warning in described.warnings:
+    for warning in warnings:
         print(visible(f"warning: {warning}"))
     return OK
 
 
-def _network(described: Described) -> list[tuple[str, str]]:
-    settings = described.settings
+def _trained(described: Described) -> list[tuple[str, str]]:
     numbers = ", ".join(f"{part} {count:,}" for part, count in described.numbers.items())
+    rows = [
+        ("model", f"{described.model} ({described.size / 1e6:.1f} MB)"),
+        ("method", f"{described.settings.row.title}; numbers: {numbers}; {described.precision}"),
+        ("images", _images(described.settings)),
+        ("inspection", _inspection(described.settings)),
+    ]
+    if described.facts is not None:
+        rows += _training(described.facts)
+    if described.thresholds is None:
+        return [*rows, ("thresholds", "none yet")]
+    rows += _thresholds(described.thresholds)
+    if described.versions:
+        number = max(version.number for version in described.versions if version.thresholds == described.thresholds)
+        rows.append(("version", f"{number} of {len(described.versions)}; `ssimae threshold` shows them"))
+    return rows
+
+
+def _exported(model: ExportedModel, said: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known of an exported model, which has left its run."""
+    parity, whole = said["parity"], said["whole"]
+    sides = None if whole is None else "{2} x {3}".format(*whole["shape"])
     return [
-        ("method", f"{settings.row.title}; numbers: {numbers}; {described.precision}"),
-        ("images", _images(settings)),
-        ("inspection", _inspection(settings)),
+        ("model", f"{model.network}, exported by ssimae {said['ssimae']}; it needs no torch"),
+        ("method", f"{model.settings.row.title}{'' if model.head is None else ' with a head'}; {model.precision}"),
+        ("images", _images(model.settings)),
+        ("inspection", _inspection(model.settings)),
+        *([] if sides is None else [("whole graph", f"{whole['file']}, for images of {sides} pixels alone")]),
+        *_thresholds(model.thresholds),
+        ("compared with", f"torch {parity['torch']} on {len(parity['images'])} images by {parity['engine']}"),
     ]
 
 
@@ -82,11 +114,8 @@ def _training(facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
-def _thresholds(described: Described) -> list[tuple[str, str]]:
-    thresholds = described.thresholds
-    if thresholds is None:
-        return [("thresholds", "none yet")]
-    rows = [
+def _thresholds(thresholds: Thresholds) -> list[tuple[str, str]]:
+    return [
         ("thresholds", f"review {thresholds.review:.4g}, defective {thresholds.defective:.4g}, {_region(thresholds)}"),
         (
             "they rest on",
@@ -94,10 +123,6 @@ def _thresholds(described: Described) -> list[tuple[str, str]]:
             f"that may be flagged: {rate_words(thresholds)}",
         ),
     ]
-    if described.versions:
-        number = max(version.number for version in described.versions if version.thresholds == thresholds)
-        rows.append(("version", f"{number} of {len(described.versions)}; `ssimae threshold` shows them"))
-    return rows
 
 
 def _region(thresholds: Thresholds) -> str:

@@ -11,9 +11,10 @@ from typing import Annotated
 import tyro
 
 from ssimae.cli.bars import progress_bars
-from ssimae.cli.effects import compared, other_rates, rate_words, verdict_words
+from ssimae.cli.effects import compared, other_rates, verdict_words
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import parse_flags
+from ssimae.cli.rates import rate_words
 from ssimae.cli.sizes import in_pixels
 from ssimae.config.settings import setting_fields
 from ssimae.jobs.thresholds.again import judge_again, latest_prediction
