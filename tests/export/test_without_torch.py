@@ -64,6 +64,12 @@ def test_predict_says_the_same_without_torch(named: str, flags: list[str], tmp_p
     wanted = rows(tmp_path / "by_torch/predictions.csv")
     assert rows(tmp_path / "found/predictions.csv") == wanted
     assert {verdict for _, verdict, _, _ in wanted} != {"good"}
+    table = tmp_path / "found/predictions.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))  # as a kill after the first image
+    command = ["predict", "--resume", str(tmp_path / "found")]
+    done = without_torch(f"from ssimae.cli import main; sys.exit(main({command!r}))")
+    assert done.returncode == 0, done.stderr
+    assert rows(table) == wanted
     for path in (tmp_path / "by_torch/calibrated").rglob("*.tiff"):
         found, of_torch = (
             read_float_map(tmp_path / folder / path.relative_to(tmp_path / "by_torch"))

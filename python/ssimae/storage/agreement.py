@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from ssimae.config.settings import Settings, inspection_settings
 from ssimae.host import system
 from ssimae.reading import file_sha256
-from ssimae.storage.description import Description, describe_model
 from ssimae.storage.facts import Facts, PredictFacts
 from ssimae.storage.run_folder import RunFolder, settings_sha256
+
+if TYPE_CHECKING:  # it needs safetensors; a folder of `predict` is checked where they are not installed, too
+    from ssimae.storage.description import Description
 
 _CHOSEN = "calibration", "residual_smoothing"
 """Settings that ``config.toml`` may leave open, where the model holds what was chosen."""
@@ -61,6 +64,8 @@ def check_settings(folder: RunFolder) -> Description:
     OSError, ValueError
         As for :func:`check_agreement`.
     """
+    from ssimae.storage.description import describe_model  # noqa: PLC0415 - see above
+
     said = describe_model(folder.model)
     settings, _ = folder.read_config()
     _check_settings(folder, settings, said.settings)

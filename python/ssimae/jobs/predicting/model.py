@@ -10,6 +10,7 @@ from ssimae.errors import CollapsedError
 from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import named_thresholds
+from ssimae.storage.agreement import check_agreement
 from ssimae.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:  # exported models are inspected without torch
@@ -64,8 +65,6 @@ def start_inspector(
 
 def check_folder(folder: RunFolder) -> None:
     """Refuse, with a ValueError, a folder whose files differ in what they say."""
-    from ssimae.storage.agreement import check_agreement  # noqa: PLC0415 - with torch
-
     check_agreement(folder)
 
 

@@ -76,13 +76,13 @@ def _trained(described: Described) -> list[tuple[str, str]]:
 def _exported(model: ExportedModel, said: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of an exported model, which has left its run."""
     parity, whole = said["parity"], said["whole"]
-    sides = None if whole is None else "{2} x {3}".format(*whole["shape"])
+    sides = None if whole is None else "{2} rows and {3} columns".format(*whole["shape"])
     return [
         ("model", f"{model.network}, exported by ssimae {said['ssimae']}; it needs no torch"),
         ("method", f"{model.settings.row.title}{'' if model.head is None else ' with a head'}; {model.precision}"),
         ("images", _images(model.settings)),
         ("inspection", _inspection(model.settings)),
-        *([] if sides is None else [("whole graph", f"{whole['file']}, for images of {sides} pixels alone")]),
+        *([] if sides is None else [("whole graph", f"{whole['file']}, for images of {sides} alone")]),
         *_thresholds(model.thresholds),
         ("compared with", f"torch {parity['torch']} on {len(parity['images'])} images by {parity['engine']}"),
     ]
