@@ -134,13 +134,16 @@ def test_metrics_equal_their_definitions(seed: int, levels: int | None, ignoring
     assert found.image_auroc == pytest.approx(roc_auc_score([True, True, False, True], highest), abs=EXACT_ATOL)
 
 
-def test_overlap_curve_is_the_overlap_at_400_false_positive_rates() -> None:
+def test_overlap_curve_is_the_overlap_at_even_rates_and_at_those_of_thresholds_in_use() -> None:
     maps, masks, ignores = random_case(3, 40)
     scores, regions = pooled(maps, masks, ignores)
     curve = evaluate_maps(maps, masks).overlap_curve
-    assert curve.shape == (4, 400)
-    np.testing.assert_array_equal(curve[0], np.linspace(0, 1, 400))
-    for column in range(0, 400, 21):
+    assert curve.shape == (4, 440)
+    assert set(np.linspace(0, 1, 400)) < set(curve[0])
+    # A logarithmic axis from 1e-4 on shows no gap.
+    assert np.all(np.diff(curve[0]) > 0)
+    assert np.diff(np.log(curve[0, 1:41])).max() < 0.15
+    for column in range(0, 440, 21):
         want = [slow_overlap(scores, regions, curve[0, column], quantile)[0] for quantile in (0.25, 0.5, 0.75)]
         np.testing.assert_allclose(curve[1:, column], want, rtol=0, atol=EXACT_ATOL)
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(find_browser() is None, reason="needs Chromium (
 
 HOSTILE = "it's <img src=x onerror=alert(1)>"
 LARGE = (700, 560)
-CHIPS = {"good": "Passed", "review": "For review", "defective": "Defective"}
+CHIPS = {"good": "Passed", "review": "For review", "defective": "Judged defective"}
 THRESHOLDS = Thresholds(2.0, 3.0, "area", 25, True, 48, 5000, "float32", "torch", (2.5,), (1.9,))
 
 
@@ -273,9 +273,9 @@ def test_an_image_without_its_map_is_shown_and_keeps_its_verdict(started: Browse
     card = started.texts(f"#image-{image}")[0]
     assert "The calibrated residual is not there any more" in card
     slide(started, "review", 0)
-    assert started.texts(f"#image-{image} .verdict") != ["good"]
+    assert started.texts(f"#image-{image} .verdict") != ["judged good"]
     slide(started, "review", len(content(started)["models"][0]["bounds"]) - 1)
-    assert started.texts(f"#image-{image} .verdict") == ["good"]
+    assert started.texts(f"#image-{image} .verdict") == ["judged good"]
 
 
 def names(page: Browser) -> list[str]:

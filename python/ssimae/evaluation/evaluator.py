@@ -15,8 +15,10 @@ from ssimae.atomic import replacing
 from ssimae.evaluation.arrays import as_flags, as_scores
 from ssimae.evaluation.result import Evaluation, ImageScores, RegionScores
 
-CURVE_FPRS = 400
-"""False positive rates of the overlap curve (Bergmann et al. 2019, fig. 7)."""
+EVEN_FPRS = np.linspace(0.0, 1.0, 400)
+CURVE_FPRS = np.insert(EVEN_FPRS, 1, np.geomspace(1e-5, EVEN_FPRS[1], 40, endpoint=False))
+"""False positive rates of the overlap curve: evenly spaced (Bergmann et al. 2019, fig. 7), and within the first step
+by their logarithm, since thresholds in use mostly lie there."""
 
 
 class Evaluator:
@@ -172,12 +174,11 @@ class Evaluator:
         _check_range("overlap_fprs", table, lambda value: 0 <= value <= 1, "in [0, 1]")
         if not self.n_images:
             raise ValueError("there are no images")
-        curve_fprs = np.linspace(0.0, 1.0, CURVE_FPRS)
-        ascending, rates, asked = sorted(set(limits)), np.unique([*curve_fprs, *table]), sorted(set(table))
+        ascending, rates, asked = sorted(set(limits)), np.unique([*CURVE_FPRS, *table]), sorted(set(table))
         found = self._scores.metrics(
             fpr_limits=ascending, quantiles=list(quantiles), overlap_fprs=rates.tolist(), region_overlap_fprs=asked
         )
-        in_table, in_curve = np.searchsorted(rates, table), np.searchsorted(rates, curve_fprs)
+        in_table, in_curve = np.searchsorted(rates, table), np.searchsorted(rates, CURVE_FPRS)
         in_limits = [ascending.index(limit) for limit in limits]
         regions, images = self._scores.regions(), self._scores.images()
         image_auroc, reason = _image_auroc(images.scores, images.is_defective)
@@ -198,7 +199,7 @@ class Evaluator:
             roc=found["roc"].T,
             pro=found["pro"].T,
             precision_recall=found["precision_recall"].T,
-            overlap_curve=np.vstack([curve_fprs, found["overlap"][in_curve].T]),
+            overlap_curve=np.vstack([CURVE_FPRS, found["overlap"][in_curve].T]),
             regions=RegionScores(
                 image=regions.images,
                 area=regions.areas,

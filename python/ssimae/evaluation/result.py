@@ -97,7 +97,7 @@ class Evaluation:
     precision_recall: NDArray[np.float64]
     """(2, n): recall and precision, thinned; the sum of precision times the step of recall is the average precision."""
     overlap_curve: NDArray[np.float64]
-    """(1 + Q, 400): false positive rates, and the overlap quantiles over them."""
+    """(1 + Q, 440): false positive rates, and the overlap quantiles over them."""
     regions: RegionScores
     images: ImageScores
     n_regions: int

@@ -59,7 +59,7 @@ function drawChart(title, yLabel, lines, caption, limit) {
   }
   const legend = lines.map(({ title: text, style, curve, m }) => {
     const { rates } = page.models[m];
-    const at = rates === null ? "" : `: ${share(along(curve, rates.fpr[state.at[m].review]))} at ${share(rates.fpr[state.at[m].review])}`;
+    const at = rates === null ? "" : `: ${share(along(curve, rates.fpr[state.at[m].review]))} at a false positive rate of ${share(rates.fpr[state.at[m].review])}`;
     const key = svg("svg", { width: 26, height: 10 }, svg("line", { class: "curve", x1: 0, x2: 26, y1: 5, y2: 5, style: `stroke: var(${style[0]})`, "stroke-dasharray": style[1] }));
     return element("li", {}, key, ` ${text}${at}`);
   });

@@ -13,7 +13,7 @@ const OUTCOMES = {
   false: { title: "False alarms", keeps: (found) => found.fault === "false alarm" },
   misplaced: { title: "Wrong place", keeps: (found) => found.fault === "misplaced" || found.fault === "not located" },
   flagged: { title: "Flagged", keeps: (found) => found.verdict !== "good" && found.verdict !== null },
-  defective: { title: "Defective", keeps: (found) => found.verdict === "defective" },
+  defective: { title: "Judged defective", keeps: (found) => found.verdict === "defective" },
   review: { title: "For review", keeps: (found) => found.verdict === "review" },
   good: { title: "Passed", keeps: (found) => found.verdict === "good" },
 };
@@ -111,7 +111,9 @@ const observer = new IntersectionObserver(
 for (const { card } of cards) observer.observe(card);
 
 function badge(verdict) {
-  return element("span", { class: `verdict ${verdict}` }, verdict);
+  // "good" alone, beside "missed", would read as what the image is.
+  const said = model().judged ? `judged ${verdict}` : verdict === "good" ? "passed" : verdict;
+  return element("span", { class: `verdict ${verdict}` }, said);
 }
 
 function describe(index) {

@@ -114,7 +114,7 @@ function drawScores() {
   }
   const kinds = SCORE_KINDS.filter(([, , holds]) => page.images.some(holds));
   document.getElementById("score-legend").replaceChildren(
-    element("span", {}, "Images by score (heights by root):"),
+    element("span", {}, "Images by score (heights: square root of their number):"),
     ...kinds.map(([title, colour]) => element("span", {}, element("i", { style: `background: var(${colour})` }), title)),
     element("span", {}, `below: the colours of each ${model().map}${model().usual === null ? "" : `, where ${number(model().usual)} is as usual`}`),
   );
