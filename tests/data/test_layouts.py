@@ -98,6 +98,7 @@ def test_plain_folder_is_all_good(tmp_path: Path) -> None:
     names = ["1.png", "2.JPG", "10.tiff", "line 1/1.png", "line 1/deep/1.bmp", "line 2/1.webp"]
     dataset = open_dataset(str(touch(tmp_path, [*names, "notes.txt", ".hidden.png", ".cache/1.png", "line 1/.x.png"])))
     assert (dataset.layout, relative(dataset)) == ("folder", (names, []))
+    assert repr(dataset).endswith("folder layout: 6 good images to learn from, 0 test images>")
     samples = good_samples(dataset)
     assert [sample.name for sample in samples] == ["1", "2", "10", "line 1/1", "line 1/deep/1", "line 2/1"]
     assert {(sample.defect, sample.masks) for sample in samples} == {("training", ())}

@@ -30,7 +30,13 @@ def test_a_cell_and_the_text_hold_the_metrics() -> None:
 def test_a_metric_that_is_not_defined_has_its_reason() -> None:
     found = evaluation(good=False)
     assert found.image_auroc_reason is not None
-    assert found.image_auroc_reason in found._repr_html_()
+    assert f">none: {found.image_auroc_reason}</td>" in found._repr_html_()
+
+
+def test_metrics_that_nobody_asked_for_are_not_shown_as_missing() -> None:
+    found = evaluation(good=True)
+    assert "–" not in repr(found)
+    assert ">–</td>" not in found._repr_html_()
 
 
 def test_the_curves_of_the_figure_are_those_of_the_evaluation() -> None:

@@ -1,6 +1,7 @@
 """A detector is scored by labels or by planted defects, and survives what a parallel search does with it."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def defective(surfaces: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def test_with_labels_the_score_is_the_auroc_of_the_images_however_they_are_written(
-    fitted: Detector, surfaces: list[np.ndarray], defective: list[np.ndarray]
+    fitted: Detector, surfaces: list[np.ndarray], defective: list[np.ndarray], tmp_path: Path
 ) -> None:
     images, bad = [*surfaces, *defective], np.repeat([False, True], len(surfaces))
     wanted = roc_auc_score(bad, -fitted.score_samples(images))
@@ -35,7 +36,9 @@ def test_with_labels_the_score_is_the_auroc_of_the_images_however_they_are_writt
     with pytest.raises(ValueError, match=r"a label for each of 6 images, got shape \(2,\)"):
         fitted.score(surfaces, [0, 1])
     with pytest.raises(ValueError, match="`inspect` takes a single image"):
-        fitted.predict("photos/")
+        fitted.predict("photos/1.png")
+    with pytest.raises(ValueError, match="list its images: sorted"):
+        fitted.predict(tmp_path)
 
 
 def test_without_labels_defects_are_planted_the_same_for_every_detector(

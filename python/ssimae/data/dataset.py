@@ -74,6 +74,13 @@ class Dataset:
     taught: tuple[Path, ...] = ()
     """The last ones of `train`: good images that joined those of the folder later, from anywhere; absolute."""
 
+    def __repr__(self) -> str:
+        """Count the images: to name each would fill the screen."""
+        return (
+            f"<Dataset {self.name!r} in {str(self.root)!r}, {self.layout} layout: "
+            f"{len(self.train)} good images to learn from, {len(self.test)} test images>"
+        )
+
     def name_of(self, image: Path) -> str:
         """Return what a good image is called: its path below the data folder, or its number among those taught."""
         if image in self.taught:

@@ -76,7 +76,10 @@ def _good_ones_of(data: str | Path | Dataset, ignore: Ignore, progress: Progress
 def sequence_of(X: Sequence[ImageLike]) -> Sequence[ImageLike]:
     """Return a sequence of images, and refuse what looks like one and is a single path."""
     if isinstance(X, str | Path):
-        raise ValueError(f"`X` must be a sequence of images, got the path {str(X)!r}; `inspect` takes a single image")
+        got, hint = f"the path {str(X)!r}", "`inspect` takes a single image"
+        if Path(X).is_dir():
+            got, hint = f"the folder {str(X)!r}", f"list its images: sorted(Path({str(X)!r}).glob('*.png'))"
+        raise ValueError(f"`X` must be a sequence of images, got {got}; {hint}")
     return X
 
 

@@ -90,7 +90,9 @@ class Shown(Parameters):
             if stale:
                 warnings.append(f"{', '.join(stale)}: not what the detector was fitted with; fit it again")
         alarms = "".join(f'<p style="color:#dc2626"><strong>{escape(line)}</strong></p>' for line in warnings)
-        picture = figure_tag(png_of(self.plot()), "levels of good images, thresholds, and what is found", width=760)
+        figure = self.plot()
+        caption = "levels of good images, thresholds, and what is found"
+        picture = figure_tag(png_of(figure), caption, width=380 * len(figure.axes))
         trials = ""
         if self.trials_:
             rows = [[f"{trial.patch_size}", trial.scale, trial.score] for trial in self.trials_]
@@ -103,7 +105,8 @@ class Shown(Parameters):
         kind = "held-out good images, or bands of them" if thresholds.held_out else "images it was trained on (too low)"
         share = None if thresholds.false_calls is None else 100 * thresholds.false_calls
         asked = "" if share is None else f"; {share:.3g} % of good images may be flagged"
-        asked += ", by an extended tail" if thresholds.extrapolated else ""
+        asked += " (extrapolated: so few images cannot show it)" if thresholds.extrapolated else ""
+        smoothing = settings.residual_smoothing
         colour = "colour" if settings.channels == 3 else "gray"
         lines = [
             (
@@ -111,7 +114,7 @@ class Shown(Parameters):
                 f"{settings.row.title}, patches of {settings.patch_size} at scale {settings.scale:g}, {colour}",
             ),
             ("trained on", f"{settings.patches_total:,} patches"),
-            ("calibration", f"{settings.calibration}, smoothing {settings.residual_smoothing}"),
+            ("calibration", settings.calibration + ("" if smoothing is None else f", smoothing {smoothing:g} px")),
             ("to be reviewed", f"above {thresholds.review:.4g}{asked}"),
             ("defective", f"above {thresholds.defective:.4g}"),
             ("set on", f"{thresholds.images} {kind}"),
@@ -133,11 +136,14 @@ class Shown(Parameters):
 
 
 def _plot_levels(axes: Axes, thresholds: Thresholds) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - with matplotlib
+
     from ssimae.figures.drawing import BLUE, labelled  # noqa: PLC0415 - with matplotlib
 
     levels = thresholds.good_levels or thresholds.good_scores
     labelled(axes, "Level", "Good images, or bands of them")
     axes.hist(levels, bins=min(20, max(5, len(levels))), color=BLUE, edgecolor="white", linewidth=0.4)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     for level, name, line in ((thresholds.review, "review", "--"), (thresholds.defective, "defective", "-")):
         axes.axvline(level, color="black", linestyle=line, linewidth=1.2, label=f"{name}, {level:.3g}")
     axes.legend(loc="best", fontsize="small")

@@ -86,7 +86,7 @@ _METRICS = (
         "Chance that a defective image's score exceeds that of a good image; 0.5 is guessing, 1 perfect.",
     ),
     Metric("best_f1", "best_f1", "Best F1 of pixels", in_report=False),
-    Metric("best_f1_threshold", "best_f1_threshold", "  from the score", is_score=True, in_report=False),
+    Metric("best_f1_threshold", "best_f1_threshold", "Threshold of the best F1", is_score=True, in_report=False),
     Metric("segf1", "segf1", "F1 of pixels at threshold", in_report=False, is_optional=True),
 )
 

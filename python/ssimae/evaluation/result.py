@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from ssimae.evaluation.decisions.decisions import Decisions
-from ssimae.evaluation.metrics import METRICS
+from ssimae.evaluation.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -186,8 +186,12 @@ class Evaluation:
 
         return plot_all(Curves("", "", self.to_dict(), self.curves()))
 
+    def _measured(self) -> list[Metric]:
+        """Return the metrics but for the optional ones that were not asked for."""
+        return [metric for metric in METRICS.values() if metric.of(self) is not None or not metric.is_optional]
+
     def __repr__(self) -> str:
-        numbers = [f"{key}={metric.text(metric.of(self), digits=4)}" for key, metric in METRICS.items()]
+        numbers = [f"{metric.key}={metric.text(metric.of(self), digits=4)}" for metric in self._measured()]
         return f"Evaluation({', '.join(numbers)}, n_images={self.n_images}, n_regions={self.n_regions})"
 
     def _repr_html_(self) -> str:
@@ -195,9 +199,10 @@ class Evaluation:
         from ssimae.figures.markup import figure_tag, table  # noqa: PLC0415 - wanted by notebooks alone
 
         limit = next(iter(self.aupros))
-        rows = [(metric.heading(limit), metric.text(metric.of(self), digits=4)) for metric in METRICS.values()]
-        rows += [("Images", f"{self.n_images:,}"), ("Regions", f"{self.n_regions:,}"), ("Pixels", f"{self.n_pixels:,}")]
+        rows = [(metric.heading(limit), metric.text(metric.of(self), digits=4)) for metric in self._measured()]
         if self.image_auroc_reason is not None:
-            rows.append(("No image AUROC", self.image_auroc_reason))
+            reason = f"none: {self.image_auroc_reason}"
+            rows = [(title, reason if title == METRICS["image_auroc"].title else text) for title, text in rows]
+        rows += [("Images", f"{self.n_images:,}"), ("Regions", f"{self.n_regions:,}"), ("Pixels", f"{self.n_pixels:,}")]
         curves = figure_tag(png_of(self.plot()), "ROC of pixels, per-region overlap and region overlap", width=960)
         return f"<div>{table(rows)}{curves}</div>"
