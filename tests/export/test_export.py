@@ -76,6 +76,7 @@ network = pathlib.Path(sys.argv[1])
 first, second = openvino_engine(network, None, threads=1), openvino_engine(network, None, threads=1)
 del first
 del second
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:

@@ -50,10 +50,12 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmarks")
     (folder / "test_tiny.py").write_text(BENCHMARKS)
     options = ["--benchmark-enable", "--benchmark-json=record.json", "-p", "perf.conftest", "-k", "not test_not_run"]
+    # Benchmarks are off in a worker of xdist, which this process may be.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir=.", *options, "test_tiny.py"],
         cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])},
+        env=alone | {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads((folder / "record.json").read_text())

@@ -75,6 +75,7 @@ def test_facts_written_again_keep_every_key_and_value(old: Path) -> None:
             assert [after["run"].pop(name) for name in ("maps", "masks", "overlays")] == ["all", "none", "none"]
             assert after["run"].pop("continuous") is False
             assert after["run"].pop("skip_bad") is False
+            assert after["run"].pop("engine") == "torch"
         assert after["run"].pop("passed_over") == []
         # Settings that did not exist then are added, as what that version did.
         earlier = dataclasses.asdict(settings_from_dict({}, stored=True))
