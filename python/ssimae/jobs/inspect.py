@@ -22,7 +22,7 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import Judgement, Verdict, judge
 from ssimae.progress import Progress
 from ssimae.storage.inspected import Inspected, InspectedImages
-from ssimae.storage.predictions import Stamp, StoredInspection, StoredRegion, stamp_of
+from ssimae.storage.predictions import Stamp, StoredInspection, StoredRegion, area_mm2, stamp_of
 from ssimae.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:  # exported models are inspected without torch
@@ -122,7 +122,7 @@ def rows_of(sample: Sample, judgement: Judgement, *, stamp: Stamp, pixel_size_mm
         regions=len(judgement.regions),
         defect_px=defect_px,
         reason=judgement.reason,
-        defect_mm2=None if pixel_size_mm is None else defect_px * pixel_size_mm**2,
+        defect_mm2=None if pixel_size_mm is None else area_mm2(defect_px, pixel_size_mm),
         bytes=stamp.bytes,
         modified=stamp.modified,
     )

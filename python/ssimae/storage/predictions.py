@@ -33,6 +33,16 @@ TRAINING = "training"
 """Defect name of good images that are inspected themselves, because there is no test image."""
 
 
+def area_mm2(pixels: int, pixel_size_mm: float) -> float:
+    """Return the area of some pixels in square millimetres, as tables hold it."""
+    return _plain(pixels * pixel_size_mm**2)
+
+
+def _plain(size: float) -> float:
+    """Return a size without the digits that binary fractions add: 2.46, and not 2.4600000000000004."""
+    return float(f"{size:.9g}")
+
+
 class Stamp(NamedTuple):
     """What tells whether a file has changed since."""
 
@@ -188,7 +198,11 @@ class StoredRegion:
         side, region = self.pixel_size_mm, self.region
         if side is None:
             return None
-        return region.area * side**2, (region.bottom - region.top) * side, (region.right - region.left) * side
+        return (
+            area_mm2(region.area, side),
+            _plain((region.bottom - region.top) * side),
+            _plain((region.right - region.left) * side),
+        )
 
     def to_row(self) -> tuple[object, ...]:
         """Return the cells below :data:`REGION_COLUMNS`."""

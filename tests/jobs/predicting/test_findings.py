@@ -105,6 +105,7 @@ def test_json_tables_and_masks_say_the_same(
         box = region["box"]
         assert [str(value) for value in box.values()] == [row[name] for name in box]
         assert math.isclose(region["area_mm2"], region["area"] * 0.01)
+        assert row["area_mm2"] == str(region["area"] / 100)  # in no more digits than are needed
         assert math.isclose(region["height_mm"], (box["bottom"] - box["top"]) * 0.1)
         assert (str(region["area_mm2"]), str(region["width_mm"])) == (row["area_mm2"], row["width_mm"])
         # Pixel centres lie half a pixel from the corners, which are shared.

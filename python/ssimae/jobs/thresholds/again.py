@@ -15,6 +15,7 @@ from ssimae.storage.facts import PredictFacts
 from ssimae.storage.predictions import (
     StoredInspection,
     StoredRegion,
+    area_mm2,
     read_predictions,
     write_predictions,
     write_regions,
@@ -116,7 +117,7 @@ def rewrite_rows(folder: RunFolder, thresholds: Thresholds, *, pixel_size_mm: fl
                 verdict=found.verdict,
                 regions=len(found.regions),
                 defect_px=defect_px,
-                defect_mm2=None if pixel_size_mm is None else defect_px * pixel_size_mm**2,
+                defect_mm2=None if pixel_size_mm is None else area_mm2(defect_px, pixel_size_mm),
                 reason=found.reason,
             )
         )
