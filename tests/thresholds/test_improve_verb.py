@@ -61,6 +61,9 @@ def test_taught_images_join_and_a_table_tells_what_changed(
         assert line in said
     told = json.loads((out / "improvement.json").read_text())
     assert len(told["taught"]) == 3
+    flagged = [Path(each["image"]).name for each in told["taught"] if each["after"] != "good"]
+    assert (f"of the images that were taught: {', '.join(flagged)}." in said) == bool(flagged)
+    assert f"Inspect with it: ssimae predict {out} IMAGES" in said
     assert told["held_out"]["of_after"] == told["held_out"]["of_before"] + 3  # a band of each
     assert told["missed"][0]["image"] == str(hole[0])
     _, facts = RunFolder(out).read_training()

@@ -12,6 +12,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import parse_flags
+from ssimae.host import system
 from ssimae.jobs.exporting.export import Kind, export
 
 
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
         f"the same verdicts as torch on {done.images} images ({done.source}); scores differ by at most "
         f"{done.largest_differences['score']:.2g}"
     )
-    print(f"inspect with it: ssimae predict {done.folder} IMAGES")
+    print(f"inspect with it: {system.command_line(['ssimae', 'predict', str(done.folder), 'IMAGES'])}")
     return OK
 
 

@@ -10,6 +10,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import parse_flags
+from ssimae.host import system
 from ssimae.jobs.speed.measure import PLANTED_IMAGES, measure_speed
 from ssimae.jobs.speed.measured import TORCH, Speed, Timing
 
@@ -54,8 +55,8 @@ def main(arguments: list[str]) -> int:
         )
     for line in _lines(speed):
         print(line)
-    engine = " --engine openvino" if _is_sooner_by_openvino(speed) else ""
-    print(f"ssimae predict {flags.run} IMAGES --stride {speed.chosen}{engine}")
+    engine = ["--engine", "openvino"] if _is_sooner_by_openvino(speed) else []
+    print(system.command_line(["ssimae", "predict", str(flags.run), "IMAGES", "--stride", str(speed.chosen), *engine]))
     return OK
 
 

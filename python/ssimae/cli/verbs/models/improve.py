@@ -14,6 +14,7 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK, SAFEGUARD, complain, visible
 from ssimae.cli.flags import default_out, parse_flags
 from ssimae.cli.tables import columns
+from ssimae.host import system
 from ssimae.jobs import run as runs
 from ssimae.jobs.improve.compare import Improvement, Share, compare_stage
 from ssimae.jobs.improve.teach import improving_job
@@ -56,7 +57,11 @@ def main(arguments: list[str]) -> int:
         share is not None and share.after < share.before for share in (improvement.planted, improvement.test_others)
     ):
         print("Fewer defects are found than before: weigh that against the false alarms before you take this model.")
+    flagged = [Path(told.image).name for told in improvement.taught if told.after != "good"]
+    if flagged:
+        print(visible(f"Flagged all the same, of the images that were taught: {', '.join(flagged)}."))
     print(f"{outcome.folder.root}: written; report in {outcome.folder.report}. The run it began with stays as it was.")
+    print(f"Inspect with it: {system.command_line(['ssimae', 'predict', str(outcome.folder.root), 'IMAGES'])}")
     for alarm in outcome.alarms:
         complain(alarm)
     return SAFEGUARD if outcome.alarms else OK
