@@ -139,3 +139,11 @@ def test_a_terminal_without_the_letters_of_a_name_is_told_them_otherwise(
     assert main(["check", str(data), "--patch-size", "32"]) == 0
     assert b"gr\\xf6\\xdfe" in output.getvalue()
     assert stream.errors == "strict"
+
+
+def test_what_is_told_in_two_columns_stays_in_them() -> None:
+    lines = screen("-m", "ssimae", "--help").splitlines()
+    assert max(map(len, lines)) <= 80
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("  ssimae improve "))
+    indent = lines[first].index("Teach")
+    assert lines[first + 1].startswith(" " * indent)  # the sentence goes on below its beginning

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ssimae.cli import verbs
 from ssimae.cli.exits import BAD_INPUT, CLOSED_PIPE, OK, SAFEGUARD, Log, complain
+from ssimae.cli.tables import described
 from ssimae.errors import InterruptedRunError, SafeguardError, perhaps
 from ssimae.host import system
 from ssimae.training.interrupt import interruption_of, noted_signals, raised_signals
@@ -200,14 +201,14 @@ def _verbs() -> dict[str, str]:
 
 
 def _help() -> str:
-    lines = [f"  ssimae {name:<10} {_first_line(name)}" for name in _verbs()]
+    verbs_told = described([(f"  ssimae {name}", _first_line(name)) for name in _verbs()])
     return "\n".join(
         [
             "ssimae: surface defects found without defect examples",
             "",
-            *lines,
+            verbs_told,
             "",
-            "Start with `ssimae run --data FOLDER`; `ssimae VERB --help` shows the options of a verb,",
+            "Start with `ssimae run --data FOLDER`; `ssimae VERB --help` shows its options,",
             "`ssimae --version` the version, `ssimae doctor` what is installed.",
         ]
     )

@@ -38,8 +38,8 @@ def compared(names: Sequence[str], effects: Sequence[Effect], pixel_size_mm: flo
 
 
 def other_rates(effects: Sequence[tuple[float, Effect]], pixel_size_mm: float | None) -> str:
-    """Return a table of what rates of false calls would give."""
-    rows = [["false calls", "review", "defective", "", "good flagged", "planted found", "a90/95"]]
+    """Return a table of what rates of false calls would flag and find; it fits into 80 columns."""
+    rows = [["false calls", "review", "defective", "", "flagged", "found", "a90/95"]]
     for rate, effect in effects:
         rows.append(
             [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 
 
@@ -14,4 +17,23 @@ def columns(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
+    )
+
+
+def described(rows: Sequence[tuple[str, str]]) -> str:
+    """Return names and what is said of each, in two columns; in a terminal, a long text goes on below its beginning."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return columns(rows, right=False)
+    indent = max(len(name) for name, _ in rows) + 2
+    width = max(indent + 20, shutil.get_terminal_size().columns)
+    return "\n".join(
+        textwrap.fill(
+            text,
+            width,
+            initial_indent=name.ljust(indent),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, text in rows
     )

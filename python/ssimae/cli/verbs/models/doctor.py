@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ssimae.cli.exits import BAD_INPUT, OK
 from ssimae.cli.flags import parse_flags
-from ssimae.cli.tables import columns
+from ssimae.cli.tables import described
 from ssimae.host import system
 
 _NETWORKS = "run, train, predict RUN, improve, speed, export, evaluate, report, threshold --add-good, reproduce"
@@ -74,9 +74,9 @@ def main(arguments: list[str]) -> int:
         packages = {name: {"works": works, "says": says} for name, (works, says) in (needed | optional).items()}
         print(json.dumps({"machine": machine, "packages": packages, "lacking": lacking}, indent=1))
         return BAD_INPUT if broken else OK
-    print(columns([*machine.items()], right=False))
+    print(described([*machine.items()]))
     print()
-    print(columns([(name, says) for name, (_, says) in (needed | optional).items()], right=False))
+    print(described([(name, says) for name, (_, says) in (needed | optional).items()]))
     print()
     for entry in lacking:
         kind = "lacking" if entry["package"] in needed else "optional"

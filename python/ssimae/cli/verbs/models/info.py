@@ -12,7 +12,7 @@ import tyro
 from ssimae.cli.exits import OK, visible
 from ssimae.cli.flags import parse_flags
 from ssimae.cli.rates import rate_words
-from ssimae.cli.tables import columns
+from ssimae.cli.tables import described
 from ssimae.config.settings import Settings
 from ssimae.export.folder import ExportedModel, exported_description, load_exported
 from ssimae.inspection.threshold import Thresholds
@@ -43,33 +43,33 @@ def main(arguments: list[str]) -> int:
     else:
         from ssimae.storage.revisions.described import describe  # noqa: PLC0415 - see above
 
-        described = describe(flags.model)
-        content, rows, warnings = described.to_dict(), _trained(described), list(described.warnings)
+        known = describe(flags.model)
+        content, rows, warnings = known.to_dict(), _trained(known), list(known.warnings)
     if flags.json:
         print(json.dumps(content, indent=1))
         return OK
-    print(visible(columns(rows, right=False)))
+    print(visible(described(rows)))
     for warning in warnings:
         print(visible(f"warning: {warning}"))
     return OK
 
 
-def _trained(described: Described) -> list[tuple[str, str]]:
-    numbers = ", ".join(f"{part} {count:,}" for part, count in described.numbers.items())
+def _trained(known: Described) -> list[tuple[str, str]]:
+    numbers = ", ".join(f"{part} {count:,}" for part, count in known.numbers.items())
     rows = [
-        ("model", f"{described.model} ({described.size / 1e6:.1f} MB)"),
-        ("method", f"{described.settings.row.title}; numbers: {numbers}; {described.precision}"),
-        ("images", _images(described.settings)),
-        ("inspection", _inspection(described.settings)),
+        ("model", f"{known.model} ({known.size / 1e6:.1f} MB)"),
+        ("method", f"{known.settings.row.title}; numbers: {numbers}; {known.precision}"),
+        ("images", _images(known.settings)),
+        ("inspection", _inspection(known.settings)),
     ]
-    if described.facts is not None:
-        rows += _training(described.facts)
-    if described.thresholds is None:
+    if known.facts is not None:
+        rows += _training(known.facts)
+    if known.thresholds is None:
         return [*rows, ("thresholds", "none yet")]
-    rows += _thresholds(described.thresholds)
-    if described.versions:
-        number = max(version.number for version in described.versions if version.thresholds == described.thresholds)
-        rows.append(("version", f"{number} of {len(described.versions)}; `ssimae threshold` shows them"))
+    rows += _thresholds(known.thresholds)
+    if known.versions:
+        number = max(version.number for version in known.versions if version.thresholds == known.thresholds)
+        rows.append(("version", f"{number} of {len(known.versions)}; `ssimae threshold` shows them"))
     return rows
 
 

@@ -163,7 +163,7 @@ def _told(standing: Standing) -> str:
         [
             compared(["in use"], [effect_of(present.thresholds, maps)], standing.pixel_size_mm),
             "",
-            "Other rates of false calls would give:",
+            "Other rates of false calls would flag good images and find planted defects so:",
             other_rates(effects, standing.pixel_size_mm),
             "",
             f"Versions (* in use; values from stored maps are up to {100 * standing.stored.step:.1f} % higher):",
