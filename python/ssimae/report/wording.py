@@ -182,13 +182,17 @@ def _trained_on(run: Facts, settings: Settings) -> str:
 
 
 def _sources(run: PredictFacts) -> list[tuple[str, str]]:
-    """Return where the images of an inspection outside any run came from, and which maps were kept."""
+    """Return where the images of an inspection outside any run came from, what they are, and which maps were kept."""
     sources = []
     if run.watch is not None:
         sources.append(("Images", f"those that came into {run.watch}"))
     elif run.images:
         names = ["named on standard input" if name == "-" else name for name in run.images]
         sources.append(("Images", _shown(names, 8)))
+    if run.continuous:
+        sources.append(("Frames", "inspected as one surface, with the rows of their neighbours"))
+    if run.pixel_size is not None:
+        sources.append(("Pixel", f"{run.pixel_size:g} mm wide and high"))
     if run.maps != "all":
         sources.append(("Maps", {"none": "not kept", "flagged": "of flagged images alone"}[run.maps]))
     return sources

@@ -155,12 +155,14 @@ def test_the_report_is_true_whichever_maps_were_kept(
 ) -> None:
     model, images, _ = flagging
     out = tmp_path / "out"
-    assert main(["predict", str(model), str(images), "--out", str(out), "--maps", kept]) == 0
+    command = ["predict", str(model), str(images), "--out", str(out), "--maps", kept, "--pixel-size", "100um"]
+    assert main(command) == 0
     count = {"none": 0, "flagged": 1, "all": 5}[kept]
     assert len(files_of(out, "residuals")) == count
     assert main(["report", str(out)]) == 0
     page = (out / "report.html").read_text()
     assert "not there any more" not in page
+    assert "0.1 mm wide and high" in page
     assert page.count("No maps were kept of this image") == 5 - count
 
 
