@@ -301,3 +301,8 @@ def test_no_torch_is_loaded(run: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout.splitlines()[-1].split()
+
+
+def test_an_exported_model_is_sent_to_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "inspect.json").write_text("{}")
+    assert "an exported model; set the thresholds of its run" in refused(capsys, "threshold", tmp_path)

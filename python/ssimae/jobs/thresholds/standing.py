@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssimae.atomic import write_text
+from ssimae.export.folder import exported_description
 from ssimae.inspection.threshold import Thresholds
 from ssimae.jobs.thresholds.again import rewrite_rows
 from ssimae.pod.hits import PlantedDefects
@@ -105,6 +106,11 @@ def held_standing(root: Path) -> Iterator[Standing]:
 def _training(root: Path) -> RunFolder:
     if root.is_file():
         raise ValueError(f"{root}: a file; thresholds are set in the folder of a run")
+    if exported_description(root) is not None:
+        raise ValueError(
+            f"{root}: an exported model; set the thresholds of its run and export again, or judge once by "
+            "`ssimae predict --review`"
+        )
     folder = RunFolder(root)
     folder.read_training()
     return folder
