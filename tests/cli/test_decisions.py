@@ -1,6 +1,8 @@
 """`ssimae evaluate` at thresholds: pixels marked, verdicts against the truth, and the intervals of their shares."""
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,24 @@ def test_maps_are_judged_at_a_threshold_that_is_given(scored, tmp_path) -> None:
     assert (pixels["precision"], pixels["recall"], pixels["f1"]) == pytest.approx(flags(masks, marked))
     assert found["verdicts"]["good"]["defective"] == sum(mark.any() for mark in marked[2:4])
     assert found["threshold"] == level
+
+
+def test_the_page_starts_at_a_threshold_that_is_given_and_counts_the_same(scored, tmp_path) -> None:
+    data, folder, maps = scored
+    arguments = ["evaluate", str(folder / "residuals"), str(data), "--out", str(tmp_path / "out")]
+    level = float(np.float32(np.quantile(maps[2], 0.99)))
+    assert main([*arguments, "--thresholds", str(level)]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "starts at the detector&#39;s own" in page
+    assert "best F1 of the pixels, which the truth chose" not in page
+    content = json.loads(re.search(r'<script[^>]*id="content"[^>]*>(.*?)</script>', page, re.S)[1])
+    (model,) = content["models"]
+    assert model["bounds"][model["review"]] == pytest.approx(level)
+    pixels = json.loads((tmp_path / "out" / "metrics.json").read_text())["decisions"]["pixels"]
+    rows = [image["rows"][0] for image in content["images"]]
+    for kind in ("hit", "false"):
+        counts = [np.frombuffer(base64.b64decode(row[kind]), "<u4")[model["review"]] for row in rows]
+        assert sum(counts) == pixels[kind]
 
 
 def test_shares_of_images_have_wilson_intervals_and_undefined_ones_are_none() -> None:

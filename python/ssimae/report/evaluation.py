@@ -89,7 +89,7 @@ def evaluation_page(
         {
             "judged": False,
             "counted": True,
-            "review": of.levels.index(detector.evaluation.best_f1_threshold),
+            "review": of.levels.index(_start(detector.evaluation)),
             "defective": None,
             "usual": None,
             "command": None,
@@ -104,9 +104,7 @@ def evaluation_page(
         kind="evaluation",
         models=[detector.title for detector in detectors],
         verdicts=[_headline(detector) for detector in detectors],
-        notes=[
-            "The threshold starts at the best F1 of the pixels, which the truth chose; a detector would not know it."
-        ],
+        notes=_about_starts(detectors),
         gallery=build_gallery(subjects, shown, about, commands={"improve": None, "inspect": None}),
         images=len(samples),
         map_note="Maps have the same colours in all images. Images come by the region that the first detector finds "
@@ -129,6 +127,28 @@ def evaluation_page(
     return render(page)
 
 
+def _start(evaluation: Evaluation) -> float:
+    """Return the level above which pixels are marked at first: just below the lowest score that is marked."""
+    decisions = evaluation.decisions
+    lowest = evaluation.best_f1_threshold if decisions is None else decisions.threshold
+    return float(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
+
+
+def _about_starts(detectors: Sequence[Detector]) -> list[str]:
+    """Return where the sliders start, and whether the truth chose that."""
+    chosen = [detector.title for detector in detectors if detector.evaluation.decisions is None]
+    lines = []
+    if len(chosen) < len(detectors):
+        lines.append(
+            "The threshold starts at the detector's own. Regions of any size count here; a run leaves out small ones."
+        )
+    if chosen:
+        of = "" if len(chosen) == len(detectors) else f" of {', '.join(chosen)}"
+        known = "which the truth chose; a detector would not know it"
+        lines.append(f"The threshold{of} starts at the best F1 of the pixels, {known}.")
+    return lines
+
+
 def _worst_first(evaluation: Evaluation, samples: Sequence[Sample]) -> list[int]:
     """Return the images by their worst region, then the good ones by their score, the highest first."""
     regions = evaluation.regions
@@ -143,7 +163,7 @@ def _shown(detector: Detector, samples: Sequence[Sample]) -> Shown:
     levels, colours = _scales(detector)
     return Shown(
         title=detector.title,
-        map_name="score",
+        map_name="anomaly map",
         levels=levels,
         rules=RegionRules(1),
         colours=colours,
@@ -163,7 +183,7 @@ def _scales(detector: Detector) -> tuple[Levels, tuple[float, float]]:
     scores = np.concatenate([*drawn, detector.evaluation.images.score])
     scores = scores[np.isfinite(scores)]
     low, high = float(np.quantile(scores, 0.02)), float(scores.max())
-    levels = levels_of_scores(scores, (detector.evaluation.best_f1_threshold,))
+    levels = levels_of_scores(scores, (_start(detector.evaluation),))
     return levels, (low, high if high > low else low + 1)
 
 

@@ -112,8 +112,12 @@ for (const { card } of cards) observer.observe(card);
 
 function badge(verdict) {
   // "good" alone, beside "missed", would read as what the image is.
-  const said = model().judged ? `judged ${verdict}` : verdict === "good" ? "passed" : verdict;
+  const said = verdict === "review" ? "for review" : model().judged ? `judged ${verdict}` : verdict === "good" ? "passed" : verdict;
   return element("span", { class: `verdict ${verdict}` }, said);
+}
+
+function faultBadge(fault) {
+  return fault === null ? "" : element("span", { class: "fault" }, fault === "misplaced" ? "wrong place" : fault);
 }
 
 function describe(index) {
@@ -126,7 +130,7 @@ function describe(index) {
   const covered = counts?.covered ?? null;
   box.replaceChildren(
     badge(verdict),
-    fault === null ? "" : element("span", { class: "fault" }, fault),
+    faultBadge(fault),
     element("span", { class: "numbers" }, `score ${number(row.score)}${covered === null ? "" : `, ${share(covered)} of the defect marked`}`),
   );
   // The words are those of the run: at other thresholds they may not hold.

@@ -77,7 +77,7 @@ function layViewer() {
     element(
       "header", {},
       element("h2", {}, image.name, " ", element("span", { class: "kind" }, image.defect)),
-      ...(row === null ? [] : [badge(verdict), fault === null ? "" : element("span", { class: "fault" }, fault), element("span", { class: "numbers" }, `score ${number(row.score)}${counts?.covered == null ? "" : `, ${share(counts.covered)} of the defect marked`}`)]),
+      ...(row === null ? [] : [badge(verdict), faultBadge(fault), element("span", { class: "numbers" }, `score ${number(row.score)}${counts?.covered == null ? "" : `, ${share(counts.covered)} of the defect marked`}`)]),
       element("span", { class: "space" }),
       good,
       button("‹", "previous image (left arrow)", () => step(-1)),
