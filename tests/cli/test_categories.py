@@ -160,6 +160,7 @@ def test_one_data_set_has_a_row_for_each_detector_and_standard_output_is_the_tab
     said = capsys.readouterr()
     assert said.out == (tmp_path / "out" / "table.csv").read_text()
     assert "table.tex" in said.err
+    assert "theirs less ours" in said.err
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert [row["detector"] for row in rows] == ["ours", "theirs"]
     assert [float(row["au_pro_0.3"]) for row in rows] == [want["grid", name].aupro for name in GAINS]

@@ -25,21 +25,17 @@ _LISTED = 3
 """Regions named on the terminal; `comparison.json` has more."""
 
 
-def print_scored(scored: Scored) -> None:
-    """Print the metrics of detectors on one data set, and what they differ in."""
-    console = _console()
-    print_metrics(scored.names, scored.metrics, scored.comparison)
+def print_differences(scored: Scored, *, stderr: bool) -> None:
+    """Print in what detectors differ on one data set, if any were compared."""
     if scored.comparison:
+        console = _console(stderr=stderr)
         for difference in scored.comparison.differences:
             _print_table(console, _difference_table(scored, scored.comparison, difference))
         console.print(_about(scored.comparison), highlight=False)
 
 
-def print_categories(measured: Measured, style: Style, found: Sequence[Significance]) -> None:
-    """Print a table for each metric: a row for each category and the mean, a column for each detector.
-
-    What is found to differ comes behind.
-    """
+def print_categories(measured: Measured, style: Style) -> None:
+    """Print a table for each metric: a row for each category and the mean, a column for each detector."""
     console = _console()
     for column in measured.columns(style):
         table = _table(column.title, "", measured.names)
@@ -50,7 +46,12 @@ def print_categories(measured: Measured, style: Style, found: Sequence[Significa
         _print_table(console, table)
     for line in measured.undefined(style):
         console.print(f"{escape(line)}; so there is no mean.", highlight=False)
+
+
+def print_significance(measured: Measured, found: Sequence[Significance], *, stderr: bool) -> None:
+    """Print what is found to differ between detectors, if anything was compared."""
     if found:
+        console = _console(stderr=stderr)
         _print_table(console, _means_table(measured, found))
         _print_table(console, _ranks_table(measured, found))
 
@@ -93,9 +94,9 @@ def _ranks_table(measured: Measured, found: Sequence[Significance]) -> Table:
     return table
 
 
-def _console() -> Console:
-    console = PipedConsole()
-    return console if console.is_terminal else PipedConsole(width=_PLAIN_WIDTH)
+def _console(*, stderr: bool = False) -> Console:
+    console = PipedConsole(stderr=stderr)
+    return console if console.is_terminal else PipedConsole(stderr=stderr, width=_PLAIN_WIDTH)
 
 
 def print_metrics(

@@ -13,7 +13,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import default_out, parse_flags
-from ssimae.cli.metrics import print_categories, print_metrics, print_scored
+from ssimae.cli.metrics import print_categories, print_differences, print_metrics, print_significance
 from ssimae.config.systems import TITLES
 from ssimae.data.dataset import Dataset
 from ssimae.data.layouts import categories_of, open_dataset
@@ -126,7 +126,8 @@ def main(arguments: list[str]) -> int:
             progress=progress,
         )
     if flags.format is None:
-        print_scored(scored)
+        print_metrics(scored.names, scored.metrics, scored.comparison)
+    print_differences(scored, stderr=flags.format is not None)
     one = "metrics.json, curves.npz and region_scores.csv"
     each = f"comparison.json, figures, and for each detector {one} written"
     lines = [f"{out}: {each if scored.comparison else f'{one}, and figures written'}"]
@@ -155,7 +156,8 @@ def _evaluate_categories(flags: _EvaluateFlags, root: Path, out: Path) -> int:
             progress=progress,
         )
     if flags.format is None:
-        print_categories(scored.measured, _style(flags), scored.significance)
+        print_categories(scored.measured, _style(flags))
+    print_significance(scored.measured, scored.significance, stderr=flags.format is not None)
     each = "metrics, figures and report.html" if flags.report else "metrics and figures"
     lines = [f"{out}: categories.json, and for each data set a folder of {each} written"]
     return _close(flags, scored.measured, out, lines)
