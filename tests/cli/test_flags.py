@@ -92,3 +92,14 @@ def test_an_empty_argument_is_not_the_folder_one_is_in(arguments, capsys):
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "an empty argument, as of a variable of the shell that is not set" in line
+
+
+@pytest.mark.parametrize("verb", ["threshold", "predict", "improve", "export", "evaluate", "speed", "info"])
+def test_help_says_what_a_flag_takes_and_not_what_it_does_without(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for words in ("None", "(default: False)", "(default: )", "--no-debug", "--no-json"):
+        assert words not in said
+    assert "--debug" in said

@@ -12,7 +12,8 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -36,6 +37,9 @@ _SHARES = "--false-calls", "--false_calls", "--loss"
 _LENGTHS = "--pixel-size", "--pixel_size"
 """Flags that understand 0.1mm and 100um besides 0.1."""
 
+_METAVARS = {float: "FLOAT", int: "INT", str: "STR", Path: "PATH"}
+"""What the help says of a value by its type."""
+
 _LENGTH = re.compile(r"(?P<number>\S+?)\s*(?P<unit>mm|um|\u00b5m|\u03bcm|cm)", re.IGNORECASE)
 
 _MILLIMETRES = {"cm": 1, "mm": 0, "um": -3, "\u00b5m": -3, "\u03bcm": -3}
@@ -53,10 +57,36 @@ def parse_flags(
     """Return the parsed flags of a verb; what tyro would draw in a box becomes one line."""
     refuse_typos(kind, verb, arguments)
     options: dict[str, Any] = {} if default is None else {"default": default}
+    if default is None and not {"-h", "--help"}.isdisjoint(arguments):
+        kind = _shown_plainly(kind)
     arguments = _as_numbers(arguments)
     with _one_line(verb):
         flags: _Flags = tyro.cli(kind, prog=f"ssimae {verb}", args=arguments, description=description, **options)
     return flags
+
+
+def _shown_plainly(kind: type[_Flags]) -> type[_Flags]:
+    """Return flags of which the help says FLOAT, and not {None}|FLOAT (default: None), where one may be left out."""
+    fields: list[Any] = []
+    hints = get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(cast("Any", kind)):
+        hint, default = hints[field.name], field.default
+        if default is None and get_origin(hint) is not Annotated:
+            shown = [_METAVARS.get(one) or _choices(one) for one in get_args(hint) if one is not NoneType]
+            if None not in shown:
+                left_out = tyro.conf.arg(metavar="|".join(map(str, shown)), help_behavior_hint="")
+                fields.append((field.name, Annotated[hint, left_out], dataclasses.field(default=None)))
+        elif default is None or default is False or default == ():
+            plain = tyro.conf.arg(help_behavior_hint="")
+            # --no-json is understood, but says nothing new.
+            marked = cast("Any", tyro.conf.FlagCreatePairsOff)[hint] if default is False else hint
+            fields.append((field.name, Annotated[marked, plain], dataclasses.field(default=default)))
+    # Of a class of its own, as below.
+    return cast("type[_Flags]", dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True))
+
+
+def _choices(one: Any) -> str | None:
+    return "{" + ",".join(map(str, get_args(one))) + "}" if get_origin(one) is Literal else None
 
 
 def parse_known_flags(kind: type[_Flags], verb: str, arguments: list[str]) -> _Flags:
