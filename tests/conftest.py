@@ -9,8 +9,8 @@ import pytest
 import torch
 
 _FUSION = "TRITON_DEFAULT_FP_FUSION"
-_OF_IMPORTS = ("KMP_", "PYTEST_", "TORCH", "TRITON_", "HF_")
-"""Variables that packages set when they are imported, and pytest's own."""
+_OF_IMPORTS = ("KMP_", "PYTEST_", "TORCH", "_TORCH", "TRITON_", "HF_", "LD_LIBRARY_PATH")
+"""Variables that packages set when they are imported (the last OpenCV), and pytest's own."""
 
 _BEFORE = pytest.StashKey[dict[str, object]]()
 
