@@ -29,11 +29,11 @@ def predicted(model: str, checkpoint: Path, images: Path) -> Iterator[tuple[Path
         from anomalib.models import get_model
     except ImportError:
         sys.exit("this example needs anomalib, which is not installed: pip install anomalib")
-    network = get_model(model, visualizer=False)
-    # Maps as the model computes them: neither scaled to [0, 1] nor cut off.
+    network = type(get_model(model)).load_from_checkpoint(checkpoint, visualizer=False)
+    # Maps as the model computes them: neither scaled to [0, 1] nor cut off. A checkpoint says otherwise, so after it.
     network.post_processor.enable_normalization = False
     network.post_processor.enable_thresholding = False
-    batches = Engine().predict(model=network, dataset=PredictDataset(images), ckpt_path=checkpoint)
+    batches = Engine().predict(model=network, dataset=PredictDataset(images))
     for batch in batches or []:
         for path, map_ in zip(batch.image_path, batch.anomaly_map, strict=True):
             yield Path(path), np.asarray(map_.cpu().numpy(), dtype=np.float32).squeeze()

@@ -3,7 +3,10 @@
 import importlib.util
 import json
 import re
+import runpy
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,3 +122,33 @@ def test_the_example_stores_maps_by_their_images_and_names_anomalib_where_it_is_
     if importlib.util.find_spec("anomalib") is None:
         with pytest.raises(SystemExit, match="pip install anomalib"):
             next(example.predicted("Patchcore", tmp_path / "x.ckpt", data / "test"))
+
+
+def test_the_example_asks_for_raw_maps_after_the_checkpoint_asked_for_others(tmp_path, monkeypatch) -> None:
+    """A checkpoint of anomalib 2 restores what it was trained with: scores scaled to [0, 1] and cut off."""
+    script = Path(__file__).parents[2] / "docs" / "examples" / "score_anomalib.py"
+
+    class Model:
+        def __init__(self, scaled: bool = False) -> None:
+            self.post_processor = SimpleNamespace(enable_normalization=scaled, enable_thresholding=scaled)
+
+        @classmethod
+        def load_from_checkpoint(cls, path, *, visualizer):
+            return cls(scaled=True)
+
+    class Engine:
+        def predict(self, *, model, dataset):
+            assert not model.post_processor.enable_normalization
+            assert not model.post_processor.enable_thresholding
+            return [SimpleNamespace(image_path=["a.png"], anomaly_map=[torch.full((1, 2, 2), 17.0)])]
+
+    for name, holds in {
+        "anomalib": {}, "anomalib.data": {"PredictDataset": list}, "anomalib.engine": {"Engine": Engine},
+        "anomalib.models": {"get_model": lambda _: Model()},
+    }.items():  # fmt: skip
+        module = ModuleType(name)
+        vars(module).update(holds)
+        monkeypatch.setitem(sys.modules, name, module)
+    ((path, map_),) = runpy.run_path(str(script))["predicted"]("Padim", tmp_path / "a.ckpt", ())
+    assert path == Path("a.png")
+    assert map_.tolist() == [[17.0, 17.0], [17.0, 17.0]]
