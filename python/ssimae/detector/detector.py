@@ -37,10 +37,10 @@ from ssimae.detector.showing import Shown
 from ssimae.errors import CollapseWarning
 from ssimae.hardware import resolve_device
 from ssimae.models.build import place
-from ssimae.pod.table import DetectionTable, tabulate_detection
+from ssimae.pod.table import tabulate_detection
 from ssimae.prediction.prediction import Prediction, prediction_of
-from ssimae.reading import read_json
 from ssimae.storage.model_file import SavedModel, load_model, save_model
+from ssimae.storage.records import read_detection
 from ssimae.storage.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -285,9 +285,8 @@ class Detector(OutlierMixin, Shown, Parameters):  # type: ignore[misc]
         detector.model_, detector.thresholds_ = place(saved.model, resolve_device(device)), saved.thresholds
         detector.head_ = None if saved.head is None else place(saved.head, resolve_device(device))
         detector.reference_, detector.settings_, detector.alarm_ = saved.reference, saved.settings, saved.alarm
-        detector.fitted_settings_, detector.trials_, detector.detection_ = saved.settings, (), None
-        if folder.root.is_dir() and folder.pod.exists():
-            detector.detection_ = DetectionTable.from_dict(read_json(folder.pod, dict[str, Any]))
+        detector.fitted_settings_, detector.trials_ = saved.settings, ()
+        detector.detection_ = read_detection(folder.pod)
         if saved.alarm is not None:
             warnings.warn(f"{path}: {saved.alarm}", CollapseWarning, stacklevel=2)
         return detector

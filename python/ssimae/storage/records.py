@@ -125,7 +125,7 @@ def read_results(folder: RunFolder, *, data: Path | None = None) -> ModelResults
         skipped=skipped,
         metrics=read_metrics(folder.metrics) if folder.metrics.exists() else None,
         curves=read_curves(folder.curves) if folder.curves.exists() else None,
-        detection=_read_detection(folder.pod),
+        detection=read_detection(folder.pod),
         trials=choices.trials,
         treatments=tuple(dict(treatment) for treatment in choices.treatments),
     )
@@ -147,7 +147,14 @@ def _found(inspection: StoredInspection, data: Path) -> StoredInspection:
     return replace(inspection, image=where(inspection.image), masks=tuple(map(where, inspection.masks)), ignore=ignore)
 
 
-def _read_detection(path: Path) -> DetectionTable | None:
+def read_detection(path: Path) -> DetectionTable | None:
+    """Return the table of ``pod.json``; None where no defects were planted, so that there is no such file.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, or is damaged; the message names it.
+    """
     if not path.exists():
         return None
     content = read_json(path, dict[str, Any])
