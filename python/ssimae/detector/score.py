@@ -11,14 +11,12 @@ from sklearn.metrics import roc_auc_score
 from ssimae.images.depth import Image
 from ssimae.inspection.holdout import GoodImages, Split
 from ssimae.inspection.inspector import Inspector
-from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_IMAGES, PLANTED_PIXELS, fewer_parts, planted_numbers
+from ssimae.tuning.parts import DEFECTS_EACH, GOOD_PIXELS, PLANTED_IMAGES, PLANTED_PIXELS, fewer_parts, planted_numbers
 from ssimae.tuning.planted import plant_defects
 from ssimae.tuning.score import score_maps
 
 _SEED = 0
 """Of the planted defects: the same for all detectors that are compared."""
-
-_DEFECTS_EACH = 4
 
 
 def image_auroc(scores: NDArray[np.float64], is_defective: NDArray[np.bool_]) -> float:
@@ -62,7 +60,7 @@ def planted_score(
             index=chosen,
             region=whole,
             ignored=mask,
-            count=_DEFECTS_EACH,
+            count=DEFECTS_EACH,
             seed=_SEED,
             number=number,
         )

@@ -21,7 +21,7 @@ calibrated by what the others show. With three groups levels come out higher tha
 rests on half as many parts more."""
 
 GOOD_PIXELS, PLANTED_PIXELS = 120_000_000, 24_000_000
-PLANTED_IMAGES, _DEFECTS_EACH = 24, 4
+PLANTED_IMAGES, DEFECTS_EACH = 24, 4
 """Bounds of what is inspected: maps of all of it are held at once, at about 12 bytes a pixel, and take minutes."""
 
 Region = tuple[slice, slice]
@@ -121,7 +121,7 @@ def inspect_parts(
             index=chosen,
             region=region,
             ignored=good.ignored[index],
-            count=_DEFECTS_EACH,
+            count=DEFECTS_EACH,
             seed=inspector.settings.seed,
             number=number,
         )

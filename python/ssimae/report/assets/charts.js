@@ -21,6 +21,10 @@ const across = (rate) => {
 };
 const down = (value) => FRAME.height - FRAME.bottom - value * (FRAME.height - FRAME.top - FRAME.bottom);
 
+// The line of a curve, as a legend shows it.
+const lineKey = ([colour, dashes]) =>
+  svg("svg", { width: 26, height: 10 }, svg("line", { class: "curve", x1: 0, x2: 26, y1: 5, y2: 5, style: `stroke: var(${colour})`, "stroke-dasharray": dashes }));
+
 // The value of a curve between its points.
 function along([xs, ys], x) {
   let next = xs.findIndex((value) => value >= x);
@@ -60,8 +64,7 @@ function drawChart(title, yLabel, lines, caption, limit) {
   const legend = lines.map(({ title: text, style, curve, m }) => {
     const { rates } = page.models[m];
     const at = rates === null ? "" : `: ${share(along(curve, rates.fpr[state.at[m].review]))} at a false positive rate of ${share(rates.fpr[state.at[m].review])}`;
-    const key = svg("svg", { width: 26, height: 10 }, svg("line", { class: "curve", x1: 0, x2: 26, y1: 5, y2: 5, style: `stroke: var(${style[0]})`, "stroke-dasharray": style[1] }));
-    return element("li", {}, key, ` ${text}${at}`);
+    return element("li", {}, lineKey(style), ` ${text}${at}`);
   });
   return element(
     "figure", {}, element("h3", {}, title),

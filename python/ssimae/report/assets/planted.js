@@ -42,8 +42,7 @@ function drawPlanted(figure, planted, k) {
   const keys = planted.groups.map(([name, range], g) => {
     const own = planted.group.map((one, place) => [one, place]).filter(([one]) => one === g);
     const found = own.filter(([, place]) => step.hits[place] === "1").length;
-    const key = svg("svg", { width: 26, height: 10 }, svg("line", { class: "curve", x1: 0, x2: 26, y1: 5, y2: 5, style: `stroke: var(${style(g)[0]})`, "stroke-dasharray": style(g)[1] }));
-    return element("li", {}, key, ` ${name} (${range}): ${found} of ${own.length} found`);
+    return element("li", {}, lineKey(style(g)), ` ${name} (${range}): ${found} of ${own.length} found`);
   });
   figure.querySelector("img, .moving")?.replaceWith(element(
     "div", { class: "moving" },
