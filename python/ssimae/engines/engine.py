@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,9 @@ Outputs = Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]
 
 Engine = Rebuilder | Scorer
 """What runs the network of a system."""
+
+EngineName = Literal["torch", "compile", "openvino"]
+"""What may run the network of a run: torch, what ``torch.compile`` makes of it, or OpenVINO."""
 
 
 def padded_planes(*images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:

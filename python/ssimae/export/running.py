@@ -1,4 +1,4 @@
-"""Run a model of torch by another engine: its graphs are built in memory, and nothing is written."""
+"""Run a model of torch by another engine: what that takes is made in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from ssimae.engines.compiled import compiled_engine
 from ssimae.engines.engine import Rebuilder
 from ssimae.engines.onnxruntime import onnxruntime_engine
 from ssimae.engines.openvino import openvino_engine
@@ -15,7 +16,7 @@ from ssimae.inspection.inspector import Inspector
 from ssimae.models.autoencoder import Autoencoder
 from ssimae.storage.model_file import SavedModel
 
-OtherEngine = Literal["onnxruntime", "openvino"]
+OtherEngine = Literal["compile", "onnxruntime", "openvino"]
 
 
 def inspector_by(engine: OtherEngine, saved: SavedModel, *, threads: int | None = None) -> Inspector:
@@ -23,16 +24,16 @@ def inspector_by(engine: OtherEngine, saved: SavedModel, *, threads: int | None 
 
     Parameters
     ----------
-    engine : {"onnxruntime", "openvino"}
-        OpenVINO computes in the arithmetic of the model where the processor has it, ONNX Runtime in float32.
+    engine : {"compile", "onnxruntime", "openvino"}
+        ONNX Runtime computes in float32, the others in the arithmetic of the model where the processor has it.
     saved : SavedModel
     threads : int, optional
-        By default one for each core.
+        By default one for each core; ``compile`` takes those of torch in any case.
 
     Raises
     ------
     ValueError
-        If the model is of a system that torch alone runs, or a package is not installed.
+        If the model is of a system that torch alone runs, a package is not installed, or nothing can be compiled.
     """
     return Inspector(engine=_rebuilder(engine, saved, threads), settings=saved.settings, reference=saved.reference)
 
@@ -40,8 +41,10 @@ def inspector_by(engine: OtherEngine, saved: SavedModel, *, threads: int | None 
 def _rebuilder(engine: OtherEngine, saved: SavedModel, threads: int | None) -> Rebuilder:
     if not isinstance(saved.model, Autoencoder):
         raise ValueError(f"a {saved.settings.row.title} is run by torch alone, not by {engine}")
+    precision = resolve_precision(saved.precision, torch.device("cpu"))
+    if engine == "compile":
+        return compiled_engine(saved.model, saved.settings, head=saved.head, precision=precision)
     head = None if saved.head is None else head_graph(saved.head, {})
     if engine == "onnxruntime":
         return onnxruntime_engine(network_graph(saved.model, {}), head, threads=threads)
-    precision = resolve_precision(saved.precision, torch.device("cpu"))
     return openvino_engine(network_graph(saved.model, {}, doubled=True), head, threads=threads, precision=precision)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 from ssimae.data.dataset import UNLABELLED, Sample
 from ssimae.data.ignore import IgnoreMasks, pair_ignore_masks
+from ssimae.engines.engine import EngineName
 from ssimae.export.folder import ExportedModel
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.verdict import Verdict
@@ -80,7 +81,7 @@ def predict(
     allow_collapsed: bool = False,
     review: float | None = None,
     defective: float | None = None,
-    engine: Literal["torch", "openvino"] = "torch",
+    engine: EngineName = "torch",
     device: str,
     ray: str | None = None,
     listener: Listener,
@@ -117,7 +118,7 @@ def predict(
         Inspect with a network that learned nothing, too; the report then says so.
     review, defective : float, optional
         Thresholds for this time, in place of the model's.
-    engine : {"torch", "openvino"}
+    engine : {"torch", "compile", "openvino"}
         What runs the network of a model of torch.
     device : str
     ray : str, optional
@@ -139,6 +140,7 @@ def predict(
     device = "cpu" if ray is not None and device == "auto" else device
     saved = at_levels(open_model(model, allow_collapsed=allow_collapsed), review, defective)
     assert saved.thresholds is not None
+    _announce(engine, listener.progress)
     inspector, described = start_inspector(saved, device, engine)
     if watch is not None and not watch.is_dir():
         raise NotADirectoryError(f"{watch}: no folder that could be watched")
@@ -220,8 +222,15 @@ def resume_prediction(
         if ray is not None and (facts.continuous or listed is None):
             raise ValueError("`--ray` inspects images that are all known, not with --continuous, --watch or -")
         device = "cpu" if ray is not None and device == "auto" else device
+        _announce(facts.engine, listener.progress)
         inspector, _ = start_inspector(saved, device, facts.engine)
         return _inspect(folder, facts, listed, saved, inspector=inspector, device=device, ray=ray, listener=listener)
+
+
+def _announce(engine: EngineName, progress: Progress) -> None:
+    """Say what is waited for before the first image."""
+    if engine == "compile":
+        progress.say("compiling the network: half a minute the first time on a machine, sooner after that")
 
 
 def _listed(facts: PredictFacts, say: Callable[[str], object]) -> list[Arrival] | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from ssimae.config.presets import Preset
 from ssimae.config.systems import System
+from ssimae.engines.engine import EngineName
 from ssimae.reading import Count, Finite, NotNegative, Positive, Precision, as_kind
 
 Kept = Literal["none", "flagged", "all"]
@@ -197,7 +198,7 @@ class PredictFacts(_Table):
     overlays: Kept = "none"
     continuous: bool = False
     """Whether images were inspected as the frames of one surface."""
-    engine: Literal["torch", "openvino"] = "torch"
+    engine: EngineName = "torch"
     """What ran the network, where the model is one of torch."""
     calibrated: bool | None = None
     """Whether verdicts rest on calibrated residuals; None in a folder of an earlier version."""

@@ -16,6 +16,7 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import FLAGGED, OK, SKIPPED_INPUTS, complain, visible
 from ssimae.cli.flags import default_out, parse_flags
+from ssimae.engines.engine import EngineName
 from ssimae.export.folder import exported_description
 from ssimae.inspection.verdict import Verdict
 from ssimae.jobs.predict import Listener, PredictOutcome, predict, resume_prediction
@@ -67,8 +68,9 @@ class _PredictFlags:
     stride: int | Literal["fastest"] | None = None
     """Step between patches in pixels, with the thresholds that `ssimae speed` stored for it, or `fastest` for the one
     that it chose. Default: that of the training."""
-    engine: Literal["torch", "openvino"] = "torch"
-    """What runs the network of a run: torch, or OpenVINO, on processors sooner by what `ssimae speed` shows."""
+    engine: EngineName = "torch"
+    """What runs the network of a run: torch, what torch.compile makes of it (a C++ compiler is needed), or OpenVINO, on
+    processors sooner by what `ssimae speed` shows."""
     ignore: Path | None = None
     """Mask of what is not inspected (white): one image for all, or a folder of one each."""
     out: Path | None = None

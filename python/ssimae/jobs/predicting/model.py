@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from ssimae.engines.engine import EngineName
 from ssimae.errors import CollapsedError
 from ssimae.export.folder import SUFFIXES, ExportedModel, load_exported
 from ssimae.inspection.inspector import Inspector
@@ -34,7 +35,7 @@ def open_model(model: Path, *, allow_collapsed: bool) -> SavedModel | ExportedMo
 
 
 def start_inspector(
-    saved: SavedModel | ExportedModel, device: str, engine: Literal["torch", "openvino"] = "torch"
+    saved: SavedModel | ExportedModel, device: str, engine: EngineName = "torch"
 ) -> tuple[Inspector, str]:
     """Return what inspects images with a model on a device, and the device in words.
 
