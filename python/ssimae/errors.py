@@ -56,6 +56,8 @@ class InterruptedRunError(RuntimeError):
         self.signal = signal
         self.folder: Path | None = None
         """Folder in which the work can go on."""
+        self.command: str | None = None
+        """Command that goes on, where it is another than the one that was given."""
 
 
 class TerminatedError(KeyboardInterrupt):

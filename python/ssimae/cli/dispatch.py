@@ -159,7 +159,9 @@ def _lacking(error: ModuleNotFoundError) -> str | None:
 def _interrupted(error: InterruptedRunError, arguments: list[str]) -> int:
     """Say how the work goes on; return the exit code of the signal."""
     verb = arguments[0]
-    if error.folder is not None and verb in _RESUMING:
+    if error.command is not None:
+        complain(f"{error}; go on with: {error.command}")
+    elif error.folder is not None and verb in _RESUMING:
         complain(f"{error}; go on with: {system.command_line(['ssimae', verb, '--resume', str(error.folder)])}")
     else:
         complain(f"{error}; start again with: {system.command_line(['ssimae', *arguments])}")

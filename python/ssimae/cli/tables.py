@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import textwrap
@@ -18,6 +19,22 @@ def columns(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def folded(rows: Sequence[Sequence[str]], *, keys: int) -> str:
+    """Return rows of cells as lines; in a terminal that is too narrow, the last columns go on in a table below.
+
+    Each table begins with the first `keys` columns.
+    """
+    space = math.inf if sys.stdout is None or not sys.stdout.isatty() else shutil.get_terminal_size().columns
+    widths = [max(map(len, cells)) + 2 for cells in zip(*rows, strict=True)]
+    first = sum(widths[:keys]) - 2
+    tables: list[list[int]] = [[]]
+    for number in range(keys, len(widths)):
+        if tables[-1] and first + sum(widths[each] for each in tables[-1]) + widths[number] > space:
+            tables.append([])
+        tables[-1].append(number)
+    return "\n\n".join(columns([[*row[:keys], *(row[each] for each in table)] for row in rows]) for table in tables)
 
 
 def described(rows: Sequence[tuple[str, str]]) -> str:

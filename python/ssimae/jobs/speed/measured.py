@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from ssimae.reading import Count, Positive, file_sha256, read_bytes, read_json
 from ssimae.storage.description import describe_model
 from ssimae.storage.run_folder import RunFolder
 
-TORCH = "torch"
+TORCH: Literal["torch"] = "torch"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Timing:
     """How long one image takes, from its file to its verdict."""
 
     engine: str
-    """What ran the network: ``torch``, ``onnxruntime`` or ``openvino``."""
+    """What ran the network: ``torch``, ``compile`` (by torch), ``onnxruntime`` or ``openvino``."""
     threads: Count
     ms: Positive
     """Median of all images and rounds."""
@@ -34,6 +34,9 @@ class Timing:
     images: Count
     same_verdicts: Count
     """How many of the timed images have the verdict that torch gives them."""
+    start_s: float | None = None
+    """Seconds that the engine takes to start, as to compile: those until it has seen each image once, beyond what it
+    takes then. The same at all strides. None where an earlier version measured."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Stride:
     lost: Count
     won: Count
     timings: tuple[Timing, ...]
+    """None where it was interrupted before."""
 
     @property
     def fastest(self) -> Timing:
-        """The number of threads with the shortest time of torch, which ``predict`` runs."""
+        """The number of threads with the shortest time of torch, which ``predict`` runs; of a stride that was timed."""
         return min((timing for timing in self.timings if timing.engine == TORCH), key=lambda timing: timing.ms)
 
 
@@ -76,13 +80,26 @@ class Speed:
     planted: Count
     loss_limit: float
     """Share of verdicts that may be lost."""
-    chosen: Count
-    """The fastest stride within that limit."""
+    chosen: Count | None
+    """The fastest stride within that limit; None where none has been timed."""
     strides: tuple[Stride, ...]
     processor: str
     network: str | None = None
     """SHA-256 of all that the model holds but its thresholds: where that stays, strides follow thresholds that change.
     None where an earlier version measured, which stored no maps."""
+    ssimae: str | None = None
+    """Version that measured; None for one that did not say."""
+    planted_images: Count | None = None
+    """Images with planted defects that were asked for, and how many of such a size are planted at most."""
+    plantable_images: Count | None = None
+    engines: tuple[str, ...] = ()
+    """What was to be timed."""
+    absent: dict[str, str] = field(default_factory=dict)
+    """Those of them that do not run here, and why."""
+    missing_strides: tuple[Count, ...] = ()
+    """Those that were asked for and not inspected before an interruption."""
+    missing_threads: tuple[Count, ...] = ()
+    """Numbers of threads for which not all strides were timed before an interruption."""
 
     @property
     def verdicts(self) -> int:
@@ -105,12 +122,14 @@ class Speed:
         return next(each for each in self.strides if each.stride == stride)
 
 
-def choose_stride(strides: tuple[Stride, ...], verdicts: int, loss_limit: float, trained: int) -> int:
-    """Return the fastest stride that loses no more than a share of verdicts, or that of the training."""
-    within = [
-        each for each in strides if each.stride == trained or each.lost - each.won <= loss_limit * verdicts * (1 + 1e-9)
-    ]
-    return min(within, key=lambda each: each.fastest.ms).stride
+def choose_stride(strides: tuple[Stride, ...], verdicts: int, loss_limit: float, trained: int) -> int | None:
+    """Return the fastest stride that loses no more than a share of verdicts, or that of the training.
+
+    Only strides that were timed count; None where there is none.
+    """
+    limit = loss_limit * verdicts * (1 + 1e-9)
+    within = [each for each in strides if each.timings and (each.stride == trained or each.lost - each.won <= limit)]
+    return min(within, key=lambda each: each.fastest.ms).stride if within else None
 
 
 def table_path(folder: RunFolder) -> Path:
@@ -167,6 +186,10 @@ def model_of_stride(model: Path, stride: int | Literal["fastest"], say: Callable
         with folder.locked():
             speed = _followed(folder, speed, say)
     wanted = speed.chosen if stride == "fastest" else stride
+    if wanted is None:
+        raise ValueError(
+            f"{table_path(folder)}: no stride has been timed, since it was interrupted; go on by: {command}"
+        )
     if wanted == speed.trained_stride:
         return model
     measured = sorted(each.stride for each in speed.strides)
@@ -187,8 +210,8 @@ def _followed(folder: RunFolder, speed: Speed, say: Callable[[str], object]) -> 
     write_speed(folder, speed)
     without = present.images - min(each.thresholds.images for each in found.values())
     said = f" {without} good images that were added count at stride {speed.trained_stride} alone." if without else ""
+    fastest = "" if speed.chosen is None else f"; the fastest is {speed.chosen}"
     say(
-        f"{folder.root}: the thresholds have changed since its strides were measured, and theirs follow; the fastest "
-        f"is {speed.chosen}.{said}"
+        f"{folder.root}: the thresholds have changed since its strides were measured, and theirs follow{fastest}.{said}"
     )
     return speed
