@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from ssimae.cli import main
+from ssimae.cli.verbs.models import doctor
 from ssimae.config.settings import Settings
 from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import new_autoencoder
@@ -78,6 +79,15 @@ def test_the_version_loads_nothing() -> None:
     assert not loaded & {"torch", "numpy", "tyro", "rich"}
 
 
+def test_the_doctor_imports_no_more_than_it_must() -> None:
+    said, loaded = modules("assert main(['doctor']) == 0")
+    assert "scikit-learn" not in said
+    assert any(line.split()[0] == "sklearn" and line.split()[1][0].isdigit() for line in said.splitlines() if line)
+    # It took eleven seconds to import these, and what they import.
+    assert "torch" in loaded
+    assert not loaded & {"torchvision", "sklearn", "scipy", "matplotlib", "openvino", "onnxruntime", "torch._dynamo"}
+
+
 def test_the_doctor_names_what_is_there_and_what_is_missing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,3 +102,17 @@ def test_the_doctor_names_what_is_there_and_what_is_missing(
     assert "lacking: jinja2, for run, evaluate, report: pip install jinja2" in said
     assert "optional: torchvision, for --loss fm" in said
     assert any(line.split()[:2] == ["torch", torch.__version__.split("+")[0]] for line in said.splitlines())
+
+
+def test_the_doctor_finds_a_package_that_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jinja2").mkdir()
+    (tmp_path / "jinja2/__init__.py").write_text("raise ImportError('libjinja.so: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "jinja2", raising=False)
+    monkeypatch.setattr(doctor, "OPTIONAL", ())
+    assert main(["doctor"]) == 0
+    assert "ssimae doctor --thorough` finds those that are broken" in capsys.readouterr().out
+    assert main(["doctor", "--thorough"]) == 2
+    assert "cannot be imported: libjinja.so: cannot open shared object file" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from ssimae.cli.exits import BAD_INPUT, OK
 from ssimae.cli.flags import parse_flags
@@ -50,8 +51,15 @@ _DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "ssimae._rust": "s
 """Names of packages that are installed under another than they are imported by."""
 
 
+_LOADED = (*_ALWAYS, "torch", "safetensors")
+"""Packages that are imported to see whether they work: those that need a library of the system, or a build of ours. To
+import all of them takes ten seconds, most of them what torchvision and scikit-learn import in turn."""
+
+
 @dataclass(frozen=True)
 class _DoctorFlags:
+    thorough: bool = False
+    """Import every package, where most are only looked up: it finds those that are broken, and takes ten seconds."""
     json: bool = False
     """Print everything as JSON."""
     debug: bool = False
@@ -61,8 +69,9 @@ class _DoctorFlags:
 def main(arguments: list[str]) -> int:
     """Run the verb and return its exit code: 2 if something is missing that a verb cannot do without."""
     flags = parse_flags(_DoctorFlags, "doctor", arguments, description=__doc__)
-    needed = {name: _state(name) for name, *_ in NEEDED}
-    optional = {name: _state(name) for name, *_ in OPTIONAL}
+    loaded = [name for name, *_ in (*NEEDED, *OPTIONAL) if flags.thorough or name in _LOADED]
+    needed = {name: _state(name, imported=name in loaded) for name, *_ in NEEDED}
+    optional = {name: _state(name, imported=name in loaded) for name, *_ in OPTIONAL}
     machine = _machine(has_torch=needed["torch"][0])
     lacking = [
         {"package": name, "verbs": verbs, "remedy": remedy}
@@ -83,6 +92,8 @@ def main(arguments: list[str]) -> int:
         print(f"{kind}: {entry['package']}, for {entry['verbs']}: {entry['remedy']}")
     if not broken:
         print("Every verb has what it needs.")
+        if not flags.thorough:
+            print("Most packages were looked up, not imported: `ssimae doctor --thorough` finds those that are broken.")
     elif all(needed[name][0] for name in _ALWAYS):
         print(
             "Something is missing that these verbs need; `predict` and `info` with an exported model need none of it."
@@ -92,10 +103,13 @@ def main(arguments: list[str]) -> int:
     return BAD_INPUT if broken else OK
 
 
-def _state(name: str) -> tuple[bool, str]:
-    """Return whether a package can be imported, and its version or what is wrong."""
+def _state(name: str, *, imported: bool) -> tuple[bool, str]:
+    """Return whether a package is there, or can be `imported`, and its version or what is wrong."""
     try:
-        importlib.import_module(name)
+        if imported:
+            importlib.import_module(name)
+        elif find_spec(name) is None:
+            return False, "not installed"
     except ModuleNotFoundError:
         return False, "not installed"
     except (ImportError, OSError, RuntimeError) as error:  # a library that it needs, or one of another build
@@ -103,14 +117,14 @@ def _state(name: str) -> tuple[bool, str]:
     try:
         return True, version(_DISTRIBUTIONS.get(name, name))
     except PackageNotFoundError:
-        return True, "works; of no installed package"
+        return True, f"{'works' if imported else 'found'}; of no installed package"
 
 
 def _machine(*, has_torch: bool) -> dict[str, str]:
     """Return what the work would run on, in words."""
     temporary = tempfile.gettempdir()
     found = {
-        "ssimae": _state("ssimae")[1],
+        "ssimae": _state("ssimae", imported=True)[1],
         "python": f"{platform.python_version()} at {sys.executable}",
         "system": platform.platform(),
         "processors": str(system.processors()),
