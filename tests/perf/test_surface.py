@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter, grey_opening
 from ssimae.calibration.gaussian import gaussian
 from ssimae.inspection.cleaning import disk_footprint, open_map
-from ssimae.models.fast import Doubling
+from ssimae.models.fast.inspecting import Doubling
 from torch import nn
 
 LABELS = ("ours", "before")

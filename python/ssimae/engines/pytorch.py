@@ -18,7 +18,7 @@ from ssimae.losses.network import arithmetic
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, Network
 from ssimae.models.dictionary import FeatureDictionary, score_map
-from ssimae.models.fast import for_cpu
+from ssimae.models.fast.inspecting import for_cpu
 from ssimae.models.head import Head, head_input
 
 

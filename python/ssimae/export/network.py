@@ -7,7 +7,7 @@ from torch import nn
 
 from ssimae.export.graph import Graph
 from ssimae.models.autoencoder import Autoencoder
-from ssimae.models.fast import Doubling
+from ssimae.models.fast.inspecting import Doubling
 from ssimae.models.head import Head
 
 PATCHES, RECONSTRUCTIONS = "patches_0_to_1", "reconstructions"
@@ -25,7 +25,7 @@ def network_graph(model: Autoencoder, metadata: dict[str, str], *, doubled: bool
     model : Autoencoder
     metadata : dict of str to str
     doubled : bool
-        Whether the last layer is the ordinary convolution of :class:`ssimae.models.fast.Doubling`.
+        Whether the last layer is the ordinary convolution of :class:`ssimae.models.fast.inspecting.Doubling`.
     """
     graph = Graph("ssimae autoencoder")
     shape = ("patches", model.channels, model.patch_size, model.patch_size)

@@ -12,6 +12,7 @@ from ssimae.config.settings import Settings
 from ssimae.losses.batch import Batch
 from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder
+from ssimae.models.fast.training import for_training
 
 Gradients = Callable[[Batch], Tensor]
 """Takes a batch, leaves its gradients in the parameters and returns the loss, a scalar without a graph."""
@@ -30,10 +31,11 @@ def gradients_of(
 ) -> Gradients:
     """Return the function that computes loss and gradients of batches on a device."""
     training_loss = loss_module(settings).training_loss
+    network = for_training(model) if device.type == "cpu" else model
 
     def compute(batch: Batch) -> Tensor:
         model.zero_grad(set_to_none=True)
-        loss = training_loss(model, batch, settings, precision=precision, features=features)
+        loss = training_loss(network, batch, settings, precision=precision, features=features)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

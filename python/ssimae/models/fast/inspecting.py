@@ -1,4 +1,4 @@
-"""Say the same network in other layers, which a CPU computes sooner."""
+"""Say the same network in other layers, which a CPU runs sooner; to inspect, not to train."""
 
 from __future__ import annotations
 
@@ -39,16 +39,27 @@ class Doubling(nn.Module):
         super().__init__()
         if (layer.kernel_size, layer.stride, layer.padding) != ((4, 4), (2, 2), (1, 1)) or layer.bias is None:
             raise ValueError(f"not a transposed convolution of kernel 4, stride 2 and padding 1 with a bias: {layer}")
-        taps = torch.tensor([[2, 0], [3, 1]])  # of the later row of a square, which comes first, and of the next one's
-        weight = layer.weight.detach()[:, :, taps][..., taps]  # (in, out, row, up or down, column, left or right)
-        weight = weight.permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", layer.bias.detach().repeat_interleave(4))
+        weight, bias = doubling_weights(layer.weight.detach(), layer.bias.detach())
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
 
     def forward(self, planes: Tensor) -> Tensor:
         """Return planes (N, C, 2 h, 2 w) of planes (N, c, h, w)."""
-        squares = conv2d(planes, self.weight, self.bias, padding=1)
-        return pixel_shuffle(squares, 2)[..., 1:-1, 1:-1]
+        return double(planes, self.weight, self.bias)
+
+
+def doubling_weights(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights that :func:`double` takes for those of a transposed layer, (c, C, 4, 4) and (C,)."""
+    taps = torch.tensor([[2, 0], [3, 1]])  # of the later row of a square, which comes first, and of the next one's
+    weight = weight[:, :, taps][..., taps]  # (in, out, row, up or down, column, left or right)
+    weight = weight.permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
+    return weight.contiguous(memory_format=torch.channels_last), bias.repeat_interleave(4)
+
+
+def double(planes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return planes (N, C, 2 h, 2 w) of planes (N, c, h, w); see :class:`Doubling`."""
+    squares = conv2d(planes, weight, bias, padding=1)
+    return pixel_shuffle(squares, 2)[..., 1:-1, 1:-1]
 
 
 def for_cpu(model: AnyAutoencoder) -> AnyAutoencoder:
