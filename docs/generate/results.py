@@ -1,10 +1,18 @@
-"""Write the tables of stored results into docs/results.md and results/settings.md."""
+"""Write the tables of stored results into docs/results.md and results/settings.md, and draw docs/time.svg.
+
+The picture is drawn again only where its numbers have changed: other versions of matplotlib draw it in other bytes.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+from ssimae.reproduce.over_time.figure import time_svg
+from ssimae.reproduce.over_time.measured import read_measured
+from ssimae.reproduce.over_time.table import Reached, join_seeds, time_table
 from ssimae.reproduce.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces.planted import planted_tables, read_planted
 from ssimae.reproduce.surfaces.table import surface_table
@@ -20,13 +28,26 @@ def generated() -> dict[Path, str]:
     page = ROOT / "docs" / "results.md"
     text = _filled(page.read_text(), "surfaces", surface_table(stored))
     text = _filled(text, "planted", "\n\n".join(planted_tables(read_planted(ROOT / "results"))))
+    reached = join_seeds(read_measured(ROOT / "results"))
+    text = _filled(text, "time", time_table(reached))
     text = _filled(text, "table", summary_table(stored))
     text = _filled(text, "pretrained", _rivals_table(ROOT / "results" / "pretrained"))
     head = "Single settings, one changed at a time; written by `make generated` from the files beside it."
     return {
         page: text,
+        **_pictures(reached),
         ROOT / "results" / "settings.md": f"{head}\n\n{summary_table(stored, settings=True)}\n",
     }
+
+
+def _pictures(reached: Sequence[Reached]) -> dict[Path, str]:
+    """Return the picture of what is reached over time; none before anything is stored."""
+    if not reached:
+        return {}
+    path = ROOT / "docs" / "time.svg"
+    told = hashlib.sha256(repr(reached).encode()).hexdigest()
+    drawn = path.read_text() if path.exists() else ""
+    return {path: drawn if told in drawn else time_svg(reached, told=told)}
 
 
 def _rivals_table(folder: Path) -> str:

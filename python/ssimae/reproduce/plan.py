@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, as_system
@@ -18,6 +18,11 @@ from ssimae.reproduce.cells import Cell
 
 Budget = Literal["quick", "paper", "best"]
 """Share of the paper's patches that its settings train on; `best` is the tool's own best settings and their patches."""
+
+Way = Literal["plain", "paper", "auto"]
+"""A way to a trained network: the plain script, the paper's training by this tool, the command without flags."""
+
+WAYS: tuple[Way, ...] = get_args(Way)
 
 WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
 """Passes over 2,000 small patches of the embedded textures."""
@@ -61,6 +66,10 @@ class Plan:
     """Other than the budget's, or None."""
     pretrained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     """Files of pretrained weights by network, where torchvision's cache does not hold them."""
+    ways: tuple[Way, ...] = WAYS
+    """What is compared over time."""
+    minutes: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 20.0)
+    """Times that it is compared at."""
 
     @property
     def budget_name(self) -> str:

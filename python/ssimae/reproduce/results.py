@@ -21,6 +21,7 @@ from ssimae.report.assessment import assess_image
 from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.summary import read_cell_results
+from ssimae.storage.facts import Facts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
 
@@ -42,7 +43,6 @@ def write_result(cell: Cell, out: Path, results: Path) -> dict[str, Any]:
 
 def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
     settings, facts = folder.read_training()
-    table = facts.to_table()
     log = folder.read_log()
     step = max(1, len(log) // _TRACE_POINTS)
     trace = [log[line] for line in range(len(log) - 1, -1, -step)][::-1]
@@ -50,7 +50,7 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         "cell": name,
         "system": settings.system,
         "settings": dataclasses.asdict(settings),
-        "facts": {name: table[name] for name in _FACTS if name in table},
+        "facts": kept_facts(facts),
         "masked": facts.ignore is not None,
         "commit": facts.commit,
         "training": {
@@ -64,6 +64,12 @@ def _result_of(folder: RunFolder, name: str) -> dict[str, Any]:
         "verdicts": _verdicts(folder),
         "seconds": folder.predictions.stat().st_mtime - datetime.datetime.fromisoformat(facts.created).timestamp(),
     }
+
+
+def kept_facts(facts: Facts) -> dict[str, Any]:
+    """Return the facts of a run that are stored beside its numbers."""
+    table = facts.to_table()
+    return {name: table[name] for name in _FACTS if name in table}
 
 
 def mapsdigest(folder: RunFolder) -> str:

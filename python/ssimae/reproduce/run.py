@@ -12,6 +12,7 @@ from ssimae.hardware import resolve_device
 from ssimae.progress import Progress
 from ssimae.reproduce.cells import Cell, run_cells
 from ssimae.reproduce.figures.collect import draw_target
+from ssimae.reproduce.over_time.compare import compare_over_time
 from ssimae.reproduce.plan import Plan
 from ssimae.reproduce.results import write_result
 from ssimae.reproduce.study import study_cells, study_table
@@ -19,7 +20,7 @@ from ssimae.reproduce.surfaces.planted import compare_planted, draw_reliability,
 from ssimae.reproduce.surfaces.table import flagless_cells, surface_cells, surface_table
 from ssimae.reproduce.targets import Target, target_cells, target_tables
 
-Trained = Target | Literal["settings", "best", "surfaces", "planted"]
+Trained = Target | Literal["settings", "best", "surfaces", "planted", "time"]
 """What needs trainings."""
 
 
@@ -49,7 +50,7 @@ def reproduce(
 
     Parameters
     ----------
-    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "planted"}
+    targets : sequence of {"fig5", "fig6", "fig7", "table2", "settings", "best", "surfaces", "planted", "time"}
     plan : Plan
         Data sets, budget, seeds.
     out : Path
@@ -69,17 +70,7 @@ def reproduce(
         If Ctrl-C or SIGTERM ended a training; the numbers of finished ones are kept, and the next call goes on.
     """
     best = dataclasses.replace(plan, budget="best")
-    cells: dict[str, Cell] = {}
-    for target in targets:
-        if target == "settings" or target == "best":  # noqa: PLR1714 - mypy does not narrow by `in`
-            wanted = study_cells(best if target == "best" else plan)
-        elif target == "surfaces":
-            wanted = surface_cells(plan)
-        elif target == "planted":
-            wanted = flagless_cells(plan)
-        else:
-            wanted = target_cells(target, plan)
-        cells |= {cell.name: cell for cell in wanted}
+    cells = {cell.name: cell for target in targets for cell in _cells(target, best if target == "best" else plan)}
     try:
         failures = run_cells(list(cells.values()), out, device=device, ray=ray, progress=progress)
     finally:  # a sweep takes days: what is finished is kept when the rest is interrupted
@@ -97,7 +88,23 @@ def reproduce(
             compared = compare_planted(done, out, results, device=resolve_device(device), progress=progress)
             tables += planted_tables(compared)
             written += draw_reliability(compared, out / "figures" / "reliability")
+        elif target == "time":
+            over_time = compare_over_time(plan, out, results, device=resolve_device(device), progress=progress)
+            failures |= over_time.failures
+            tables.append(over_time.table())
+            written += over_time.draw(out / "figures" / "time")
         else:
             tables += [table.as_text() for table in target_tables(target, plan, stored)]
             written += draw_target(target, plan, out, stored)
     return Reproduction(tuple(dict.fromkeys(tables)), tuple(written), failures)
+
+
+def _cells(target: Trained, plan: Plan) -> list[Cell]:
+    """Return what a target needs before it is tabulated; what is compared over time is trained by itself."""
+    if target == "time":
+        return []
+    if target == "settings" or target == "best":  # noqa: PLR1714 - mypy does not narrow by `in`
+        return study_cells(plan)
+    if target == "surfaces":
+        return surface_cells(plan)
+    return flagless_cells(plan) if target == "planted" else target_cells(target, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from ssimae.calibration.places import place_features
 from ssimae.images.depth import Image
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_of
-from ssimae.tuning.planted import PlantedDefect, plant_defects
+from ssimae.tuning.planted import PlantedDefect, PlantedImage, plant_defects
 
 FEWEST_PARTS, FOLDS = 3, 5
 """Held-out parts that a calibration takes, and groups of them, fewer where there are fewer parts: each group is
@@ -111,21 +111,12 @@ def inspect_parts(
     for number, (index, region) in enumerate(regions):
         parts.append(_part(inspector, good.images[index], region, good.ignored[index], number % folds))
         on_part(len(parts))
-    sources = [good.images[index][region] for index, region in regions]
     planted = []
-    for number, chosen in enumerate(planted_numbers(good, planted_pixels, planted_images)):
-        index, region = regions[chosen]
-        made = plant_defects(
-            good.images[index][:],
-            sources,
-            index=chosen,
-            region=region,
-            ignored=good.ignored[index],
-            count=DEFECTS_EACH,
-            seed=inspector.settings.seed,
-            number=number,
-        )
-        part = _part(inspector, made.image, region, good.ignored[index], chosen % folds)
+    for made in plant_images(
+        good, scale=inspector.settings.scale, seed=inspector.settings.seed, pixels=planted_pixels, images=planted_images
+    ):
+        index, region = regions[made.index]
+        part = _part(inspector, made.image, region, good.ignored[index], made.index % folds)
         planted.append(
             Part(
                 part.channels,
@@ -139,6 +130,38 @@ def inspect_parts(
         )
         on_part(len(parts) + len(planted))
     return parts, planted
+
+
+def plant_images(
+    good: GoodImages, *, scale: float, seed: int, pixels: int, images: int = PLANTED_IMAGES
+) -> Iterator[PlantedImage]:
+    """Yield images with defects planted in their held-out parts; the `index` of each is the number of that part.
+
+    Parameters
+    ----------
+    good : GoodImages
+        With at least one held-out part.
+    scale : float
+        Of the images that are trained on.
+    seed : int
+        All that the defects follow from.
+    pixels, images : int
+        Bounds of what is planted.
+    """
+    regions = held_out_regions(good, scale)
+    sources = [good.images[index][region] for index, region in regions]
+    for number, chosen in enumerate(planted_numbers(good, pixels, images)):
+        index, region = regions[chosen]
+        yield plant_defects(
+            good.images[index][:],
+            sources,
+            index=chosen,
+            region=region,
+            ignored=good.ignored[index],
+            count=DEFECTS_EACH,
+            seed=seed,
+            number=number,
+        )
 
 
 def labels_of(planted: Sequence[Part]) -> list[NDArray[np.int32]]:

@@ -1,6 +1,6 @@
 """The plain script: the paper's method as one writes it in an afternoon, in eager PyTorch with packages for SSIM.
 
-Written for comparison of speed alone, and with care: batches, one optimizer, no work done twice. Nothing else uses it.
+Written for comparison alone, and with care: batches, one optimizer, no work done twice. Nothing else uses it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ _WINDOW = torch.full((1, 1, 1, 11), 1 / 11)  # uniform as the preset's; pytorch-
 
 
 class PlainAutoencoder(nn.Module):
-    """Table 1 of Bergmann et al. 2019 for patches of 128 x 128 pixels; gray."""
+    """Table 1 of Bergmann et al. 2019 for square patches, of 128 x 128 pixels as there or of others; gray."""
 
-    def __init__(self, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, patch_size: int = 128) -> None:
         super().__init__()
         act = nn.LeakyReLU(0.2)
+        last = patch_size // 16
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 32, 4, 2, 1), act,
             nn.Conv2d(32, 32, 4, 2, 1), act,
@@ -31,10 +32,10 @@ class PlainAutoencoder(nn.Module):
             nn.Conv2d(64, 128, 4, 2, 1), act,
             nn.Conv2d(128, 64, 3, 1, 1), act,
             nn.Conv2d(64, 32, 3, 1, 1), act,
-            nn.Conv2d(32, latent_dim, 8, 1, 0),
+            nn.Conv2d(32, latent_dim, last, 1, 0),
         )  # fmt: skip
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(latent_dim, 32, 8, 1, 0), act,
+            nn.ConvTranspose2d(latent_dim, 32, last, 1, 0), act,
             nn.ConvTranspose2d(32, 64, 3, 1, 1), act,
             nn.ConvTranspose2d(64, 128, 3, 1, 1), act,
             nn.ConvTranspose2d(128, 64, 4, 2, 1), act,
@@ -46,18 +47,20 @@ class PlainAutoencoder(nn.Module):
         )  # fmt: skip
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return the reconstruction of patches (N, 1, 128, 128)."""
+        """Return the reconstruction of patches (N, 1, s, s)."""
         reconstruction: Tensor = self.decoder(self.encoder(patches))
         return reconstruction
 
 
-def plain_patches(images: list[NDArray[np.float32]], count: int, rng: np.random.Generator) -> Tensor:
-    """Return random patches of images, (N, 1, 128, 128)."""
+def plain_patches(
+    images: list[NDArray[np.float32]], count: int, rng: np.random.Generator, *, side: int = 128
+) -> Tensor:
+    """Return random patches of images, (N, 1, side, side)."""
     patches = []
     for _ in range(count):
         image = images[rng.integers(len(images))]
-        row, column = (rng.integers(side - 127) for side in image.shape)
-        patches.append(image[row : row + 128, column : column + 128])
+        row, column = (rng.integers(extent - side + 1) for extent in image.shape)
+        patches.append(image[row : row + side, column : column + side])
     return torch.from_numpy(np.stack(patches))[:, None]
 
 
