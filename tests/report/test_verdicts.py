@@ -11,6 +11,7 @@ from ssimae.config.settings import Settings
 from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import PLACE, WHOLE, Verdict
 from ssimae.report.assessment import assess
+from ssimae.report.format import as_fraction
 from ssimae.report.page import write_report
 from ssimae.report.verdicts import told_by_verdicts, verdict_sentence, verdict_table
 from ssimae.report.wording import false_calls_text, threshold_sentences
@@ -160,6 +161,11 @@ def test_a_run_that_is_not_calibrated_speaks_of_the_residual(run: Run) -> None:
     assert "A place is marked where the residual exceeds 2" in page
     assert '"map":"residual"' in page
     assert "calibrated" not in page.lower().replace("calibration", "")
+
+
+@pytest.mark.parametrize(("share", "told"), [(1 / 200, "1/200"), (1 / 3, "1/3"), (0.007, "0.007")])
+def test_a_share_is_told_as_one_types_it(share: float, told: str) -> None:
+    assert as_fraction(share) == told
 
 
 def text(false_calls: float, images: int, *, extrapolated: bool, bands: bool = False, held_out: bool = True) -> str:

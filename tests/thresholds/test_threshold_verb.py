@@ -99,6 +99,11 @@ def test_the_same_rate_gives_the_same_thresholds(run: Path, capsys: pytest.Captu
     told(capsys, "threshold", run, "--false-calls=1/3")
     first, third = (json.loads((run / f"thresholds/{number}.json").read_text()) for number in (1, 3))
     assert first["thresholds"] == third["thresholds"]
+    # What was asked for is told as it was asked for.
+    said = told(capsys, "threshold", run)
+    assert "set by --false-calls 1/50" in said
+    assert "set by --false-calls 1/3" in said
+    assert "0.02" not in said
 
 
 def test_a_new_version_is_used_by_all_and_the_old_comes_back_to_the_byte(

@@ -16,12 +16,6 @@ def rate_words(thresholds: Thresholds) -> str:
     return f"{one_in(thresholds.false_calls)}, {'extrapolated' if thresholds.extrapolated else 'seen'}"
 
 
-def as_fraction(share: float) -> str:
-    """Return a share as one types it: 1/200 where it is one in so many, else as a number."""
-    many = round(1 / share) if share else 0
-    return f"1/{many}" if many > 1 and share == 1 / many else f"{share:g}"
-
-
 def one_in(share: float) -> str:
     """Return a share as one in so many."""
     return f"1 in {float(f'{1 / share:.3g}'):g}"

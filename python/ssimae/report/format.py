@@ -30,6 +30,12 @@ def share(value: float | None) -> str:
     return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
 
 
+def as_fraction(value: float) -> str:
+    """Return a share as one types it: 1/200 where it is one in so many, else as a number."""
+    many = round(1 / value) if value else 0
+    return f"1/{many}" if many > 1 and value == 1 / many else f"{value:g}"
+
+
 def listed(items: Sequence[str]) -> str:
     """Return items as a list in a sentence, the last after `and`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -12,7 +12,7 @@ from ssimae.report.assessment import Assessment, assess, pooled
 from ssimae.report.choices import choice_tables
 from ssimae.report.detection import detections
 from ssimae.report.figures.run import draw_figures
-from ssimae.report.format import number
+from ssimae.report.format import as_fraction, number
 from ssimae.report.gallery.runs import gallery_of_runs
 from ssimae.report.gallery.worst import worst_regions
 from ssimae.report.html import Page, render
@@ -194,7 +194,10 @@ def _map_note(models: Sequence[ModelResults]) -> str:
 def _settings(results: ModelResults) -> dict[str, Any]:
     """Return all settings by name; with what was chosen, where that was left open."""
     chosen = results.chosen_treatment
+    settings = dataclasses.asdict(results.settings)
+    if results.settings.false_calls is not None:
+        settings["false_calls"] = as_fraction(results.settings.false_calls)
     return {
         name: f"{value or 'not set'}; chosen: {number(chosen[name])}" if chosen.get(name, value) != value else value
-        for name, value in dataclasses.asdict(results.settings).items()
+        for name, value in settings.items()
     }

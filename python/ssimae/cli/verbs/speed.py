@@ -11,13 +11,13 @@ import tyro
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import OK, complain
 from ssimae.cli.flags import parse_flags
-from ssimae.cli.rates import as_fraction
 from ssimae.cli.tables import folded
 from ssimae.errors import InterruptedRunError
 from ssimae.host import system
 from ssimae.jobs.speed.clock import TimedEngine
 from ssimae.jobs.speed.measure import MOST_PLANTED_IMAGES, PLANTED_IMAGES, measure_speed
 from ssimae.jobs.speed.measured import TORCH, Speed, Stride, Timing
+from ssimae.report.format import as_fraction
 
 _SOONER = 0.95
 """Share of the time of torch that another engine, or fewer threads, take at most to be worth a word."""

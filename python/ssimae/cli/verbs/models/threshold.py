@@ -28,6 +28,7 @@ from ssimae.jobs.thresholds.standing import (
     maps_of,
     use_version,
 )
+from ssimae.report.format import as_fraction
 from ssimae.storage.revisions.versions import Version
 from ssimae.tuning.held_out import GoodMap, HeldOutMaps
 
@@ -126,7 +127,7 @@ def _new(standing: Standing, flags: _ThresholdFlags, wanted: Wanted) -> tuple[Ve
 def _how(flags: _ThresholdFlags) -> str:
     """Return the flags that a version was made with, as one types them."""
     words = [
-        f"--{field.name.replace('_', '-')} {value}"
+        f"--{field.name.replace('_', '-')} {as_fraction(value) if field.name == 'false_calls' else value}"
         for field in dataclasses.fields(flags)
         if field.name not in ("run", "add_good", "ignore", "dry_run", "device", "debug")
         and (value := getattr(flags, field.name)) != field.default
