@@ -1,6 +1,7 @@
 """False alarms are taught by a short training from the stored weights; what trained sets no threshold."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_taught_images_join_and_a_table_tells_what_changed(
     out = tmp_path / "better"
     words = ["improve", finished / "run", "--good", finished / "alarms", *QUICK, "--out", out]
     assert main([*map(str, words), "--missed", str(hole[0]), "--masks", str(hole[1])]) in (0, 4)
-    said = capsys.readouterr().out
+    said, warned = capsys.readouterr()
+    (plan,) = [line for line in warned.splitlines() if "is for the training" in line]
+    assert re.search(r"from \d+ held-out and planted images, \d+ test images are inspected, and 4 before", plan)
+    assert re.search(r"about \d+ min in all", plan)
     for line in ("x.png", "z.png", "f.png", "held-out good images flagged", "planted defects found", "known defect"):
         assert line in said
     told = json.loads((out / "improvement.json").read_text())

@@ -207,7 +207,8 @@ def _continue(
         job = dataclasses.replace(job, settings=settings)
     good = read_good_images(dataset, job.settings, progress)
     if job.minutes is not None and job.improves is not None:
-        settings, facts = size_stage(folder, good, job.settings, facts, device=device)
+        tested = len(inspected_samples(dataset))
+        settings, facts = size_stage(folder, good, job.settings, facts, tested=tested, device=device, progress=progress)
         job = dataclasses.replace(job, settings=settings)
     job = dataclasses.replace(job, settings=treatable(job.settings, good))
     refuse_unsettled(good, job.settings)

@@ -47,6 +47,10 @@ _FIRST_SMOOTHING = 4.0
 """What the forms are compared at, before the smoothing is chosen for the best of them."""
 
 
+FITTING_S = 20.0
+"""Seconds that it takes to settle besides the inspections, about: for calibrations, whatever the images."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """One treatment that was compared."""

@@ -45,7 +45,7 @@ def improving_job(
     missed, masks : sequence of Path
         Images with known defects, and a mask of each, or none.
     minutes : float
-        Time until the new thresholds are set.
+        Time for the training, and what of the thresholds fits into a tenth of it.
     device : str
     progress : Progress
 

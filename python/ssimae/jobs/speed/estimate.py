@@ -12,9 +12,7 @@ from ssimae.host import system
 from ssimae.images.depth import Image
 from ssimae.jobs.speed.clock import STEPS
 from ssimae.storage.model_file import SavedModel
-
-_SETTLING_S = 20.0
-"""For the calibrations of a stride, about, whose time hardly depends on the images."""
+from ssimae.tuning.settle import FITTING_S
 
 _STARTING_S, _COMPILING_S = 5.0, 40.0
 """For a process that times, and for what is compiled for a number of threads, about."""
@@ -62,7 +60,7 @@ def expected_seconds(
     def seconds(stride: int) -> float:
         return max(took[widest] + slope * (stride**-2 - widest**-2), 0)
 
-    settling = sum(parts * seconds(stride) + _SETTLING_S for stride in strides)
+    settling = sum(parts * seconds(stride) + FITTING_S for stride in strides)
     once = timed_images * len(engines) * sum(map(seconds, timed_strides))
     timing = sum(STEPS * once * max(system.processors() / count, 1) + _STARTING_S for count in threads)
     return settling + timing + (_COMPILING_S * len(threads) if "compile" in engines else 0)

@@ -33,7 +33,8 @@ class _ImproveFlags:
     masks: tuple[Path, ...] = ()
     """A mask of each of these, in their order: then it is told whether the defect was found in its place."""
     minutes: float = 5.0
-    """Time for training and thresholds; then the run's test images are inspected."""
+    """Time for the training. Thresholds and the run's test images come after it; the command says beforehand about how
+    long all of it takes."""
     out: Path | None = None
     """New folder for the results. Default: runs/<RUN>-<time>."""
     resume: Path | None = None
