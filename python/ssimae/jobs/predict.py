@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from ssimae.jobs.predicting.standard_input import NamedOnInput
 from ssimae.jobs.predicting.watch import Watched
 from ssimae.jobs.spread.predict import inspect_on_cluster
 from ssimae.progress import Progress
+from ssimae.reading import file_sha256
 from ssimae.storage.facts import PredictFacts
 from ssimae.storage.inspected import GrowingTables
 from ssimae.storage.run_folder import RunFolder, settings_sha256
@@ -157,6 +159,8 @@ def predict(
         engine=engine,
         skip_bad=skip_bad,
         ssimae=version("ssimae"),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        model_sha256=file_sha256(model) if model.is_file() else None,
         alarm=saved.alarm,
         review=review,
         defective=defective,
@@ -265,7 +269,7 @@ def _refuse_another(folder: RunFolder, facts: PredictFacts) -> None:
     """Refuse to go on in a folder that holds an inspection of something else, or by other means."""
     earlier = folder.read_prediction()
     # What is bad is skipped in any case; what has changed of the model is found by the fingerprint.
-    passing = {"device", "ssimae", "named", "settle", "skip_bad"}
+    passing = {"device", "ssimae", "named", "settle", "skip_bad", "created", "model_sha256"}
     passing |= {"fingerprint", "settings_sha256", "thresholds_sha256", "alarm", "calibrated"}
     for field in dataclasses.fields(facts):
         before, now = getattr(earlier, field.name), getattr(facts, field.name)

@@ -121,11 +121,15 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
     if isinstance(run, PredictFacts):
         return [
             ("Model", str(run.model)),
+            *([] if run.model_sha256 is None else [("Model file", f"SHA-256 {run.model_sha256}")]),
+            ("Method", results.settings.row.title),
             *_sources(run),
             *passed_over,
             ("Not inspected", ignored),
             ("Device", run.device),
             ("Seed", seed),
+            *([] if run.created is None else [("Started", _in_words(run.created))]),
+            *([] if run.ssimae is None else [("Version", f"ssimae {run.ssimae}")]),
         ]
     layout = LAYOUTS.get(run.layout)
     return [
@@ -139,9 +143,14 @@ def facts(results: ModelResults) -> list[tuple[str, str]]:
         ("Seed", seed),
         ("Data", f"{run.data} ({'unknown' if layout is None else layout.title} layout)"),
         *passed_over,
-        ("Started", run.created.replace("T", " ").replace("+00:00", " UTC")),
+        ("Started", _in_words(run.created)),
         ("Versions", f"ssimae {run.ssimae}, torch {run.torch}, python {run.python}"),
     ]
+
+
+def _in_words(time: str) -> str:
+    """Return a time in ISO 8601, as it is stored, for the reader."""
+    return time.replace("T", " ").replace("+00:00", " UTC")
 
 
 def training_sentence(results: ModelResults) -> str:

@@ -182,6 +182,10 @@ class PredictFacts(_Table):
     """SHA-256 of the paths, sizes and times of model, images and masks; None in a folder of an earlier version."""
     ssimae: str | None = None
     """Version; None in a folder of an earlier one."""
+    created: str | None = None
+    """When it was begun, UTC in ISO 8601; None in a folder of an earlier version, as what follows."""
+    model_sha256: str | None = None
+    """SHA-256 of the model file."""
     alarm: str | None = None
     """That the network of the model learned nothing, in a sentence, where it was to inspect images all the same."""
     passed_over: tuple[str, ...] = ()

@@ -1,6 +1,8 @@
 """`ssimae predict`: rows as they come, going on after an interruption, and names that cannot be written."""
 
 import csv
+import datetime
+import hashlib
 import os
 import shlex
 import shutil
@@ -8,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +209,16 @@ def test_its_report_says_what_is_true_of_it(run: Path, images: Path, tmp_path: P
     assert "that the model was not trained on" in page
     assert "No metrics: these images came without ground truth." in page
     assert page.count('"problems":[]') == page.count('"verdict":"good"') == 8
+    facts = tomllib.loads((out / "config.toml").read_text())["run"]
+    began = datetime.datetime.fromisoformat(facts["created"])
+    assert datetime.timedelta(0) <= datetime.datetime.now(datetime.UTC) - began < datetime.timedelta(minutes=10)
+    for fact in (
+        facts["created"].replace("T", " ").replace("+00:00", " UTC"),
+        hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest(),
+        f"ssimae {version('ssimae')}",
+        "SSIM-AE",
+    ):
+        assert fact in page
     for untrue in ("the run has", "this run", "ssimae unknown", "evaluate", "No thresholds"):
         assert untrue not in page
 
