@@ -16,7 +16,7 @@ from ssimae.engines.engine import Rebuilder
 from ssimae.engines.pytorch import TorchRebuilder
 from ssimae.errors import in_short
 from ssimae.models.autoencoder import Autoencoder
-from ssimae.models.fast import for_cpu
+from ssimae.models.fast.inspecting import for_cpu
 from ssimae.models.head import Head
 
 _FEWEST, _PIXELS = 16, 32 * 64**2
