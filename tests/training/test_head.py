@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from ssimae.calibration.reference import DISTANCE, HEAD
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
 from ssimae.engines.pytorch import torch_engine
 from ssimae.errors import InterruptedRunError
-from ssimae.inspection.head import head_map
+from ssimae.inspection.head import head_maps
 from ssimae.inspection.residual import inspect_image
 from ssimae.models.build import AnyAutoencoder, new_autoencoder
 from ssimae.models.head import Head
@@ -53,10 +54,11 @@ def test_it_tells_a_spot_from_the_surface_and_leaves_the_autoencoder_alone(monke
     engine = torch_engine(model, settings, head=head, device=CPU, precision="float32")
     rebuilt, residual = inspect_image(engine, image, settings)
     assert rebuilt is not None
-    found = head_map(engine, image, rebuilt, residual, settings)
+    maps = head_maps(engine, image, rebuilt, residual, settings)
     good = np.ones(image.shape, bool)
     good[20:54, 40:76] = False
-    assert np.quantile(found[spot], 0.1) > 0.5 > np.quantile(found[good], 0.99)
+    assert np.quantile(maps[HEAD][spot], 0.1) > 0.5 > np.quantile(maps[HEAD][good], 0.99)
+    assert np.quantile(maps[DISTANCE][spot], 0.1) > 5 > 2 * np.median(maps[DISTANCE][good])
 
 
 @pytest.mark.parametrize(("loss", "channels"), [("ssim", 1), ("vae", 3)])

@@ -7,7 +7,7 @@ import torch
 from ssimae.config.settings import Settings
 from ssimae.engines.pytorch import torch_engine
 from ssimae.hardware import steady
-from ssimae.inspection.head import head_map
+from ssimae.inspection.head import head_maps
 from ssimae.inspection.residual import inspect_image
 from ssimae.training.head.train import train_head
 from ssimae.training.train import train
@@ -32,7 +32,7 @@ def test_denormal_numbers_are_there_again_afterwards() -> None:
     engine = torch_engine(model, SETTINGS, head=head, device=CPU, precision="float32")
     rebuilt, residual = inspect_image(engine, IMAGE, SETTINGS)
     assert rebuilt is not None
-    head_map(engine, IMAGE, rebuilt, residual, SETTINGS)
+    head_maps(engine, IMAGE, rebuilt, residual, SETTINGS)
     assert not flushed()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 from ssimae.bands import Band, in_bands
 from ssimae.calibration.calibration import Calibration
 from ssimae.calibration.whole import MEASURES, WholeLimits
+from ssimae.config.settings import Settings
 
 PREFIX = "calibration."
 """Of the names of the arrays in a model file."""
 
-RESIDUAL, HEAD = "residual", "head"
-"""Channels: the residual, and the map of the discriminative head."""
+RESIDUAL, HEAD, DISTANCE = "residual", "head", "distance"
+"""Channels: the residual, how likely the discriminative head calls a defect, and how far its features lie from those of
+good surfaces."""
+
+
+def channel_weights(channels: Collection[str], settings: Settings) -> dict[str, float]:
+    """Return the weight of each channel that counts, in the order in which they are joined; together 1."""
+    if HEAD not in channels:
+        return {RESIDUAL: 1.0}
+    head = settings.head_weight
+    distance = settings.distance_weight if DISTANCE in channels else 0.0
+    weights = {RESIDUAL: 1 - head, HEAD: head * (1 - distance), DISTANCE: head * distance}
+    return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 @dataclass(frozen=True)
@@ -28,24 +40,22 @@ class Reference:
     whole: WholeLimits
 
     def joined(
-        self, maps: Mapping[str, NDArray[np.float32]], features: NDArray[np.float32], head_weight: float
+        self, maps: Mapping[str, NDArray[np.float32]], features: NDArray[np.float32], settings: Settings
     ) -> NDArray[np.float32]:
         """Return the calibrated map of all channels, (h, w) float32 above 0: their weighted geometric mean.
 
         Parameters
         ----------
         maps : mapping of str to ndarray of shape (h, w), float32
-            By channel; the head's may be missing.
+            By channel; those of the head may be missing.
         features : ndarray of shape (rows, columns, F), float32
             Features of the places of the image.
-        head_weight : float in [0, 1]
-            Weight of the head.
+        settings : Settings
+            Its weights count.
         """
-        weights = {RESIDUAL: 1 - head_weight, HEAD: head_weight} if HEAD in maps else {RESIDUAL: 1.0}
         each = [
             (np.float32(weight), self.channels[name].log_ratio(maps[name], features))
-            for name, weight in weights.items()
-            if weight > 0
+            for name, weight in channel_weights(maps, settings).items()
         ]
 
         def joined(band: Band) -> NDArray[np.float32]:
@@ -79,7 +89,7 @@ class Reference:
         if whole.shape != (2, len(MEASURES)) or np.isnan(whole).any():
             raise ValueError("calibration: no limits of whole images")
         channels = {}
-        for channel in (RESIDUAL, HEAD):
+        for channel in (RESIDUAL, HEAD, DISTANCE):
             start = f"{PREFIX}{channel}."
             own = {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
             if own or channel == RESIDUAL:

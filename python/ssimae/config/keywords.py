@@ -136,8 +136,11 @@ class SettingsKeywords(TypedDict, total=False):
     min_contrast: float
     """What the highest value of a region must exceed, in multiples of `review`."""
     head_weight: float
-    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
+    """Weight of the head's maps beside the residual's, all calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""
+    distance_weight: float
+    """Share of `head_weight` that counts how far the head's features lie from those of good surfaces; the rest counts
+    how likely the head calls a defect."""
     false_calls: float | None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""

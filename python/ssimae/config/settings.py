@@ -191,9 +191,12 @@ class Settings:
     """Least length of a region in pixels: the largest distance between the centres of two of its pixels, and one."""
     min_contrast: Annotated[float, THRESHOLDS, AtLeast(1)] = 1.0
     """What the highest value of a region must exceed, in multiples of `review`."""
-    head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.7
-    """Weight of the head's map beside the residual's, both calibrated, in their geometric mean. It counts for nothing
+    head_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.75
+    """Weight of the head's maps beside the residual's, all calibrated, in their geometric mean. It counts for nothing
     without a head, or where the residual is not calibrated."""
+    distance_weight: Annotated[float, INSPECTING, Between(0, 1)] = 0.25
+    """Share of `head_weight` that counts how far the head's features lie from those of good surfaces; the rest counts
+    how likely the head calls a defect."""
     false_calls: Annotated[float | None, THRESHOLDS, Share(), Between(1e-4, 1)] = None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
     By default as few as the held-out images can show: one in their number and one."""

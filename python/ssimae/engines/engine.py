@@ -59,7 +59,7 @@ class Rebuilder(_Runs):
         residual: NDArray[np.float32],
         part: tuple[slice, slice],
     ) -> NDArray[np.float32]:
-        """Return how likely each pixel of a part of an image is a defect, as the head says.
+        """Return what the head says of each pixel of a part of an image.
 
         Parameters
         ----------
@@ -72,7 +72,9 @@ class Rebuilder(_Runs):
 
         Returns
         -------
-        ndarray of the part's shape, float32 in [0, 1]
+        ndarray of shape (1, h, w) or (2, h, w) of the part, float32
+            How likely it is a defect, in [0, 1]; and how far from good surfaces the head's features are, at least 0,
+            where it knows these.
         """
 
 

@@ -82,8 +82,8 @@ class OnnxRebuilder(ExportedRebuilder):
         residual: NDArray[np.float32],
         part: tuple[slice, slice],
     ) -> NDArray[np.float32]:
-        """Return the head's probabilities."""
+        """Return what the head says."""
         planes = padded_planes(image, reconstruction, residual)
         names = [put.name for put in self.head.get_inputs()]
         (found,) = self.head.run(None, dict(zip(names, planes, strict=True)))
-        return found[0, 0][part]  # type: ignore[no-any-return]
+        return found[0][:, *part]  # type: ignore[no-any-return]

@@ -93,6 +93,6 @@ class OpenvinoRebuilder(ExportedRebuilder):
         residual: NDArray[np.float32],
         part: tuple[slice, slice],
     ) -> NDArray[np.float32]:
-        """Return the head's probabilities."""
+        """Return what the head says."""
         found: NDArray[np.float32] = self.head(list(padded_planes(image, reconstruction, residual)))[0]
-        return np.array(found[0, 0][part])
+        return np.array(found[0][:, *part])

@@ -87,12 +87,26 @@ class TorchRebuilder(Rebuilder):
         residual: NDArray[np.float32],
         part: tuple[slice, slice],
     ) -> NDArray[np.float32]:
-        """Return the head's probabilities."""
+        """Return what the head says."""
         assert self.head is not None
         planes = [_as_batch(plane).to(self.device) for plane in (image, reconstruction, residual)]
         with arithmetic(self.device, self.precision):
-            logits = self.head(head_input(*planes))
-        found: NDArray[np.float32] = logits[0, 0][part].float().sigmoid().cpu().numpy()
+            said = self.head(head_input(*planes))
+        said = said[0][:, *part].float()
+        said[0].sigmoid_()
+        found: NDArray[np.float32] = said.cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def features(
+        self, image: NDArray[np.float32], reconstruction: NDArray[np.float32], residual: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the head's features of an image, (rows, columns, 48) float32, for squares of 4 x 4 pixels."""
+        assert self.head is not None
+        planes = [_as_batch(plane).to(self.device) for plane in (image, reconstruction, residual)]
+        with arithmetic(self.device, self.precision):
+            seen = self.head.features(head_input(*planes))
+        found: NDArray[np.float32] = seen[0].permute(1, 2, 0).cpu().numpy()
         return found
 
 

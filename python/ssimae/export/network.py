@@ -41,7 +41,9 @@ def head_graph(head: Head, metadata: dict[str, str]) -> bytes:
     sides = ("height", "width")
     image, rebuilt = (graph.input(name, (1, head.channels, *sides)) for name in (IMAGE, RECONSTRUCTION))
     residual = graph.input(RESIDUAL, (1, 1, *sides))
-    graph.output(add_head(graph, head, image, rebuilt, residual), DEFECTS, (1, 1, *sides))
+    said = add_head(graph, head, image, rebuilt, residual)
+    found = said[0] if len(said) == 1 else graph.add("Concat", *said, axis=1)
+    graph.output(found, DEFECTS, (1, len(said), *sides))
     return graph.to_bytes(metadata)
 
 
@@ -67,8 +69,11 @@ def _add_doubled(graph: Graph, model: Autoencoder, patches: str) -> str:
     return graph.add("Slice", graph.add("DepthToSpace", squares, blocksize=2, mode="CRD"), *ends)
 
 
-def add_head(graph: Graph, head: Head, image: str, rebuilt: str, residual: str) -> str:
-    """Add what a head does with images whose sides are multiples of 8; returns probabilities of their size."""
+def add_head(graph: Graph, head: Head, image: str, rebuilt: str, residual: str) -> list[str]:
+    """Add what a head does with images whose sides are multiples of 8.
+
+    Returns probabilities of their size, and the distance from good surfaces where the head knows them.
+    """
     level = graph.add("Log", graph.calculate("Add", graph.calculate("Max", residual, 0.0), 0.05))
     planes = graph.add(
         "Concat",
@@ -97,7 +102,12 @@ def add_head(graph: Graph, head: Head, image: str, rebuilt: str, residual: str) 
     middle = followed(head.to_middle, graph.add("Concat", wide, middle, axis=1))
     wide = enlarged(graph, _add_layer(graph, head.from_middle, middle), 2)
     fine = followed(head.to_fine, graph.add("Concat", wide, fine, axis=1))
-    return graph.add("Sigmoid", enlarged(graph, _add_layer(graph, head.last, fine), 2))
+    said = [graph.add("Sigmoid", enlarged(graph, _add_layer(graph, head.last, fine), 2))]
+    if head.whiten is not None:
+        seen = _add_layer(graph, head.whiten, graph.add("Concat", halved(fine), middle, axis=1))
+        squares = graph.add("ReduceMean", graph.add("Mul", seen, seen), axes=[1], keepdims=1)
+        said.append(enlarged(graph, graph.add("Sqrt", squares), 4))
+    return said
 
 
 def enlarged(graph: Graph, value: str, factor: int) -> str:

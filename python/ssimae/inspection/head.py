@@ -1,4 +1,4 @@
-"""Compute the map of a head: how likely each pixel of an image is a defect."""
+"""Compute the maps of a head: how likely each pixel of an image is a defect, and how unlike good surfaces it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.bands import let_go, new_map
+from ssimae.calibration.reference import DISTANCE, HEAD
 from ssimae.config.settings import Settings
 from ssimae.engines.engine import Rebuilder
 from ssimae.images.depth import Image
@@ -18,14 +19,17 @@ TILE = 1024
 """Side in pixels of the tiles that large images are judged in, a multiple of the head's step."""
 
 
-def head_map(
+def head_maps(
     engine: Rebuilder,
     image: Image,
     reconstruction: NDArray[np.float32],
     residual: NDArray[np.float32],
     settings: Settings,
-) -> NDArray[np.float32]:
-    """Return how likely each pixel is a defect, (h, w) float32 in [0, 1].
+) -> dict[str, NDArray[np.float32]]:
+    """Return the maps of a head by channel, each (h, w) float32.
+
+    That of :data:`ssimae.calibration.reference.HEAD` tells how likely each pixel is a defect, in [0, 1]; that of
+    :data:`ssimae.calibration.reference.DISTANCE`, of a head that knows good surfaces, how far from them it is.
 
     Parameters
     ----------
@@ -46,14 +50,18 @@ def head_map(
     with engine.steady():
         planes = [scale_image(plane, settings.scale) for plane in (image, reconstruction, residual)]
         height, width = planes[0].shape[:2]
-        probabilities: NDArray[np.float32] = new_map((height, width))
+        maps: list[NDArray[np.float32]] = []
         for rows, seen_rows in _tiles(height):
             for columns, seen_columns in _tiles(width):
                 seen = [plane[seen_rows, seen_columns] for plane in planes]
                 part = _inside(rows, seen_rows), _inside(columns, seen_columns)
-                probabilities[rows, columns] = engine.defects(seen[0], seen[1], seen[2], part)
-            let_go(probabilities, *planes)
-        return restore_size(probabilities, *image.shape[:2])
+                said = engine.defects(seen[0], seen[1], seen[2], part)
+                maps = maps or [new_map((height, width)) for _ in said]
+                for map_, values in zip(maps, said, strict=True):
+                    map_[rows, columns] = values
+            let_go(*maps, *planes)
+        channels = (HEAD, DISTANCE)[: len(maps)]
+        return {name: restore_size(map_, *image.shape[:2]) for name, map_ in zip(channels, maps, strict=True)}
 
 
 def _tiles(length: int) -> Iterator[tuple[slice, slice]]:

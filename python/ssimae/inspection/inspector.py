@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ssimae.bands import in_bands
 from ssimae.calibration.places import place_features
-from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
+from ssimae.calibration.reference import RESIDUAL, Reference
 from ssimae.calibration.whole import WholeLimits, measure_image, median
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
 from ssimae.engines.engine import Engine, Rebuilder
 from ssimae.images.depth import Image, view
 from ssimae.inspection.cleaning import clean
-from ssimae.inspection.head import head_map
+from ssimae.inspection.head import head_maps
 from ssimae.inspection.residual import framed, inspect_image, raw_residual
 
 
@@ -77,7 +77,7 @@ class Inspector:
         rebuilt, residual = raw_residual(self.engine, image, self.settings)
         channels = {RESIDUAL: residual}
         if isinstance(self.engine, Rebuilder) and self.engine.has_head and rebuilt is not None:
-            channels[HEAD] = head_map(self.engine, image, rebuilt, residual, self.settings)
+            channels |= head_maps(self.engine, image, rebuilt, residual, self.settings)
         return rebuilt, channels
 
     def judged(
@@ -96,7 +96,7 @@ class Inspector:
         of a larger surface.
         """
         assert self.reference is not None
-        joined = self.reference.joined(channels, features, self.settings.head_weight)
+        joined = self.reference.joined(channels, features, self.settings)
         own = None if ignored is None else ignored[rows]
         level = surface_level(joined[rows], own)
         whole = self.reference.whole

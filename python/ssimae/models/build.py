@@ -64,7 +64,7 @@ def stored_head(settings: Settings, tensors: Mapping[str, Tensor]) -> Head:
         If the weights do not fit, or one is not finite.
     """
     check_weights(tensors)
-    head = Head(settings.channels)
+    head = Head(settings.channels, distance="whiten.weight" in tensors)
     _check_shapes(head, tensors)
     head.load_state_dict(dict(tensors))
     return head.eval()

@@ -97,7 +97,7 @@ def calibrated_maps(parts: Sequence[Part], folds: Sequence[Reference], settings:
 
 def joined(part: Part, folds: Sequence[Reference], settings: Settings) -> NDArray[np.float32]:
     """Return the whole map of a part, calibrated by the other folds, neither smoothed nor opened."""
-    return folds[part.fold].joined(part.channels, part.features, settings.head_weight)
+    return folds[part.fold].joined(part.channels, part.features, settings)
 
 
 def _places(parts: Sequence[Part], channel: str) -> list[Place]:

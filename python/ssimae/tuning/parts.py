@@ -20,9 +20,9 @@ FEWEST_PARTS, FOLDS = 3, 5
 calibrated by what the others show. With three groups levels come out higher than those of new images, whose calibration
 rests on half as many parts more."""
 
-GOOD_PIXELS, PLANTED_PIXELS = 120_000_000, 24_000_000
+GOOD_PIXELS, PLANTED_PIXELS = 90_000_000, 24_000_000
 PLANTED_IMAGES, DEFECTS_EACH = 24, 4
-"""Bounds of what is inspected: maps of all of it are held at once, at about 12 bytes a pixel, and take minutes."""
+"""Bounds of what is inspected: maps of all of it are held at once, at about 16 bytes a pixel, and take minutes."""
 
 Region = tuple[slice, slice]
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ssimae.calibration.calibration import Calibration
 from ssimae.calibration.places import CELL, N_BORDER, place_features
-from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
+from ssimae.calibration.reference import Reference, channel_weights
+from ssimae.config.settings import Settings
 from ssimae.export.graph import Graph
 from ssimae.export.network import enlarged
 from ssimae.export.whole.filters import Size, cell_means, cut, smoothed
@@ -18,17 +19,15 @@ _LEAST_CONTRAST, _LEAST_SHARPNESS = 1e-3, 1e-4
 
 
 def add_joined(
-    graph: Graph, reference: Reference, maps: dict[str, str], gray: str, size: Size, *, head_weight: float
+    graph: Graph, reference: Reference, maps: dict[str, str], gray: str, size: Size, *, settings: Settings
 ) -> str:
     """Add the calibrated map of all channels; `gray` is the reconstruction, (1, 1, h, w)."""
     features = _features(graph, gray, size)
-    weights = {RESIDUAL: 1 - head_weight, HEAD: head_weight} if HEAD in maps else {RESIDUAL: 1.0}
     logs = [
         graph.calculate("Mul", _log_ratio(graph, reference.channels[name], maps[name], features, size), weight)
-        for name, weight in weights.items()
-        if weight > 0
+        for name, weight in channel_weights(maps, settings).items()
     ]
-    return graph.add("Exp", logs[0] if len(logs) == 1 else graph.add("Add", *logs))
+    return graph.add("Exp", logs[0] if len(logs) == 1 else graph.add("Sum", *logs))
 
 
 def _log_ratio(graph: Graph, calibration: Calibration, values: str, features: str, size: Size) -> str:

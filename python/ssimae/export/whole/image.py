@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae import _rust
-from ssimae.calibration.reference import HEAD, RESIDUAL, Reference
+from ssimae.calibration.reference import DISTANCE, HEAD, RESIDUAL, Reference
 from ssimae.config.settings import Settings
 from ssimae.export.graph import Graph
 from ssimae.export.network import add_head
@@ -86,10 +86,9 @@ def whole_graph(
         maps = {RESIDUAL: residual}
         if head is not None:
             planes = (completed(graph, shrunk(part), scaled, STEP) for part in (image, rebuilt, residual))
-            maps[HEAD] = restored(cut(graph, add_head(graph, head, *planes), scaled), 1)
-        judged = add_joined(
-            graph, reference, maps, _gray(graph, rebuilt, channels), size, head_weight=settings.head_weight
-        )
+            for channel, said in zip((HEAD, DISTANCE), add_head(graph, head, *planes), strict=False):
+                maps[channel] = restored(cut(graph, said, scaled), 1)
+        judged = add_joined(graph, reference, maps, _gray(graph, rebuilt, channels), size, settings=settings)
         graph.output(judged, "calibrated", (1, 1, *size))
         graph.output(add_measures(graph, _gray(graph, image, channels), size), "measures", (3,))
     if settings.smoothing > 0:

@@ -130,10 +130,7 @@ def _score_real(
 ) -> PlantedScore:
     return score_maps(
         good_maps,
-        [
-            clean(reference.joined(image.channels, image.features, settings.head_weight), settings, image.ignored)
-            for image in real
-        ],
+        [clean(reference.joined(image.channels, image.features, settings), settings, image.ignored) for image in real],
         [image.labels for image in real],
         min_area=settings.smallest_region,
         ignored=[image.ignored for image in real],

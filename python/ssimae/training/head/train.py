@@ -21,6 +21,7 @@ from ssimae.losses.protocol import loss_module
 from ssimae.models.build import AnyAutoencoder, place
 from ssimae.models.head import Head, head_input
 from ssimae.training.crops import CropSampler
+from ssimae.training.head.distance import with_distance
 from ssimae.training.head.examples import make_examples
 from ssimae.training.monitor import SILENT, Monitor
 from ssimae.training.schedule import learning_rate
@@ -75,7 +76,7 @@ def train_head(
     Returns
     -------
     Head
-        On `device`, in evaluation mode.
+        On `device`, in evaluation mode. It knows how these images look to it, where there is enough of them.
 
     Raises
     ------
@@ -101,7 +102,8 @@ def train_head(
     steps = sampler.steps_per_epoch
     head = Head(settings.channels, seed=seed)
     if initial is not None:
-        head.load_state_dict(initial.state_dict())
+        weights = initial.state_dict()
+        head.load_state_dict({name: weights[name] for name in head.state_dict()})
     head = place(head, device).train()
     peak = PEAK_LR if initial is None else TUNING_LR
     optimizer = torch.optim.Adam(head.parameters(), lr=peak, betas=_BETAS, fused=True)
@@ -123,7 +125,7 @@ def train_head(
         monitor.stepped(sampler.patches_seen(step + 1), value)
         if (signal := monitor.interrupted()) is not None:
             raise InterruptedRunError(signal, f"at step {step + 1} of {steps} of the head")
-    return head.eval()
+    return with_distance(head.eval(), model, parts, settings, ignored=ignored, device=device, precision=precision)
 
 
 def _rebuilt(model: AnyAutoencoder, crops: Tensor, settings: Settings, *, precision: str) -> Tensor:
