@@ -104,6 +104,6 @@ class CompiledRebuilder(TorchRebuilder):
         residual: NDArray[np.float32],
         part: tuple[slice, slice],
     ) -> NDArray[np.float32]:
-        """Return the head's probabilities."""
+        """Return what the head says."""
         with _frozen():
             return super().defects(image, reconstruction, residual, part)
