@@ -49,7 +49,7 @@ def test_the_example_in_python_needs_numpy_and_onnxruntime_alone(calibration: st
 def test_the_example_in_python_keeps_the_rules_of_regions(
     rule: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runtime = exported(tmp_path, calibration="surface", residual_smoothing=1.0)
+    runtime = exported(tmp_path, calibration="surface", residual_smoothing=1.0, head_weight=0.7)
     Image.fromarray(noisy((100, 117), 1, seed=1)).save(tmp_path / "image.png")
     without = len(runtime.inspect(tmp_path / "image.png").regions)
     described = tmp_path / "out/inspect.json"

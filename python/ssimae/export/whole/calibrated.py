@@ -27,7 +27,10 @@ def add_joined(
         graph.calculate("Mul", _log_ratio(graph, reference.channels[name], maps[name], features, size), weight)
         for name, weight in channel_weights(maps, settings).items()
     ]
-    return graph.add("Exp", logs[0] if len(logs) == 1 else graph.add("Sum", *logs))
+    total = logs[0]
+    for log in logs[1:]:
+        total = graph.add("Add", total, log)
+    return graph.add("Exp", total)
 
 
 def _log_ratio(graph: Graph, calibration: Calibration, values: str, features: str, size: Size) -> str:
