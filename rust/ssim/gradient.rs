@@ -157,7 +157,8 @@ impl<'a, T: Real> GradientTask<'a, T> {
                 radius,
                 [columns.start == 0, columns.end == shape.width],
             );
-            line.blur(arch, &ssim.window, start - place, &mut blurred);
+            let wanted = [slope_stride, whole_lanes(strip.len())];
+            line.blur(arch, &ssim.window, start - place, wanted, &mut blurred);
             for (row, blurred) in (first..self.rows.end).zip(blurred.chunks_exact_mut(planes * slope_stride))
             {
                 for plane in blurred.chunks_exact_mut(slope_stride) {

@@ -49,6 +49,8 @@ pub struct Moments<'a, T: Real> {
     rows: Buffer<T>,
     /// Row of the two that is the current one.
     current: usize,
+    /// Columns of each moment that have windows, in whole registers.
+    used: usize,
     /// From one moment to the next.
     pub stride: usize,
 }
@@ -89,6 +91,7 @@ impl<'a, T: Real> Moments<'a, T> {
             line: PaddedRow::new(&ssim.window, 2 * count * stride),
             rows: Buffer::new(2 * count * stride),
             current: 1,
+            used: whole_lanes(columns.len()),
             stride,
         }
     }
@@ -101,7 +104,8 @@ impl<'a, T: Real> Moments<'a, T> {
                 self.push_row(row);
             }
             self.ring.blur_two(self.arch, self.next, self.line.columns());
-            self.line.blur(self.arch, &self.ssim.window, self.first, &mut self.rows);
+            let planes = [self.stride, self.used];
+            self.line.blur(self.arch, &self.ssim.window, self.first, planes, &mut self.rows);
             self.next += 2;
         }
         let length = self.rows.len() / 2;

@@ -58,12 +58,14 @@ pub trait Real:
     /// Gives the calling thread's spare rows of these numbers to `use_them`.
     fn spare<R>(use_them: impl FnOnce(&Spare<Self>) -> R) -> R;
     /// Slides a symmetric window along a row in a way that these numbers and this processor have; returns whether there
-    /// is one. `equal` are the side and the weight of a window of equal weights.
+    /// is one. `equal` are the side and the weight of a window of equal weights; `planes`, from one plane of the row to the
+    /// next, and how many columns of each are wanted.
     fn slide(
         arch: Arch,
         weights: &[Self],
         equal: Option<(usize, Self)>,
         columns: &[Self],
+        planes: [usize; 2],
         out: &mut [Self],
     ) -> bool;
 }
@@ -134,9 +136,10 @@ macro_rules! real {
                 weights: &[Self],
                 equal: Option<(usize, Self)>,
                 columns: &[Self],
+                planes: [usize; 2],
                 out: &mut [Self],
             ) -> bool {
-                $slide(arch, weights, equal, columns, out)
+                $slide(arch, weights, equal, columns, planes, out)
             }
         }
     };
@@ -170,7 +173,7 @@ real!(
     mul_add_e_f64s,
     greater_than_f64s,
     select_f64s,
-    |_, _: &[f64], _, _: &[f64], _: &mut [f64]| false
+    |_, _: &[f64], _, _: &[f64], _, _: &mut [f64]| false
 );
 
 #[cfg(target_arch = "x86_64")]
@@ -179,6 +182,7 @@ fn slide_f32(
     weights: &[f32],
     equal: Option<(usize, f32)>,
     columns: &[f32],
+    planes: [usize; 2],
     out: &mut [f32],
 ) -> bool {
     use super::{slide, slide_sum};
@@ -186,14 +190,14 @@ fn slide_f32(
     matches!(arch, Arch::V4(_))
         && unsafe {
             match equal {
-                Some((side, weight)) => slide_sum::slide(side, weight, columns, out),
-                None => slide::slide(weights, columns, out),
+                Some((side, weight)) => slide_sum::slide(side, weight, columns, planes, out),
+                None => slide::slide(weights, columns, planes, out),
             }
         }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn slide_f32(_: Arch, _: &[f32], _: Option<(usize, f32)>, _: &[f32], _: &mut [f32]) -> bool {
+fn slide_f32(_: Arch, _: &[f32], _: Option<(usize, f32)>, _: &[f32], _: [usize; 2], _: &mut [f32]) -> bool {
     false
 }
 

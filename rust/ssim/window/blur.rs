@@ -225,11 +225,13 @@ impl<T: Real> PaddedRow<T> {
         }
     }
 
-    /// Writes the window over all columns, the first one reaching from column `first` on.
-    pub fn blur(&mut self, arch: Arch, window: &Window<T>, first: usize, out: &mut [T]) {
+    /// Writes the window over the first columns of each plane, the first one reaching from column `first` on. `planes` are
+    /// the steps from one plane to the next, and how many columns of it are wanted, both in whole registers; what is written
+    /// past them has no meaning.
+    pub fn blur(&mut self, arch: Arch, window: &Window<T>, first: usize, planes: [usize; 2], out: &mut [T]) {
         let (columns, length) = (&self.columns, self.length);
         let whole = window.is_equal_beyond(DIRECT).then(|| (window.side(), window.scale()));
-        if T::slide(arch, &window.weights, whole, &columns[first..], out) {
+        if T::slide(arch, &window.weights, whole, &columns[first..], planes, out) {
             return;
         }
         if let Some(quads) = &mut self.quads {

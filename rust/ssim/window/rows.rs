@@ -123,15 +123,19 @@ fn add_pairs_two<S: Simd, T: Real, const COUNT: usize, const FIRST: bool>(
     let middles =
         [&T::vectors::<S>(rows[middle])[..one.len()], &T::vectors::<S>(rows[middle + 1])[..one.len()]];
     let weight = T::splat(simd, weights[weights.len() - 1]);
+    // The innermost ends of all pairs are the middle rows, which are read once then.
+    let whole = FIRST && COUNT == middle;
     for place in 0..one.len() {
+        let middles = if FIRST { [middles[0][place], middles[1][place]] } else { [one[place], two[place]] };
+        let ends = if whole { middles } else { [inner[place], outer[place]] };
         let mut sums = if FIRST {
-            [T::mul_lanes(simd, weight, middles[0][place]), T::mul_lanes(simd, weight, middles[1][place])]
+            [T::mul_lanes(simd, weight, middles[0]), T::mul_lanes(simd, weight, middles[1])]
         } else {
-            [one[place], two[place]]
+            middles
         };
         for pair in 0..COUNT {
-            let next_left = if pair + 1 < COUNT { left[pair + 1][place] } else { inner[place] };
-            let next_right = if pair + 1 < COUNT { right[pair + 1][place] } else { outer[place] };
+            let next_left = if pair + 1 < COUNT { left[pair + 1][place] } else { ends[0] };
+            let next_right = if pair + 1 < COUNT { right[pair + 1][place] } else { ends[1] };
             let first = T::add_lanes(simd, left[pair][place], next_right);
             let second = T::add_lanes(simd, next_left, right[pair][place]);
             sums[0] = T::mul_add_lanes(simd, splats[pair], first, sums[0]);
