@@ -79,7 +79,23 @@ def test_a_defect_is_as_large_and_as_visible_as_it_says(size: tuple[int, ...]) -
             assert change(found, image)[mark].mean() == pytest.approx(defect.contrast, rel=1e-4)
             assert defect.contrast >= 0.015
             kinds.add(defect.kind)
-    assert kinds == {"elsewhere", "noise", "flat", "scratch", "blur", "missing texture", "light"}
+    in_gray = {"elsewhere", "noise", "flat", "scratch", "blur", "missing texture", "light"}
+    assert kinds == (in_gray if len(size) == 2 else {*in_gray, "hue", "one channel"})
+
+
+@pytest.mark.parametrize(("kind", "unchanged"), [("hue", 0), ("one channel", 2)])
+def test_defects_in_colour_show_in_colour_alone(kind: str, unchanged: int) -> None:
+    """A hue leaves the mean gray as it was, and a channel of its own leaves the two others."""
+    image, seen = np.full((*SIZE, 3), 0.5, np.float32) + good_image(0, (*SIZE, 3)) * 0.01, 0
+    for number in range(60):
+        found = planted(image, sources=[image], count=1, number=number)
+        if [defect.kind for defect in found.defects] == [kind]:
+            change = found.image - image
+            seen += 1
+            assert sum(not change[:, :, channel].any() for channel in range(3)) == unchanged
+            if kind == "hue":
+                assert np.abs(change.mean(axis=2)).max() < 1e-6
+    assert seen
 
 
 @pytest.mark.parametrize("number", range(12))

@@ -11,6 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
+from ssimae.tuning.hues import another_hue, one_channel
+
 _STREAM = 10  # of random numbers under the seed; those of training's stains are others
 
 _LEAST_AREA = 20
@@ -80,9 +82,11 @@ def plant_defects(
     Notes
     -----
     The kinds: a piece from elsewhere, turned, stretched, perhaps inverted; noise; a flat spot; a scratch; blur; missing
-    texture; other light. Outlines are wavy, rims soft, sizes uniform in their logarithm, contrasts random.
+    texture; other light; in colour another hue, and a change of one channel. Outlines are wavy, rims soft, sizes
+    uniform in their logarithm, contrasts random.
     """
     rng = np.random.default_rng([seed, _STREAM, number])
+    makers = _MAKERS if image.ndim == 2 else _MAKERS_IN_COLOUR
     out, labels, defects = image.copy(), np.zeros(image.shape[:2], np.int32), []
     top, bottom, _ = region[0].indices(image.shape[0])
     left, right, _ = region[1].indices(image.shape[1])
@@ -95,7 +99,7 @@ def plant_defects(
     if ignored is not None:
         free &= ~ignored
     for _ in range(count):
-        kind = _KINDS[rng.integers(len(_KINDS))]
+        kind = tuple(makers)[rng.integers(len(makers))]
         radius = math.exp(rng.uniform(math.log(_LEAST_RADIUS), math.log(largest)))
         centre = rng.uniform(top, bottom), rng.uniform(left, right)
         box, cover = _outline(kind, radius, centre, image.shape, rng)
@@ -105,7 +109,7 @@ def plant_defects(
         if labels[box][cover > 0].any():
             continue  # one that lies over another would change what is said of it, or hide it
         before = out[box]
-        source = _MAKERS[kind](before, radius, sources, rng)
+        source = makers[kind](before, radius, sources, rng)
         weight = cover if before.ndim == 2 else cover[:, :, None]
         after = (before + weight * (np.clip(source, 0, 1) - before)).astype(np.float32)
         marked = cover > max(0.15, 0.4 * float(cover.max()))
@@ -249,4 +253,4 @@ _MAKERS: dict[str, _Maker] = {
     "missing texture": _missing,
     "light": _light,
 }
-_KINDS = tuple(_MAKERS)
+_MAKERS_IN_COLOUR = {**_MAKERS, "hue": another_hue, "one channel": one_channel}
