@@ -145,7 +145,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, capsys: pytest.Captu
     ("name", "content", "match"),
     [
         ("inspect.json", "{", "not JSON"),
-        ("inspect.json", '{"format": "ssimae-inspect-9"}', "wants ssimae-inspect-1, found ssimae-inspect-9"),
+        ("inspect.json", '{"format": "ssimae-inspect-9"}', "wants ssimae-inspect-2, found ssimae-inspect-9"),
         ("inspect.json", '{"format": "ssimae-inspect-1"}', "missing required field"),
         ("calibration.bin", "short", "shorter than its array"),
         ("network.onnx", "no graph", "not a network that onnxruntime can run"),

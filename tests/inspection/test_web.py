@@ -18,6 +18,7 @@ CASES = {
     "calibrated": {"calibration": "surface", "residual_smoothing": 1.5, "opening": 3},
     "half size": {"calibration": "surface", "scale": 0.5},
     "colour, margin": {"channels": 3, "margin": 8},
+    "colour, calibrated": {"channels": 3, "calibration": "surface", "scale": 0.5},
     "patches averaged": {"residual_average": True, "loss": "l2"},
 }
 HEIGHTS = (131, 90, 170, 209, 120, 140)

@@ -140,7 +140,7 @@ def test_a_file_of_the_earlier_format_still_loads(saved: SavedModel, path: Path)
 def test_a_file_of_another_format_is_refused(path: Path) -> None:
     tensors, metadata = load(path.read_bytes()), metadata_of(path)
     path.write_bytes(save(tensors, {**metadata, "format": "ssimae-model-9"}))
-    with pytest.raises(ValueError, match="wants ssimae-model-2, found ssimae-model-9"):
+    with pytest.raises(ValueError, match="wants ssimae-model-3, found ssimae-model-9"):
         load_model(path)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from ssimae.calibration.calibration import Calibration
+from ssimae.calibration.colour import ColourDistance
 from ssimae.calibration.expectation import Expectation
 from ssimae.calibration.places import N_BORDER, N_FEATURES
 from ssimae.calibration.reference import Reference
@@ -33,8 +34,13 @@ def made_up_inspector(settings: Settings, shape: tuple[int, ...]) -> Inspector:
             "residual": Calibration(0.02, _expectation(N_FEATURES, 1), position),
             "head": Calibration(0.01, _expectation(N_BORDER, 2), None),
         }
+        colour = None
+        if settings.channels == 3:
+            channels["colour"] = Calibration(0.05, _expectation(N_FEATURES, 3), -position)
+            weights = np.array([[3, 0, 0], [-2, 4, 0], [1, -3, 5]], np.float32)
+            colour = ColourDistance(np.full(3, 0.02, np.float32), np.array([-0.5, -0.4, -0.2], np.float32), weights)
         # Its surface as a whole is unlike the good ones: the map is divided by the excess.
-        reference = Reference(channels, WholeLimits((-9.0,) * 4, (9.0, 9.0, 9.0, -5.0)))
+        reference = Reference(channels, WholeLimits((-9.0,) * 4, (9.0, 9.0, 9.0, -5.0)), colour)
         head = Head(settings.channels, seed=0).eval()
     model = new_autoencoder(settings, seed=0).eval()
     engine = torch_engine(model, settings, head=head, device=torch.device("cpu"), precision="float32")

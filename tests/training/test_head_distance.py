@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from ssimae.calibration.reference import DISTANCE, HEAD, RESIDUAL, channel_weights
+from ssimae.calibration.reference import DISTANCE, HEAD, RESIDUAL, Reference
+from ssimae.calibration.whole import fit_limits
 from ssimae.config.settings import Settings
 from ssimae.engines.pytorch import TorchRebuilder, torch_engine
 from ssimae.inspection.head import head_maps
@@ -34,7 +35,7 @@ def seen(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the features of an image, a row for each square."""
     engine = torch_engine(MODEL, SETTINGS, head=HEAD_ALONE, device=CPU, precision="float32")
     assert isinstance(engine, TorchRebuilder)
-    rebuilt, residual = raw_residual(engine, image, SETTINGS)
+    rebuilt, residual, _ = raw_residual(engine, image, SETTINGS)
     assert rebuilt is not None
     return engine.features(image, rebuilt, residual)
 
@@ -47,7 +48,7 @@ def test_it_is_the_distance_by_the_covariance_of_all_squares() -> None:
     covariance += 0.01 * np.trace(covariance) / 48 * np.eye(48)
     engine = torch_engine(MODEL, SETTINGS, head=head, device=CPU, precision="float32")
     image = noisy(40, 48, seed=3)
-    rebuilt, residual = raw_residual(engine, image, SETTINGS)
+    rebuilt, residual, _ = raw_residual(engine, image, SETTINGS)
     assert rebuilt is not None
     maps = head_maps(engine, image, rebuilt, residual, SETTINGS)
     differences = seen(image).reshape(-1, 48) - rows.mean(axis=0)
@@ -89,9 +90,10 @@ def test_windows_of_large_images_count_without_their_own_borders(monkeypatch: py
 
 
 def test_the_weights_are_together_1_and_those_of_what_is_there() -> None:
+    weights = Reference({}, fit_limits([(0.0, 0.0, 0.0)], [0.0])).weights
     settings = dataclasses.replace(SETTINGS, head_weight=0.8, distance_weight=0.25)
-    assert channel_weights([RESIDUAL], settings) == {RESIDUAL: 1.0}
-    assert channel_weights([RESIDUAL, HEAD], settings) == pytest.approx({RESIDUAL: 0.2, HEAD: 0.8})
-    every = channel_weights([RESIDUAL, HEAD, DISTANCE], settings)
+    assert weights([RESIDUAL], settings) == {RESIDUAL: 1.0}
+    assert weights([RESIDUAL, HEAD], settings) == pytest.approx({RESIDUAL: 0.2, HEAD: 0.8})
+    every = weights([RESIDUAL, HEAD, DISTANCE], settings)
     assert every == pytest.approx({RESIDUAL: 0.2, HEAD: 0.6, DISTANCE: 0.2})
-    assert channel_weights([RESIDUAL, HEAD, DISTANCE], dataclasses.replace(settings, head_weight=0)) == {RESIDUAL: 1.0}
+    assert weights([RESIDUAL, HEAD, DISTANCE], dataclasses.replace(settings, head_weight=0)) == {RESIDUAL: 1.0}

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.bands import Band, bands, in_bands, let_go, new_map
+from ssimae.calibration.colour import SMALLEST_SHARE
 from ssimae.calibration.expectation import Expectation, fit_expectation
 from ssimae.calibration.gaussian import gaussian
 from ssimae.calibration.places import CELL, N_BORDER, cell_means, from_cells
-
-_SMALLEST_SHARE = 0.02
-"""Of the mean residual of good images, added to every residual: below it differences mean nothing."""
 
 _MOST_CELLS = 60_000
 """Cells that an expectation is fitted to; more change nothing and cost time."""
@@ -146,7 +144,7 @@ def fit_calibration(places: Sequence[Place], *, surface: bool, seed: int) -> Cal
     if not inspected:
         raise ValueError(f"calibration: no square of {CELL} x {CELL} pixels of the held-out good images is inspected")
     levels = np.concatenate([cell_means(place.values)[place.inspected] for place in inspected])
-    offset = max(_SMALLEST_SHARE * float(levels.mean()), 1e-6)
+    offset = max(SMALLEST_SHARE * float(levels.mean()), 1e-6)
     features = np.concatenate([place.features[place.inspected] for place in inspected])
     values = np.concatenate([_log_cells(place, offset)[place.inspected] for place in inspected])
     if len(values) > _MOST_CELLS:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae.calibration.places import CELL
-from ssimae.calibration.reference import Reference
+from ssimae.calibration.reference import COLOUR_WEIGHT, Reference
 from ssimae.calibration.whole import MEASURES
 from ssimae.config.settings import Settings
 from ssimae.config.stored import settings_from_dict
@@ -26,7 +26,11 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.reading import Count, read_bytes, read_json
 from ssimae.similarity.window import make_window
 
-FORMAT = "ssimae-inspect-1"
+FORMAT = "ssimae-inspect-2"
+"""Of a model that knows what good images show of each channel; without that it is the format before."""
+
+GRAY_FORMAT = "ssimae-inspect-1"
+FORMATS = FORMAT, GRAY_FORMAT
 DESCRIPTION = "inspect.json"
 NUMBERS = "calibration.bin"
 """Files of an exported model, beside its graphs."""
@@ -119,7 +123,7 @@ def load_exported(path: Path) -> ExportedModel:
         raise FileNotFoundError(f"{path}: no {DESCRIPTION} beside it; `ssimae export` writes both")
     folder = described.parent
     found = read_json(described, dict[str, Any]).get("format")
-    if found != FORMAT:
+    if found not in FORMATS:
         raise ValueError(f"{described}: not of this version of ssimae (wants {FORMAT}, found {found})")
     try:
         said = read_json(described, _Description)
@@ -154,6 +158,11 @@ def _read_reference(folder: Path, said: _Calibration) -> Reference:
     return Reference.from_tensors(tensors)
 
 
+def format_of(reference: Reference | None) -> str:
+    """Return the format of the export of a model."""
+    return GRAY_FORMAT if reference is None or reference.colour is None else FORMAT
+
+
 def describe_exported(
     settings: Settings,
     thresholds: Thresholds,
@@ -182,7 +191,7 @@ def describe_exported(
         sigma=settings.sigma, k1=0.01, k2=0.03, c1=settings.c1, c2=settings.c2, border=settings.border,
     )  # fmt: skip
     content = {
-        "format": FORMAT,
+        "format": format_of(reference),
         "ssimae": version("ssimae"),
         **graphs,
         "settings": asdict(settings),
@@ -223,7 +232,8 @@ def _write_reference(reference: Reference) -> tuple[bytes, dict[str, Any]]:
         parts.append(array.ravel())
         offset += array.size
     content = np.concatenate(parts).astype("<f4").tobytes()
-    return content, {"file": NUMBERS, "cell": CELL, "arrays": arrays}
+    weight = {} if reference.colour is None else {"colour_weight": COLOUR_WEIGHT}
+    return content, {"file": NUMBERS, "cell": CELL, **weight, "arrays": arrays}
 
 
 def description_text(content: Mapping[str, Any]) -> str:

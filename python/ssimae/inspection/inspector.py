@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssimae.bands import in_bands
 from ssimae.calibration.places import place_features
-from ssimae.calibration.reference import RESIDUAL, Reference
+from ssimae.calibration.reference import PLANES, RESIDUAL, Reference
 from ssimae.calibration.whole import WholeLimits, measure_image, median
 from ssimae.config.settings import Settings
 from ssimae.data.ignore import inside_frame, inspected_frame
@@ -73,9 +73,13 @@ class Inspector:
         )
 
     def channels(self, image: Image) -> tuple[NDArray[np.float32] | None, dict[str, NDArray[np.float32]]]:
-        """Return the reconstruction of an image and its maps by channel, before calibration and cleaning."""
-        rebuilt, residual = raw_residual(self.engine, image, self.settings)
-        channels = {RESIDUAL: residual}
+        """Return the reconstruction of an image and its maps by kind, before calibration and cleaning.
+
+        Among them is the residual of each channel of an image in colour, unless it is not to be calibrated.
+        """
+        by_channel = self.settings.channels > 1 and (self.reference is None or self.reference.colour is not None)
+        rebuilt, residual, planes = raw_residual(self.engine, image, self.settings, by_channel=by_channel)
+        channels = {RESIDUAL: residual} if planes is None else {RESIDUAL: residual, PLANES: planes}
         if isinstance(self.engine, Rebuilder) and self.engine.has_head and rebuilt is not None:
             channels |= head_maps(self.engine, image, rebuilt, residual, self.settings)
         return rebuilt, channels

@@ -58,10 +58,10 @@ def inspect_image(
         If the image, or what is left of it, is smaller than a patch after scaling.
     """
     if ignored is None:
-        reconstruction, raw = raw_residual(engine, image, settings)
+        reconstruction, raw, _ = raw_residual(engine, image, settings)
         return reconstruction, clean(raw, settings)
     frame = inspected_frame(ignored)
-    rebuilt, raw = raw_residual(engine, view(image, frame), settings)
+    rebuilt, raw, _ = raw_residual(engine, view(image, frame), settings)
     residual = framed(clean(raw, settings, inside_frame(ignored)), frame, image.shape[:2])
     return None if rebuilt is None else framed(rebuilt, frame, image.shape, image), residual
 
@@ -87,31 +87,38 @@ def framed(
 
 
 def raw_residual(
-    engine: Engine, image: Image, settings: Settings
-) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    engine: Engine, image: Image, settings: Settings, *, by_channel: bool = False
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32], NDArray[np.float32] | None]:
     """Return the reconstruction and the residual map of a whole image, neither smoothed nor opened.
 
-    Parameters and errors are those of :func:`inspect_image`.
+    Where it is asked for `by_channel`, and the image is rebuilt, the residual of each channel comes with them,
+    (h', w', C) at the size of the scaled image; else None. Other parameters, and errors, are those of
+    :func:`inspect_image`.
     """
     with engine.steady():
         scaled = scale_image(image, settings.scale)
         shape = image.shape[:2]
         if isinstance(engine, Scorer):
-            return None, restore_size(engine.scores(scaled), *shape)
-        reconstruction, residual = _rebuild(engine, scaled, settings)
+            return None, restore_size(engine.scores(scaled), *shape), None
+        reconstruction, residual, planes = _rebuild(engine, scaled, settings, by_channel=by_channel)
         for down, right in _FLIPS if settings.residual_flips else ():
             mirrored = view(scaled, (slice(None, None, down), slice(None, None, right)))
-            _, again = _rebuild(engine, mirrored, settings)
-            upright = again[::down, ::right]
-            in_bands(partial(_lower, residual, upright), residual, upright)
-        return restore_size(reconstruction, *shape), restore_size(residual, *shape)
+            for best, again in zip(
+                (residual, planes), _rebuild(engine, mirrored, settings, by_channel=by_channel)[1:], strict=True
+            ):
+                if best is not None and again is not None:
+                    upright = again[::down, ::right]
+                    in_bands(partial(_lower, best, upright), best, upright)
+        return restore_size(reconstruction, *shape), restore_size(residual, *shape), planes
 
 
 def _lower(one: NDArray[np.float32], other: NDArray[np.float32], band: Band) -> NDArray[np.float32]:
     return np.minimum(one[band.rows], other[band.rows])
 
 
-def _rebuild(engine: Rebuilder, image: Image, settings: Settings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _rebuild(
+    engine: Rebuilder, image: Image, settings: Settings, *, by_channel: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
     height, width = image.shape[:2]
     if min(height, width) < settings.patch_size:
         raise ValueError(f"image is {width} x {height} after scaling, smaller than a patch of {settings.patch_size}")
@@ -121,19 +128,25 @@ def _rebuild(engine: Rebuilder, image: Image, settings: Settings) -> tuple[NDArr
     rebuilt = Stitcher(*shape, **grid, channels=settings.channels)
     variances = Stitcher(*shape, **grid, channels=settings.channels) if settings.row.variational else None
     differences = Stitcher(*shape, **grid) if settings.residual_average else None
+    each = Stitcher(*shape, **grid, channels=settings.channels) if settings.residual_average and by_channel else None
     batch = max(BATCH, _BATCH_PIXELS // settings.patch_size**2)
     # A batch at a time is cut, rebuilt and laid back: all patches together are some fifteen times the image.
     for start, cut in patch_batches(image, **grid, margin=margin, batch=batch):
         output, variance = engine.rebuild(cut, first=start)
         rebuilt.add(output)
         if differences is not None:
-            differences.add(compare_patches(cut, output, settings, variance))
+            planes = None if each is None else np.empty(cut.shape, np.float32)
+            differences.add(compare_patches(cut, output, settings, variance, planes=planes))
+            if each is not None and planes is not None:
+                each.add(planes)
         elif variances is not None and variance is not None:
             variances.add(variance)
     inner = (slice(margin, margin + height), slice(margin, margin + width))
     reconstruction = rebuilt.image()[inner]
     if differences is not None:
-        residual = differences.image()[inner]
+        residual, planes = differences.image()[inner], None if each is None else each.image()[inner]
     else:
-        residual = compare(image, reconstruction, settings, None if variances is None else variances.image()[inner])
-    return reconstruction[:, :, 0] if settings.channels == 1 else reconstruction, residual
+        planes = new_map((height, width, settings.channels)) if by_channel else None
+        spread = None if variances is None else variances.image()[inner]
+        residual = compare(image, reconstruction, settings, spread, planes=planes)
+    return reconstruction[:, :, 0] if settings.channels == 1 else reconstruction, residual, planes

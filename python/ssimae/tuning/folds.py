@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,8 @@ from ssimae.calibration.calibration import (
     shares_geometry,
     with_position,
 )
-from ssimae.calibration.reference import RESIDUAL, Reference
+from ssimae.calibration.colour import ColourDistance, fit_colour
+from ssimae.calibration.reference import PLANES, RESIDUAL, Reference, measured
 from ssimae.calibration.whole import WholeLimits, fit_limits
 from ssimae.config.settings import Form, Settings
 from ssimae.inspection.cleaning import clean
@@ -64,8 +66,32 @@ def share_geometry(parts: Sequence[Part]) -> bool:
     return shares_geometry(_places(parts, RESIDUAL))
 
 
+def fit_references(
+    parts: Sequence[Part], forms: Sequence[Form], *, whole: WholeLimits, seed: int
+) -> dict[Form, Reference]:
+    """Return what parts show for each form, beside the limits of whole images."""
+    colour = _fit_colour(parts) if PLANES in parts[0].channels else None
+    parts = [dataclasses.replace(part, channels=dict(measured(part.channels, colour))) for part in parts]
+    fitted = fit_channels(parts, forms, seed=seed)
+    return {form: Reference(fitted[form], whole, colour) for form in forms}
+
+
+def _fit_colour(parts: Sequence[Part]) -> ColourDistance:
+    return fit_colour([part.channels[PLANES][_counted(part)] for part in parts])
+
+
+def _counted(part: Part) -> NDArray[np.bool_]:
+    """Return which pixels of the scaled image were not trained on and are inspected."""
+    height, width = part.channels[RESIDUAL].shape
+    counted = np.zeros((height, width), bool)
+    counted[part.region] = True if part.ignored_inside is None else ~part.ignored_inside
+    sides = zip((height, width), part.channels[PLANES].shape, strict=False)
+    rows, columns = (((np.arange(scaled) + 0.5) * (side / scaled)).astype(np.intp) for side, scaled in sides)
+    return counted[np.ix_(rows, columns)]
+
+
 def fit_channels(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> dict[Form, dict[str, Calibration]]:
-    """Return the calibration of each channel by parts, for each form; what forms share is fitted once."""
+    """Return the calibration of each kind of map by parts, for each form; what forms share is fitted once."""
     found: dict[Form, dict[str, Calibration]] = {form: {} for form in forms}
     pairs: tuple[tuple[bool, Form, Form], ...] = ((False, "border", "position"), (True, "surface", "both"))
     for channel in parts[0].channels:
@@ -84,9 +110,9 @@ def fit_folds(parts: Sequence[Part], forms: Sequence[Form], *, seed: int) -> dic
     """Return, for every form, what the other folds show each fold."""
     folds: dict[Form, list[Reference]] = {form: [] for form in forms}
     for fold in range(1 + max(part.fold for part in parts)):
-        fitted = fit_channels([part for part in parts if part.fold != fold], forms, seed=seed)
-        for form, references in folds.items():
-            references.append(Reference(fitted[form], ANYTHING))
+        others = [part for part in parts if part.fold != fold]
+        for form, reference in fit_references(others, forms, whole=ANYTHING, seed=seed).items():
+            folds[form].append(reference)
     return folds
 
 

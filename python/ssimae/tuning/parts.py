@@ -22,7 +22,8 @@ rests on half as many parts more."""
 
 GOOD_PIXELS, PLANTED_PIXELS = 90_000_000, 24_000_000
 PLANTED_IMAGES, DEFECTS_EACH = 24, 4
-"""Bounds of what is inspected: maps of all of it are held at once, at about 16 bytes a pixel, and take minutes."""
+"""Bounds of what is inspected: maps of all of it are held at once, at about 16 bytes a pixel, and take minutes. In
+colour, where a pixel takes twice as much, there are half as many good ones."""
 
 Region = tuple[slice, slice]
 
@@ -32,7 +33,7 @@ class Part:
     """The maps of an image of which a part was not trained on, before calibration."""
 
     channels: dict[str, NDArray[np.float32]]
-    """(h, w) each, by channel."""
+    """(h, w) each, by kind; the residual of each channel (h', w', C)."""
     features: NDArray[np.float32]
     """Of the places of the image (see :func:`ssimae.calibration.places.place_features`)."""
     region: Region
@@ -64,6 +65,8 @@ def fewer_parts(good: GoodImages, pixels: int) -> GoodImages:
 
     As many as a calibration takes stay in any case.
     """
+    if good.images[0].ndim == 3:
+        pixels = min(pixels, GOOD_PIXELS // 2)
     parts = good.split.held_out
     sizes = [good.images[index].shape[0] * good.images[index].shape[1] for index, _ in parts]
     count = max(FEWEST_PARTS, int(pixels / np.mean(sizes))) if parts else 0

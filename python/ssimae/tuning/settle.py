@@ -22,7 +22,7 @@ from ssimae.inspection.threshold import Thresholds, refuse_fine_shares, set_thre
 from ssimae.models.build import Network
 from ssimae.models.head import Head
 from ssimae.pod.hits import PlantedDefects
-from ssimae.tuning.folds import calibrated_maps, fit_channels, fit_folds, forms_to_compare, joined
+from ssimae.tuning.folds import calibrated_maps, fit_folds, fit_references, forms_to_compare, joined
 from ssimae.tuning.held_out import JudgedMaps, found_defects
 from ssimae.tuning.parts import (
     FEWEST_PARTS,
@@ -159,7 +159,7 @@ def settle(
         surface_level(take(joined(part, folds[form], settings), part.region), part.ignored_inside) for part in parts
     ]
     images = [measure_image(*pair) for pair in zip(good.images, good.ignored, strict=True)]
-    channels = fit_channels(parts, [form], seed=settings.seed)[form]
+    reference = fit_references(parts, [form], whole=fit_limits(images, levels), seed=settings.seed)[form]
     planted_maps = calibrated_maps(planted, folds[form], settings) if choices else []
     judged = dataclasses.replace(
         _judged(good, maps),
@@ -168,7 +168,7 @@ def settle(
         defects=tuple(part.defects for part in planted) if choices else (),
     )
     found = found_defects(planted_maps, judged.labels, judged.defects, thresholds) if choices else None
-    return Settled(settings, Reference(channels, fit_limits(images, levels)), thresholds, found, tuple(choices), judged)
+    return Settled(settings, reference, thresholds, found, tuple(choices), judged)
 
 
 def refuse_unsettled(good: GoodImages, settings: Settings) -> None:

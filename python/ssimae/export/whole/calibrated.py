@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ssimae.calibration.calibration import Calibration
+from ssimae.calibration.colour import ColourDistance
 from ssimae.calibration.places import CELL, N_BORDER, place_features
-from ssimae.calibration.reference import Reference, channel_weights
+from ssimae.calibration.reference import Reference
 from ssimae.config.settings import Settings
 from ssimae.export.graph import Graph
 from ssimae.export.network import enlarged
@@ -21,16 +22,26 @@ _LEAST_CONTRAST, _LEAST_SHARPNESS = 1e-3, 1e-4
 def add_joined(
     graph: Graph, reference: Reference, maps: dict[str, str], gray: str, size: Size, *, settings: Settings
 ) -> str:
-    """Add the calibrated map of all channels; `gray` is the reconstruction, (1, 1, h, w)."""
+    """Add the calibrated map of all kinds; `gray` is the reconstruction, (1, 1, h, w)."""
     features = _features(graph, gray, size)
-    logs = [
+    total, *others = (
         graph.calculate("Mul", _log_ratio(graph, reference.channels[name], maps[name], features, size), weight)
-        for name, weight in channel_weights(maps, settings).items()
-    ]
-    total = logs[0]
-    for log in logs[1:]:
-        total = graph.add("Add", total, log)
+        for name, weight in reference.weights(maps, settings).items()
+    )
+    for logs in others:
+        total = graph.add("Add", total, logs)
     return graph.add("Exp", total)
+
+
+def add_distance(graph: Graph, colour: ColourDistance, planes: str) -> str:
+    """Add how far the residuals of the channels, (1, C, h, w), are from those of good images, (1, 1, h, w)."""
+    channels = len(colour.mean)
+    logs = graph.add("Log", graph.calculate("Add", planes, colour.offset.reshape(1, -1, 1, 1)))
+    centred = graph.calculate("Sub", logs, colour.mean.reshape(1, -1, 1, 1))
+    kernel = graph.constant(colour.whitening[:, :, None, None])
+    white = graph.add("Conv", centred, kernel, kernel_shape=[1, 1])
+    mean = graph.add("ReduceMean", graph.add("Mul", white, white), axes=[1], keepdims=1)
+    return graph.add("Sqrt", graph.calculate("Mul", mean, channels))
 
 
 def _log_ratio(graph: Graph, calibration: Calibration, values: str, features: str, size: Size) -> str:

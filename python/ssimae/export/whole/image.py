@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssimae import _rust
-from ssimae.calibration.reference import DISTANCE, HEAD, RESIDUAL, Reference
+from ssimae.calibration.reference import COLOUR, DISTANCE, HEAD, RESIDUAL, Reference
 from ssimae.config.settings import Settings
 from ssimae.export.graph import Graph
 from ssimae.export.network import add_head
-from ssimae.export.whole.calibrated import add_joined, add_measures
+from ssimae.export.whole.calibrated import add_distance, add_joined, add_measures
 from ssimae.export.whole.filters import Size, completed, cut, opened, resized, smoothed
 from ssimae.export.whole.residual import add_residual
 from ssimae.models.autoencoder import Autoencoder
@@ -77,16 +77,18 @@ def whole_graph(
     def restored(planes: str, planes_channels: int) -> str:
         return planes if scaled == size else resized(graph, planes, planes_channels, size)
 
-    small, small_residual = add_residual(graph, model, settings, shrunk(image), scaled)
+    small, small_residual, planes = add_residual(graph, model, settings, shrunk(image), scaled)
     rebuilt, residual = restored(small, channels), restored(small_residual, 1)
     graph.output(rebuilt, "reconstruction", (1, channels, *size))
     graph.output(residual, "residual", (1, 1, *size))
     judged = residual
     if reference is not None:
         maps = {RESIDUAL: residual}
+        if reference.colour is not None:
+            maps[COLOUR] = restored(add_distance(graph, reference.colour, planes), 1)
         if head is not None:
-            planes = (completed(graph, shrunk(part), scaled, STEP) for part in (image, rebuilt, residual))
-            for channel, said in zip((HEAD, DISTANCE), add_head(graph, head, *planes), strict=False):
+            seen = (completed(graph, shrunk(part), scaled, STEP) for part in (image, rebuilt, residual))
+            for channel, said in zip((HEAD, DISTANCE), add_head(graph, head, *seen), strict=False):
                 maps[channel] = restored(cut(graph, said, scaled), 1)
         judged = add_joined(graph, reference, maps, _gray(graph, rebuilt, channels), size, settings=settings)
         graph.output(judged, "calibrated", (1, 1, *size))

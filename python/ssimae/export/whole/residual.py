@@ -18,20 +18,24 @@ _MIDDLE = 0.5
 """Taken from gray values before their squares: variances of small numbers keep more digits."""
 
 
-def add_residual(graph: Graph, model: Autoencoder, settings: Settings, image: str, size: Size) -> tuple[str, str]:
-    """Add reconstruction and residual of an image (1, C, h, w) in [0, 1], of its size."""
-    rebuilt, residual = _rebuilt(graph, model, settings, image, size)
+def add_residual(graph: Graph, model: Autoencoder, settings: Settings, image: str, size: Size) -> tuple[str, str, str]:
+    """Add reconstruction, residual, and residual of each channel of an image (1, C, h, w) in [0, 1], of its size."""
+    rebuilt, planes = _rebuilt(graph, model, settings, image, size)
+    residual = _mean(graph, planes, settings.channels)
     for down, across in _FLIPS if settings.residual_flips else ():
         rows, columns = (
             np.arange(side)[::-1] if mirrored else np.arange(side)
             for side, mirrored in zip(size, (down, across), strict=True)
         )
         _, again = _rebuilt(graph, model, settings, taken(graph, image, rows, columns), size)
-        residual = graph.add("Min", residual, taken(graph, again, rows, columns))
-    return rebuilt, residual
+        upright = taken(graph, again, rows, columns)
+        residual = graph.add("Min", residual, _mean(graph, upright, settings.channels))
+        planes = residual if settings.channels == 1 else graph.add("Min", planes, upright)
+    return rebuilt, residual, planes
 
 
 def _rebuilt(graph: Graph, model: Autoencoder, settings: Settings, image: str, size: Size) -> tuple[str, str]:
+    """Add reconstruction and residual of each channel."""
     margin, side, channels = settings.margin, settings.patch_size, settings.channels
     wide = (size[0] + 2 * margin, size[1] + 2 * margin)
     planes = continued(graph, image, size, margin, "reflect") if margin else image
@@ -51,7 +55,7 @@ def _rebuilt(graph: Graph, model: Autoencoder, settings: Settings, image: str, s
     if not settings.residual_average:
         return rebuilt, compared(graph, settings, image, rebuilt, size)
     each = compared(graph, settings, patches, output, (side, side))
-    return rebuilt, taken(graph, _stitched(graph, each, lines, channels=1, side=side, size=wide), *inner)
+    return rebuilt, taken(graph, _stitched(graph, each, lines, channels=channels, side=side, size=wide), *inner)
 
 
 def _stitched(
@@ -92,11 +96,11 @@ def _covering(starts: NDArray[np.int64], side: int, length: int) -> tuple[NDArra
 
 
 def compared(graph: Graph, settings: Settings, x: str, y: str, size: Size) -> str:
-    """Add the residual maps (N, 1, h, w) of batches (N, C, h, w)."""
+    """Add the residual of each channel of batches (N, C, h, w)."""
     channels = settings.channels
     if not settings.row.windowed:
         difference = graph.add("Sub", x, y)
-        return _mean(graph, graph.add("Mul", difference, difference), channels)
+        return graph.add("Mul", difference, difference)
     form = make_window(
         data_range=1.0, window=settings.residual_window, window_size=settings.residual_window_size,
         sigma=settings.sigma, k1=0.01, k2=0.03, c1=settings.c1, c2=settings.c2, border=settings.border,
@@ -114,7 +118,7 @@ def compared(graph: Graph, settings: Settings, x: str, y: str, size: Size) -> st
 
 
 def _loss_map(graph: Graph, form: Window, x: str, y: str, size: Size, *, channels: int) -> str:
-    """Add 1 - SSIM, averaged over channels, without cancellation.
+    """Add 1 - SSIM of each channel, without cancellation.
 
     With d = x - y it is a + b - a b, where a compares means, mean(d)^2 over their constant and squares, and b what is
     left, var(d) over its constant and the variances.
@@ -145,7 +149,7 @@ def _loss_map(graph: Graph, form: Window, x: str, y: str, size: Size, *, channel
         for square, mean in ((square_x, mean_x), (square_y, mean_y), (square_d, mean_d))
     ]
     b = graph.add("Div", variances[2], graph.calculate("Add", graph.add("Add", *variances[:2]), form.c2))
-    return _mean(graph, graph.add("Sub", graph.add("Add", a, b), graph.add("Mul", a, b)), channels)
+    return graph.add("Sub", graph.add("Add", a, b), graph.add("Mul", a, b))
 
 
 def _mean(graph: Graph, planes: str, channels: int) -> str:

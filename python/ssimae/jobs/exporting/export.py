@@ -17,7 +17,7 @@ from ssimae.engines.engine import Outputs, Rebuilder
 from ssimae.engines.onnxruntime import onnxruntime_engine, onnxruntime_outputs
 from ssimae.engines.openvino import openvino_engine, openvino_outputs, shared_core
 from ssimae.errors import CollapsedError, ParityError
-from ssimae.export.folder import DESCRIPTION, FORMAT, SUFFIXES, describe_exported, description_text
+from ssimae.export.folder import DESCRIPTION, FORMATS, SUFFIXES, describe_exported, description_text, format_of
 from ssimae.export.graph import OPSET
 from ssimae.export.network import (
     DEFECTS,
@@ -108,7 +108,10 @@ def export(
     saved = load_model(model)
     network = _exportable(model, saved)
     _refuse_occupied(out, force=force)
-    metadata = {"format": FORMAT, "description": f"{DESCRIPTION} beside this file says how it is used"}
+    metadata = {
+        "format": format_of(saved.reference),
+        "description": f"{DESCRIPTION} beside this file says how it is used",
+    }
     graphs = {"network": network_graph(network, metadata)}
     if saved.head is not None:
         graphs["head"] = head_graph(saved.head, metadata)
@@ -178,7 +181,7 @@ def _refuse_occupied(out: Path, *, force: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     described = out / DESCRIPTION
-    if not described.is_file() or read_json(described, dict[str, Any]).get("format") != FORMAT:
+    if not described.is_file() or read_json(described, dict[str, Any]).get("format") not in FORMATS:
         raise FileExistsError(f"{out}: not empty, and not an earlier export; choose another --out")
     if not force:
         raise FileExistsError(f"{out}: not empty; choose another --out, or overwrite with --force")

@@ -27,7 +27,7 @@ from ssimae.progress import Progress
 from ssimae.regions import label_regions
 from ssimae.storage.model_file import load_model
 from ssimae.storage.run_folder import RunFolder
-from ssimae.tuning.folds import ANYTHING, calibrated_maps, fit_channels, fit_folds, share_geometry
+from ssimae.tuning.folds import ANYTHING, calibrated_maps, fit_folds, fit_references, share_geometry
 from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_PIXELS, fewer_parts, inspect_parts, labels_of
 from ssimae.tuning.score import PlantedScore, score_maps
 from ssimae.tuning.settle import SMOOTHINGS
@@ -80,7 +80,8 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
     good = fewer_parts(read_good_images(dataset, settings, progress), GOOD_PIXELS)
     parts, planted = inspect_parts(inspector, good, planted_pixels=PLANTED_PIXELS, on_part=lambda count: None)
     forms: list[Form] = ["border", "surface", *(("position", "both") if share_geometry(parts) else ())]
-    folds, whole = fit_folds(parts, forms, seed=settings.seed), fit_channels(parts, forms, seed=settings.seed)
+    folds = fit_folds(parts, forms, seed=settings.seed)
+    whole = fit_references(parts, forms, whole=ANYTHING, seed=settings.seed)
     real = list(_real_defects(inspector, inspected_samples(dataset), progress))
     found = []
     weights = _HEAD_WEIGHTS if inspector.engine.has_head else _HEAD_WEIGHTS[:1]
@@ -99,7 +100,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
                     min_area=treated.smallest_region,
                     ignored=[part.ignored_inside for part in planted],
                 ),
-                "real": _score_real(good_maps, real, Reference(whole[form], ANYTHING), treated),
+                "real": _score_real(good_maps, real, whole[form], treated),
             }
             found.append(
                 {

@@ -61,7 +61,7 @@ def with_distance(
     count, total, products = 0, np.zeros(FEATURES), np.zeros((FEATURES, FEATURES))
     for number, window in _windows([part.shape[:2] for part in parts], settings):
         image = view(parts[number], window)
-        rebuilt, residual = raw_residual(engine, image, as_inspected)
+        rebuilt, residual, _ = raw_residual(engine, image, as_inspected)
         assert rebuilt is not None
         seen = engine.features(np.asarray(image[:], np.float32), rebuilt, residual)
         counted = _counted(parts[number].shape[:2], window, None if ignored is None else ignored[number])
