@@ -45,6 +45,7 @@ def test_a_change_of_one_channel_is_farther_from_good_ones_than_a_larger_one_of_
 def test_numbers_come_back_from_their_array_and_others_are_refused() -> None:
     distance = fit_colour([residuals(np.random.default_rng(2))])
     tensor = distance.to_tensor()
+    assert tensor.flags.c_contiguous  # safetensors takes no other
     for name, value in vars(ColourDistance.from_tensor(tensor)).items():
         np.testing.assert_array_equal(value, getattr(distance, name))
     with pytest.raises(ValueError, match="without positive offsets"):

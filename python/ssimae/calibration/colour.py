@@ -57,7 +57,7 @@ class ColourDistance:
 
     def to_tensor(self) -> NDArray[np.float32]:
         """Return all numbers as an array (C, 2 + C)."""
-        return np.column_stack([self.offset, self.mean, self.whitening])
+        return np.ascontiguousarray(np.column_stack([self.offset, self.mean, self.whitening]))
 
     @classmethod
     def from_tensor(cls, tensor: NDArray[np.float32]) -> Self:
