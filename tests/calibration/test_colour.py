@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 from ssimae.calibration.colour import ColourDistance, fit_colour
 from ssimae.calibration.places import place_features
-from ssimae.calibration.reference import COLOUR, PLANES, RESIDUAL, Reference
+from ssimae.calibration.reference import COLOUR, HEAD, PLANES, RESIDUAL, Reference
 from ssimae.config.settings import Settings
 from ssimae.inspection.residual import raw_residual
 from support.inspectors import made_up_inspector
@@ -93,11 +93,12 @@ def test_a_model_of_one_calibration_inspects_colour_by_the_mean_alone() -> None:
     before = dataclasses.replace(inspector, reference=Reference.from_tensors(tensors))
     image = noisy((64, 70), 3).astype(np.float32) / 255
     rebuilt, maps = before.channels(image)
+    assert before.reference is not None
     assert PLANES not in maps
     assert rebuilt is not None
     logs = [
         weight * channels[name].log_ratio(maps[name], place_features(rebuilt))
-        for name, weight in (("residual", np.float32(0.3)), ("head", np.float32(0.7)))
+        for name, weight in before.reference.weights(maps, before.settings).items()
     ]
     joined, _ = before.judged(image, maps, place_features(rebuilt), None)
     factor = np.exp(np.float32(sum(logs))) / joined  # the whole surface may be unlike the good ones
@@ -110,7 +111,7 @@ def test_half_a_calibration_in_colour_is_refused() -> None:
     inspector = made_up_inspector(Settings(**SETTINGS, calibration="surface"), (64, 70))
     assert inspector.reference is not None
     tensors = inspector.reference.to_tensors()
-    assert set(Reference.from_tensors(tensors).weights(0.7, has_head=True)) == {RESIDUAL, "head", COLOUR}
+    assert set(Reference.from_tensors(tensors).weights([RESIDUAL, HEAD], Settings())) == {RESIDUAL, HEAD, COLOUR}
     for dropped in ("calibration.channels", "calibration.colour."):
         left = {name: array for name, array in tensors.items() if not name.startswith(dropped)}
         with pytest.raises(ValueError, match="calibration"):

@@ -62,7 +62,7 @@ def test_the_example_in_python_keeps_the_rules_of_regions(
     runpy.run_path(str(EXAMPLES / "inspect_image.py"))
     said = json.loads(capsys.readouterr().out)
     assert (said["verdict"], said["regions"]) == (wanted.verdict, len(wanted.regions))
-    assert len(wanted.regions) == without - 1
+    assert 0 < len(wanted.regions) < without
 
 
 @pytest.mark.exhaustive

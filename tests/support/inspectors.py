@@ -13,7 +13,7 @@ from ssimae.engines.pytorch import torch_engine
 from ssimae.inspection.inspector import Inspector
 from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import new_autoencoder
-from ssimae.models.head import Head
+from ssimae.models.head import FEATURES, Head
 
 
 def _expectation(n_features: int, seed: int) -> Expectation:
@@ -25,7 +25,7 @@ def _expectation(n_features: int, seed: int) -> Expectation:
 
 
 def made_up_inspector(settings: Settings, shape: tuple[int, ...]) -> Inspector:
-    """Return an inspector of images of a shape, with a head and position where the settings calibrate."""
+    """Return an inspector of images of a shape, with head, distance and position where the settings calibrate."""
     reference = head = None
     if settings.calibration != "none":
         cells = tuple(-(-side // 4) for side in shape[:2])
@@ -33,6 +33,7 @@ def made_up_inspector(settings: Settings, shape: tuple[int, ...]) -> Inspector:
         channels = {
             "residual": Calibration(0.02, _expectation(N_FEATURES, 1), position),
             "head": Calibration(0.01, _expectation(N_BORDER, 2), None),
+            "distance": Calibration(0.02, _expectation(N_FEATURES, 4), None),
         }
         colour = None
         if settings.channels == 3:
@@ -42,6 +43,7 @@ def made_up_inspector(settings: Settings, shape: tuple[int, ...]) -> Inspector:
         # Its surface as a whole is unlike the good ones: the map is divided by the excess.
         reference = Reference(channels, WholeLimits((-9.0,) * 4, (9.0, 9.0, 9.0, -5.0)), colour)
         head = Head(settings.channels, seed=0).eval()
+        head = head.knowing(torch.linspace(-1, 1, FEATURES), torch.eye(FEATURES) + 0.1)
     model = new_autoencoder(settings, seed=0).eval()
     engine = torch_engine(model, settings, head=head, device=torch.device("cpu"), precision="float32")
     return Inspector(engine=engine, settings=settings, reference=reference)

@@ -42,6 +42,11 @@ class Reference:
     colour: ColourDistance | None = None
     """Of images in colour; None in gray, or of a model of an earlier version, which knew their mean alone."""
 
+    @property
+    def knows_distances(self) -> bool:
+        """Whether it judges by a distance, of the channels or of the head's features; earlier versions had none."""
+        return self.colour is not None or DISTANCE in self.channels
+
     def weights(self, kinds: Collection[str], settings: Settings) -> dict[str, float]:
         """Return the weight of each kind of map that counts, all together 1; those of the head may be missing."""
         head = settings.head_weight if HEAD in kinds else 0.0

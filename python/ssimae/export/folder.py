@@ -27,10 +27,10 @@ from ssimae.reading import Count, read_bytes, read_json
 from ssimae.similarity.window import make_window
 
 FORMAT = "ssimae-inspect-2"
-"""Of a model that knows what good images show of each channel; without that it is the format before."""
+"""Of a model that judges by distances from good images; without them it is the format before."""
 
-GRAY_FORMAT = "ssimae-inspect-1"
-FORMATS = FORMAT, GRAY_FORMAT
+FORMER_FORMAT = "ssimae-inspect-1"
+FORMATS = FORMAT, FORMER_FORMAT
 DESCRIPTION = "inspect.json"
 NUMBERS = "calibration.bin"
 """Files of an exported model, beside its graphs."""
@@ -160,7 +160,7 @@ def _read_reference(folder: Path, said: _Calibration) -> Reference:
 
 def format_of(reference: Reference | None) -> str:
     """Return the format of the export of a model."""
-    return GRAY_FORMAT if reference is None or reference.colour is None else FORMAT
+    return FORMER_FORMAT if reference is None or not reference.knows_distances else FORMAT
 
 
 def describe_exported(

@@ -20,9 +20,9 @@ from ssimae.models.tensor_header import metadata_of, sizes_of, with_metadata
 from ssimae.reading import Precision, as_kind, from_json, open_regular, read_bytes
 
 FORMAT = "ssimae-model-3"
-"""Of a model that knows what good images show of each channel; without that a file is of the format before."""
+"""Of a model that judges by distances from good images; without them a file is of the format before."""
 
-GRAY_FORMAT = "ssimae-model-2"
+FORMER_FORMAT = "ssimae-model-2"
 EARLIER_FORMAT = "ssimae-model-1"
 """Has no calibration."""
 
@@ -80,7 +80,7 @@ def opened(path: Path, *, framework: Literal["pt", "numpy"]) -> Iterator[Any]:
 
 def description_of(metadata: Mapping[str, str]) -> Description:
     """Return what the metadata of a model file say; raises a ValueError where they are none."""
-    if metadata.get("format") not in (FORMAT, GRAY_FORMAT, EARLIER_FORMAT):
+    if metadata.get("format") not in (FORMAT, FORMER_FORMAT, EARLIER_FORMAT):
         found = metadata.get("format", "no format at all")
         raise ValueError(f"not a model of this version of ssimae (wants {FORMAT}, found {found})")
     try:

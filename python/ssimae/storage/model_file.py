@@ -19,7 +19,7 @@ from ssimae.inspection.threshold import Thresholds
 from ssimae.models.build import Network, place, stored_head, stored_network
 from ssimae.models.head import Head
 from ssimae.models.tensor_file import tensor_bytes
-from ssimae.storage.description import FORMAT, GRAY_FORMAT, description_of, opened
+from ssimae.storage.description import FORMAT, FORMER_FORMAT, description_of, opened
 
 _HEAD = "head."
 """Before the names of the head's weights."""
@@ -69,8 +69,8 @@ def save_model(path: Path, saved: SavedModel) -> None:
     if saved.reference is not None:
         tensors |= {name: torch.from_numpy(array) for name, array in saved.reference.to_tensors().items()}
     metadata = {
-        # Versions that know one calibration of the mean alone must not read a file whose thresholds rest on more.
-        "format": GRAY_FORMAT if saved.reference is None or saved.reference.colour is None else FORMAT,
+        # Versions that know no distances must not read a file whose thresholds rest on more.
+        "format": FORMER_FORMAT if saved.reference is None or not saved.reference.knows_distances else FORMAT,
         "settings": json.dumps(dataclasses.asdict(saved.settings)),
         "precision": saved.precision,
         "thresholds": json.dumps(saved.thresholds.to_dict() if saved.thresholds is not None else None),
