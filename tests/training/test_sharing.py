@@ -141,7 +141,9 @@ def test_torchrun_starts_again_where_the_first_process_is_killed(tmp_path):
         [(line["step"], line["patches"], line["loss"]) for line in map(json.loads, path.read_text().splitlines())]
         for path in (log, tmp_path / "one/log.jsonl")
     )
-    np.testing.assert_allclose(two, one, rtol=1e-3)
+    np.testing.assert_allclose(two[:8], one[:8], rtol=SAME)
+    # Over 60 steps other roundings grow to a hundredth, also where no process is killed; one forgotten step is more.
+    np.testing.assert_allclose(two, one, rtol=3e-2)
     assert load_file(out / "model.safetensors").keys() == load_file(tmp_path / "one/model.safetensors").keys()
 
 
