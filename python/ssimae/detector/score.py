@@ -11,8 +11,7 @@ from sklearn.metrics import roc_auc_score
 from ssimae.images.depth import Image
 from ssimae.inspection.holdout import GoodImages, Split
 from ssimae.inspection.inspector import Inspector
-from ssimae.tuning.parts import DEFECTS_EACH, GOOD_PIXELS, PLANTED_IMAGES, PLANTED_PIXELS, fewer_parts, planted_numbers
-from ssimae.tuning.planted import plant_defects
+from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_PIXELS, fewer_parts, plant_images
 from ssimae.tuning.score import score_maps
 
 _SEED = 0
@@ -50,20 +49,9 @@ def planted_score(
     everything = tuple((index, whole) for index in range(len(images)))
     good = fewer_parts(GoodImages(tuple(images), tuple(ignored), False, Split((), everything, "images")), GOOD_PIXELS)
     used = good.split.held_out
-    sources = [images[index][:] for index, _ in used]
     planted, labels, masks = [], [], []
-    for number, chosen in enumerate(planted_numbers(good, PLANTED_PIXELS, PLANTED_IMAGES)):
-        mask = ignored[used[chosen][0]]
-        made = plant_defects(
-            sources[chosen],
-            sources,
-            index=chosen,
-            region=whole,
-            ignored=mask,
-            count=DEFECTS_EACH,
-            seed=_SEED,
-            number=number,
-        )
+    for made in plant_images(good, scale=1.0, seed=_SEED, pixels=PLANTED_PIXELS):
+        mask = ignored[used[made.index][0]]
         planted.append(inspector.inspect(made.image, mask).judged)
         labels.append(made.labels)
         masks.append(mask)

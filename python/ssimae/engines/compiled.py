@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch._inductor import config
 
 from ssimae.config.settings import Settings
@@ -23,14 +24,19 @@ _FEWEST, _PIXELS = 16, 32 * 64**2
 """Patches a forward pass at least, and pixels of a channel: half of what others take, as the last pass is filled up."""
 
 
-def _frozen() -> AbstractContextManager[None]:
-    """Return the context in which weights are constants of what is compiled, laid out once as oneDNN wants them.
+def _compiled(network: nn.Module, **options: Any) -> Callable[[Tensor], Tensor]:
+    """Return a network compiled with its weights as constants, laid out once as oneDNN wants them.
 
-    It has to hold where a network is called: only then does torch note which weights these are. Another network of the
-    same layers would run with those of the first.
+    That has to be asked for where it is called: only then does torch note which weights these are. Another network of
+    the same layers would run with those of the first.
     """
-    context: AbstractContextManager[None] = config.patch(freezing=True)
-    return context
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network, **options)
+
+    def frozen(planes: Tensor) -> Tensor:
+        with config.patch(freezing=True):
+            return compiled(planes)
+
+    return frozen
 
 
 def compiled_engine(model: Autoencoder, settings: Settings, *, head: Head | None, precision: str) -> Rebuilder:
@@ -57,15 +63,15 @@ def compiled_engine(model: Autoencoder, settings: Settings, *, head: Head | None
     It is compiled for the number of threads that torch has now. What is compiled is kept where torch keeps it,
     ``TORCHINDUCTOR_CACHE_DIR``.
     """
-    compiled: Any = torch.compile(for_cpu(model), dynamic=False)
-    judging: Any = None if head is None else torch.compile(head)
+    rebuilding: Any = _compiled(for_cpu(model), dynamic=False)
+    judging: Any = None if head is None else _compiled(head)
     engine = CompiledRebuilder(
         name=f"torch {torch.__version__} on CPU, compiled",
         precision=precision,
         has_head=head is not None,
         settings=settings,
         device=torch.device("cpu"),
-        model=compiled,
+        model=rebuilding,
         head=judging,
         patches=max(_FEWEST, _PIXELS // settings.patch_size**2),
     )
@@ -92,18 +98,6 @@ class CompiledRebuilder(TorchRebuilder):
         whole = np.concatenate([patches, np.zeros((-len(patches) % self.patches, *patches.shape[1:]), np.float32)])
         parts = []
         for start in range(0, len(whole), self.patches):
-            with _frozen():
-                output, _ = super().rebuild(whole[start : start + self.patches], first=first + start)
+            output, _ = super().rebuild(whole[start : start + self.patches], first=first + start)
             parts.append(output)
         return np.concatenate(parts)[: len(patches)], None
-
-    def defects(
-        self,
-        image: NDArray[np.float32],
-        reconstruction: NDArray[np.float32],
-        residual: NDArray[np.float32],
-        part: tuple[slice, slice],
-    ) -> NDArray[np.float32]:
-        """Return what the head says."""
-        with _frozen():
-            return super().defects(image, reconstruction, residual, part)
