@@ -226,11 +226,27 @@ def test_the_command_makes_all_figures_and_says_what_is_missing(plan, data, tmp_
         assert code == (0 if target == "fig5" else 3)
         assert "SSIM-AE" in text
         assert ("alexnet-owt-7be5be79.pth" in text) == (target == "fig6")
-        assert ("resnet18-f37072fd.pth" in text) == (target == "fig7")
+        assert ("resnet18-f37072fd.pth" in text) == (target != "fig5")
         for suffix in ("pdf", "png"):
             assert (out / "figures" / f"{target}-small-quick,epochs=1.{suffix}").stat().st_size > 5000
     assert main(["reproduce", "--verify", "--out", str(out), "--results", str(results)]) == 0
     assert capsys.readouterr().out.count("agrees") == 3
+
+
+def test_rows_name_the_features_of_their_systems(plan, data, tmp_path, capsys, monkeypatch):
+    settings = dataclasses.replace(SMALL, features="imagenet", patches=320, dictionary_size=4)
+    monkeypatch.setattr(Material, "settings", lambda self, budget: settings)
+    out, results = tmp_path / "out", tmp_path / "results"
+    flags = ["--data", str(data), "--out", str(out), "--results", str(results), "--epochs", "1"]
+    assert main(["reproduce", "fig6", *flags, "--features", "efficientnet-lite0"]) == 0
+    text = capsys.readouterr().out
+    assert "not run" not in text
+    assert (out / "figures" / "fig6-small-quick,epochs=1-efficientnet-lite0.pdf").exists()
+    assert main(["reproduce", "--summary", "--results", str(results)]) == 0
+    for rows in (text, capsys.readouterr().out):
+        titles = ("SSIM-AE", "L2-AE", "VAE", "FM-AE (EfficientNet-Lite0)", "CNN dictionary (EfficientNet-Lite0)")
+        assert all(title in rows for title in titles)
+        assert "features" not in rows
 
 
 @pytest.mark.exhaustive

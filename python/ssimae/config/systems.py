@@ -73,6 +73,18 @@ TITLES: dict[str, str] = {name: row.title for name, row in ROWS.items()}
 """Names as the paper writes them."""
 
 
+_FEATURES = {"efficientnet-lite0": "EfficientNet-Lite0", "random": "random features"}
+_IMAGENET: dict[Pretrained, str] = {"alexnet": "AlexNet", "resnet18": "ResNet-18"}
+
+
+def title_with_features(name: str, features: str) -> str:
+    """Return the title of a system, and which network's features it compares where it does: ``FM-AE (AlexNet)``."""
+    row = ROWS[name]
+    if row.pretrained is None:
+        return row.title
+    return f"{row.title} ({_FEATURES.get(features) or _IMAGENET[row.pretrained]})"
+
+
 def row_of(method: Method, loss: Loss) -> SystemRow:
     """Return the row of the system that two settings choose."""
     return next(row for row in ROWS.values() if row.method == method and row.loss in (None, loss))

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, as_system
+from ssimae.config.systems import ROWS, title_with_features
 from ssimae.data.layouts import LAYOUTS, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.models.features import pretrained_name
@@ -23,6 +24,9 @@ Way = Literal["plain", "paper", "auto"]
 """A way to a trained network: the plain script, the paper's training by this tool, the command without flags."""
 
 WAYS: tuple[Way, ...] = get_args(Way)
+
+Features = Literal["imagenet", "efficientnet-lite0", "random"]
+"""Fixed features of FM-AE and the dictionary: the setting `features`."""
 
 WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
 """Passes over 2,000 small patches of the embedded textures."""
@@ -66,6 +70,8 @@ class Plan:
     """Other than the budget's, or None."""
     pretrained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     """Files of pretrained weights by network, where torchvision's cache does not hold them."""
+    features: Features = "imagenet"
+    """Fixed features of the systems that have some."""
     ways: tuple[Way, ...] = WAYS
     """What is compared over time."""
     minutes: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 20.0)
@@ -81,6 +87,8 @@ class Plan:
     def cell(self, material: Material, system: str, seed: int, **changes: Any) -> Cell:
         """Return the cell of a system on a data set, single settings changed."""
         base = material.settings(self.budget)
+        if ROWS[system].pretrained is not None:
+            changes = {"features": self.features, **changes}
         if self.epochs is not None:
             base = dataclasses.replace(base, epochs=self.epochs)
         settings = dataclasses.replace(as_system(base, system), seed=seed, **changes)
@@ -95,6 +103,10 @@ class Plan:
             quick=self.budget == "quick",
             pretrained=self.pretrained.get(settings.row.pretrained or ""),
         )
+
+    def title(self, system: str) -> str:
+        """Return what a row or curve of a system is called."""
+        return title_with_features(system, self.features)
 
     def cells(self, material: Material, system: str, **changes: Any) -> list[Cell]:
         """Return that cell for each seed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ssimae.config.systems import TITLES
+from ssimae.config.systems import title_with_features
 from ssimae.data.layouts import LAYOUTS
 from ssimae.reading import read_json
 from ssimae.reproduce.cells import SURFACES
@@ -59,9 +59,10 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
     for name, group in groups.items():
         first = group[0]
         system = name.rsplit("/", 1)[1].split("-")[0]
-        changes = _changes(name)
+        changes = [change for change in _changes(name) if not change.startswith("features=")]
         budget = _BUDGETS.get(name.split("/")[1].split(",")[0])
-        title = ", ".join([TITLES[system], *filter(None, [budget]), *map(_label, changes)])
+        title = title_with_features(system, first["settings"]["features"])
+        title = ", ".join([title, *filter(None, [budget]), *map(_label, changes)])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
         paper = _paper(system, changes) if LAYOUTS[first["facts"]["layout"]].has_paper_values else None

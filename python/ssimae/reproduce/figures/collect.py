@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssimae.config.systems import TITLES
+from ssimae.config.systems import ROWS, TITLES
 from ssimae.data.dataset import GOOD, Sample
 from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import load_marks, load_mask
@@ -55,13 +55,14 @@ def draw_target(target: Target, plan: Plan, out: Path, results: Results) -> list
                 written += save_figure(figure_5(examples, caption=_CAPTION), folder / f"fig5-{material.name}-{budget}")
         return written
     names = "-".join(material.name for material in plan.materials)
-    path = folder / f"{target}-{names}-{budget}"
+    path = folder / f"{target}-{names}-{budget}{'' if plan.features == 'imagenet' else f'-{plan.features}'}"
+    titles = {system: plan.title(system) for system in ROWS}
     if target == "fig6":
         panels = {material.name: _curves(plan, material, out, results) for material in plan.materials}
-        return save_figure(figure_6(panels), path) if any(panels.values()) else []
+        return save_figure(figure_6(panels, titles), path) if any(panels.values()) else []
     if target == "fig7":
         overlaps = {material.name: _overlaps(plan, material, out, results) for material in plan.materials}
-        return save_figure(figure_7(overlaps), path) if any(overlaps.values()) else []
+        return save_figure(figure_7(overlaps, titles), path) if any(overlaps.values()) else []
     return [
         written
         for material in plan.materials
@@ -118,7 +119,7 @@ def _curves(plan: Plan, material: Material, out: Path, results: Results) -> dict
     for system in SYSTEMS["fig6"]:
         for cell, stored in _stored_curves(plan.cells(material, system), out, results):
             auroc = results[cell.name]["metrics"]["auroc"]
-            curves.setdefault(TITLES[system], []).append(Curve(stored["roc_fpr"], stored["roc_tpr"], auroc))
+            curves.setdefault(system, []).append(Curve(stored["roc_fpr"], stored["roc_tpr"], auroc))
     return curves
 
 
@@ -127,9 +128,7 @@ def _overlaps(plan: Plan, material: Material, out: Path, results: Results) -> di
     found: dict[str, OverlapCurves] = {}
     for system in SYSTEMS["fig7"]:
         for _, stored in _stored_curves(plan.cells(material, system)[:1], out, results):
-            found[TITLES[system]] = OverlapCurves(
-                stored["overlap_fpr"], stored["overlap_quantiles"], stored["overlap_values"]
-            )
+            found[system] = OverlapCurves(stored["overlap_fpr"], stored["overlap_quantiles"], stored["overlap_values"])
     return found
 
 

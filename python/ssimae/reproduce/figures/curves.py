@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, Scala
 from numpy.typing import NDArray
 
 from ssimae.atomic import write_bytes
-from ssimae.config.systems import TITLES
+from ssimae.config.systems import ROWS
 from ssimae.figures.drawing import BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILION
 from ssimae.reproduce.targets import spread
 
@@ -32,7 +32,7 @@ _LOOKS: tuple[tuple[str, Any], ...] = (
     (ORANGE, (0, (5, 1, 1, 1))),
     (PURPLE, ":"),
 )
-SYSTEM_STYLES = dict(zip(TITLES.values(), itertools.cycle(_LOOKS), strict=False))
+SYSTEM_STYLES = dict(zip(ROWS, itertools.cycle(_LOOKS), strict=False))
 """Colour and line of each system, the same in all figures; SSIM-AE is the reddish one, as in the paper."""
 
 PRINT: dict[Any, Any] = {
@@ -75,8 +75,11 @@ class SweepPanel:
 
 
 @mpl.rc_context(PRINT)
-def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
-    """Return ROC curves, a panel a data set; with several seeds a line each, and mean and spread in the legend."""
+def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]], titles: Mapping[str, str]) -> Figure:
+    """Return ROC curves, a panel a data set; with several seeds a line each, and mean and spread in the legend.
+
+    Curves lie in `panels` by data set and name of the system, which `titles` spell out.
+    """
     figure, axes = printed_figure(
         1, max(len(panels), 1), width_cm=PAGE_CM if len(panels) > 1 else COLUMN_CM, height_cm=7.5
     )
@@ -84,7 +87,7 @@ def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
         axis.plot([0, 1], [0, 1], color=GRAY, linewidth=0.7, linestyle=(0, (1, 2)))
         for system, curves in systems.items():
             colour, line = SYSTEM_STYLES[system]
-            label = f"{system} {spread([curve.auroc for curve in curves])}"
+            label = f"{titles[system]} {spread([curve.auroc for curve in curves])}"
             for number, curve in enumerate(curves):
                 axis.plot(
                     curve.fpr,
@@ -101,8 +104,13 @@ def figure_6(panels: Mapping[str, Mapping[str, Sequence[Curve]]]) -> Figure:
 
 
 @mpl.rc_context(PRINT)
-def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float = 0.3) -> Figure:
-    """Return overlap quantiles over the false positive rate up to `most`, a panel a data set and system."""
+def figure_7(
+    panels: Mapping[str, Mapping[str, OverlapCurves]], titles: Mapping[str, str], *, most: float = 0.3
+) -> Figure:
+    """Return overlap quantiles over the false positive rate up to `most`, a panel a data set and system.
+
+    The curves lie in `panels` by data set and name of the system, which `titles` spell out.
+    """
     shown = [(name, system, curves) for name, systems in panels.items() for system, curves in systems.items()]
     width = PAGE_CM if len(shown) > 1 else COLUMN_CM
     figure, axes = printed_figure(1, max(len(shown), 1), width_cm=width, height_cm=6.5)
@@ -115,7 +123,7 @@ def figure_7(panels: Mapping[str, Mapping[str, OverlapCurves]], *, most: float =
             axis.step(
                 curves.fprs, values, where="post", color=colour, linestyle=line, linewidth=1.3, label=f"{quantile:.0%}"
             )
-        axis.set(title=f"{name}, {system}", xlabel="False positive rate", xlim=(0, most), ylim=(0, 1.01))
+        axis.set(title=f"{name}, {titles[system]}", xlabel="False positive rate", xlim=(0, most), ylim=(0, 1.01))
         axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         handles, labels = axis.get_legend_handles_labels()
