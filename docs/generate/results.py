@@ -13,7 +13,7 @@ from pathlib import Path
 from ssimae.reproduce.over_time.figure import time_svg
 from ssimae.reproduce.over_time.measured import read_measured
 from ssimae.reproduce.over_time.table import Reached, join_seeds, time_table
-from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.stored.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces.planted import planted_tables, read_planted
 from ssimae.reproduce.surfaces.table import surface_table
 

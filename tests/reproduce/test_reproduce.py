@@ -27,9 +27,9 @@ from ssimae.reproduce.cells import Cell, run_cell, run_cells
 from ssimae.reproduce.figures.examples import crop_around
 from ssimae.reproduce.paper import TABLE_2
 from ssimae.reproduce.plan import Material, Plan, find_materials
-from ssimae.reproduce.results import verify, write_result
+from ssimae.reproduce.stored.results import verify, write_result
+from ssimae.reproduce.stored.summary import read_cell_results, summary_table
 from ssimae.reproduce.study import VARIANTS, variants
-from ssimae.reproduce.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces.table import surface_table
 from ssimae.reproduce.targets import TargetRow, TargetTable, spread, target_cells
 from ssimae.storage.facts import source_commit

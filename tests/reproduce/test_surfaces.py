@@ -14,7 +14,7 @@ from ssimae.progress import SilentProgress
 from ssimae.reproduce import cells
 from ssimae.reproduce.cells import run_cells
 from ssimae.reproduce.plan import Plan, find_materials
-from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.stored.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces import table as surfaces
 from ssimae.reproduce.surfaces.table import COMMANDS, Command, surface_cells, surface_table
 from support.small_data import write_small_dataset

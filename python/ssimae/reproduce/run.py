@@ -14,7 +14,7 @@ from ssimae.reproduce.cells import Cell, run_cells
 from ssimae.reproduce.figures.collect import draw_target
 from ssimae.reproduce.over_time.compare import compare_over_time
 from ssimae.reproduce.plan import Plan
-from ssimae.reproduce.results import write_result
+from ssimae.reproduce.stored.results import write_result
 from ssimae.reproduce.study import study_cells, study_table
 from ssimae.reproduce.surfaces.planted import compare_planted, draw_reliability, planted_tables
 from ssimae.reproduce.surfaces.table import flagless_cells, surface_cells, surface_table

@@ -16,10 +16,10 @@ from ssimae.cli.exits import BAD_INPUT, OK, SKIPPED_INPUTS
 from ssimae.cli.flags import parse_flags
 from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.plan import WAYS, Features, Plan, Way, find_materials, find_pretrained
-from ssimae.reproduce.results import verify
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
-from ssimae.reproduce.summary import read_cell_results, summary_table
+from ssimae.reproduce.stored.results import verify
+from ssimae.reproduce.stored.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces.table import surface_table
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 

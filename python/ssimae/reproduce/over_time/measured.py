@@ -24,7 +24,7 @@ from ssimae.progress import Progress
 from ssimae.reading import read_json
 from ssimae.reproduce.over_time.points import TIME, Point
 from ssimae.reproduce.over_time.snapshots import read_snapshot
-from ssimae.reproduce.results import digest, kept_facts, mapsdigest
+from ssimae.reproduce.stored.results import digest, kept_facts, mapsdigest
 from ssimae.storage.model_file import SavedModel, load_model, save_model
 from ssimae.storage.run_folder import RunFolder
 from ssimae.training.crops import CropSampler

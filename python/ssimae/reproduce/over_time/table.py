@@ -8,7 +8,7 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from ssimae.reproduce.plan import WAYS, Way
-from ssimae.reproduce.summary import devices
+from ssimae.reproduce.stored.summary import devices
 from ssimae.reproduce.targets import spread
 
 TITLES: dict[Way, str] = {

@@ -14,7 +14,7 @@ from ssimae.progress import Progress
 from ssimae.reading import read_json
 from ssimae.reproduce.cells import Cell
 from ssimae.reproduce.figures.curves import save_figure
-from ssimae.reproduce.results import digest
+from ssimae.reproduce.stored.results import digest
 from ssimae.reproduce.surfaces.agreement import agreement_table, compare_treatments
 from ssimae.reproduce.surfaces.reliability import real_detections, reliability_figure, reliability_table
 

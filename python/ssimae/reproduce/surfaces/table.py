@@ -11,7 +11,7 @@ from typing import Any
 from ssimae.config.presets import Preset, preset
 from ssimae.reproduce.cells import SURFACES, Cell
 from ssimae.reproduce.plan import Plan
-from ssimae.reproduce.summary import devices
+from ssimae.reproduce.stored.summary import devices
 from ssimae.reproduce.targets import spread
 
 

@@ -20,7 +20,7 @@ from ssimae.reading import file_sha256
 from ssimae.report.assessment import assess_image
 from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.summary import read_cell_results
+from ssimae.reproduce.stored.summary import read_cell_results
 from ssimae.storage.facts import Facts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
