@@ -83,6 +83,13 @@ def test_a_defect_is_as_large_and_as_visible_as_it_says(size: tuple[int, ...]) -
     assert kinds == (in_gray if len(size) == 2 else {*in_gray, "hue", "one channel"})
 
 
+def test_kinds_that_are_named_are_planted_alone() -> None:
+    image = good_image(0, (*SIZE, 3))
+    named = ("hue", "scratch")
+    kinds = {d.kind for n in range(20) for d in planted(image, sources=[image], number=n, kinds=named).defects}
+    assert kinds == set(named)
+
+
 @pytest.mark.parametrize(("kind", "unchanged"), [("hue", 0), ("one channel", 2)])
 def test_defects_in_colour_show_in_colour_alone(kind: str, unchanged: int) -> None:
     """A hue leaves the mean gray as it was, and a channel of its own leaves the two others."""

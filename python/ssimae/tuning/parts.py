@@ -92,6 +92,7 @@ def inspect_parts(
     *,
     planted_pixels: int,
     planted_images: int = PLANTED_IMAGES,
+    planted_kinds: Sequence[str] | None = None,
     on_part: Callable[[int], None],
 ) -> tuple[list[Part], list[Part]]:
     """Return the maps of the held-out good parts, and those of parts with planted defects.
@@ -105,6 +106,8 @@ def inspect_parts(
         Bound of the pixels of all planted images.
     planted_images : int
         Bound of their number.
+    planted_kinds : sequence of str, optional
+        Kinds of defects that are planted; all by default.
     on_part : callable
         Called after every image with the number of those so far.
     """
@@ -116,7 +119,12 @@ def inspect_parts(
         on_part(len(parts))
     planted = []
     for made in plant_images(
-        good, scale=inspector.settings.scale, seed=inspector.settings.seed, pixels=planted_pixels, images=planted_images
+        good,
+        scale=inspector.settings.scale,
+        seed=inspector.settings.seed,
+        pixels=planted_pixels,
+        images=planted_images,
+        kinds=planted_kinds,
     ):
         index, region = regions[made.index]
         part = _part(inspector, made.image, region, good.ignored[index], made.index % folds)
@@ -136,7 +144,13 @@ def inspect_parts(
 
 
 def plant_images(
-    good: GoodImages, *, scale: float, seed: int, pixels: int, images: int = PLANTED_IMAGES
+    good: GoodImages,
+    *,
+    scale: float,
+    seed: int,
+    pixels: int,
+    images: int = PLANTED_IMAGES,
+    kinds: Sequence[str] | None = None,
 ) -> Iterator[PlantedImage]:
     """Yield images with defects planted in their held-out parts; the `index` of each is the number of that part.
 
@@ -150,6 +164,8 @@ def plant_images(
         All that the defects follow from.
     pixels, images : int
         Bounds of what is planted.
+    kinds : sequence of str, optional
+        Kinds of defects; all by default.
     """
     regions = held_out_regions(good, scale)
     sources = [good.images[index][region] for index, region in regions]
@@ -164,6 +180,7 @@ def plant_images(
             count=DEFECTS_EACH,
             seed=seed,
             number=number,
+            kinds=kinds,
         )
 
 

@@ -60,6 +60,7 @@ def plant_defects(
     count: int,
     seed: int,
     number: int,
+    kinds: Sequence[str] | None = None,
 ) -> PlantedImage:
     """Return a good image with defects planted in a region of it.
 
@@ -78,6 +79,8 @@ def plant_defects(
         Defects that are tried; one that cannot be seen, or lies on another or on what is ignored, is left out.
     seed, number : int
         All that the defects follow from.
+    kinds : sequence of str, optional
+        The kinds that are planted; all that show in such an image by default.
 
     Notes
     -----
@@ -87,6 +90,7 @@ def plant_defects(
     """
     rng = np.random.default_rng([seed, _STREAM, number])
     makers = _MAKERS if image.ndim == 2 else _MAKERS_IN_COLOUR
+    kinds = tuple(makers if kinds is None else kinds)
     out, labels, defects = image.copy(), np.zeros(image.shape[:2], np.int32), []
     top, bottom, _ = region[0].indices(image.shape[0])
     left, right, _ = region[1].indices(image.shape[1])
@@ -99,7 +103,7 @@ def plant_defects(
     if ignored is not None:
         free &= ~ignored
     for _ in range(count):
-        kind = tuple(makers)[rng.integers(len(makers))]
+        kind = kinds[rng.integers(len(kinds))]
         radius = math.exp(rng.uniform(math.log(_LEAST_RADIUS), math.log(largest)))
         centre = rng.uniform(top, bottom), rng.uniform(left, right)
         box, cover = _outline(kind, radius, centre, image.shape, rng)
@@ -253,4 +257,7 @@ _MAKERS: dict[str, _Maker] = {
     "missing texture": _missing,
     "light": _light,
 }
+GRAY_KINDS = tuple(_MAKERS)
+"""Kinds that show in gray, and in colour in all channels."""
+
 _MAKERS_IN_COLOUR = {**_MAKERS, "hue": another_hue, "one channel": one_channel}
