@@ -1,4 +1,4 @@
-"""Write the tables of stored results into docs/results.md and results/settings.md, and draw docs/time.svg.
+"""Write the tables of stored results into pages of docs/ and into results/settings.md, and draw docs/time.svg.
 
 The picture is drawn again only where its numbers have changed: other versions of matplotlib draw it in other bytes.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 from ssimae.reproduce.over_time.figure import time_svg
 from ssimae.reproduce.over_time.measured import read_measured
@@ -60,6 +63,50 @@ def _rivals_table(folder: Path) -> str:
                 cells = [f"{float(number):.3f}" if number else "" for number in numbers]
                 lines.append(f"| {' | '.join([row['data_set'], row['detector'], *cells])} |")
     return "\n".join(lines)
+
+
+def joinings_table(stored: dict[str, Any]) -> str:
+    """Return what tests/perf/colour/bench.py stored of each way to join channels, and how it came about."""
+    trainings, taken, before = (stored[name] for name in ("trainings", "taken", "before"))
+    columns = list(trainings[0]["scores"])
+    lines = [f"| how the channels are joined | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
+    means = {
+        name: [_score(mean(training["scores"][column][name] for training in trainings)) for column in columns]
+        for name in trainings[0]["scores"][columns[0]]
+    }
+    best = [max(column) for column in zip(*means.values(), strict=True)]
+    for name, values in means.items():
+        cells = [f"**{value}**" if value == most else value for value, most in zip(values, best, strict=True)]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    gains = [
+        sum(training["scores"][column][taken] > training["scores"][column][before] for training in trainings)
+        for column in columns
+    ]
+    surfaces, seeds, patches = (
+        list(dict.fromkeys(training[name] for training in trainings)) for name in ("surface", "seed", "patches")
+    )
+    planted = [sum(training["planted"][column] for training in trainings) for column in columns]
+    count, height, width = stored["images"]
+    side = stored["settings"]["patch_size"]
+    told = (
+        f"Means of {len(trainings)} trainings: {', '.join(surfaces)}; seeds {', '.join(map(str, seeds))}; "
+        f"{' or '.join(f'{number:,}' for number in patches)} patches of {side} x {side} from {count} images of "
+        f"{width} x {height}, smoothing {stored['settings']['residual_smoothing']:g}, no head. In all of them "
+        f"{_listed(planted)} defects were planted. The joining that is taken, {taken}, scores higher than the mean "
+        f"residual alone in {_listed(gains)} of {len(trainings)} trainings. "
+        f"Measured on {stored['machine']}, {stored['date']}."
+    )
+    return "\n".join([*lines, "", textwrap.fill(told, 140, break_on_hyphens=False)])
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Return numbers of the columns in a row of words."""
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _filled(text: str, name: str, table: str) -> str:
