@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,9 +36,12 @@ def generated() -> dict[Path, str]:
     text = _filled(text, "time", time_table(reached))
     text = _filled(text, "table", summary_table(stored))
     text = _filled(text, "pretrained", _rivals_table(ROOT / "results" / "pretrained"))
+    verdicts = ROOT / "docs" / "verdicts.md"
+    joinings = joinings_table(json.loads((ROOT / "results" / "colour.json").read_text()))
     head = "Single settings, one changed at a time; written by `make generated` from the files beside it."
     return {
         page: text,
+        verdicts: _filled(verdicts.read_text(), "colour", joinings),
         **_pictures(reached),
         ROOT / "results" / "settings.md": f"{head}\n\n{summary_table(stored, settings=True)}\n",
     }
@@ -67,7 +71,8 @@ def _rivals_table(folder: Path) -> str:
 
 def joinings_table(stored: dict[str, Any]) -> str:
     """Return what tests/perf/colour/bench.py stored of each way to join channels, and how it came about."""
-    trainings, taken, before = (stored[name] for name in ("trainings", "taken", "before"))
+    trainings = [training for training in stored["trainings"] if not training["collapsed"]]
+    taken, before = stored["taken"], stored["before"]
     columns = list(trainings[0]["scores"])
     lines = [f"| how the channels are joined | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
     means = {
@@ -82,30 +87,34 @@ def joinings_table(stored: dict[str, Any]) -> str:
         sum(training["scores"][column][taken] > training["scores"][column][before] for training in trainings)
         for column in columns
     ]
-    surfaces, seeds, patches = (
-        list(dict.fromkeys(training[name] for training in trainings)) for name in ("surface", "seed", "patches")
-    )
+    surfaces, seeds = (list(dict.fromkeys(training[name] for training in trainings)) for name in ("surface", "seed"))
     planted = [sum(training["planted"][column] for training in trainings) for column in columns]
+    side, smoothing = (stored["settings"][name] for name in ("patch_size", "residual_smoothing"))
     count, height, width = stored["images"]
-    side = stored["settings"]["patch_size"]
     told = (
-        f"Means of {len(trainings)} trainings: {', '.join(surfaces)}; seeds {', '.join(map(str, seeds))}; "
-        f"{' or '.join(f'{number:,}' for number in patches)} patches of {side} x {side} from {count} images of "
-        f"{width} x {height}, smoothing {stored['settings']['residual_smoothing']:g}, no head. In all of them "
-        f"{_listed(planted)} defects were planted. The joining that is taken, {taken}, scores higher than the mean "
-        f"residual alone in {_listed(gains)} of {len(trainings)} trainings. "
-        f"Measured on {stored['machine']}, {stored['date']}."
+        f"These are means of {len(trainings)} trainings ({', '.join(surfaces)}; seeds {_listed(seeds)}), each of "
+        f"{trainings[0]['patches']:,} patches of {side} x {side} from {count} images of {width} x {height}, with a "
+        f"smoothing of {smoothing:g} and no head. {_collapsed(stored['trainings'])}"
+        f"By column, {_listed(planted)} defects were planted in all. What is taken, {taken}, scores higher than the "
+        f"mean residual alone in {_listed(gains)} of the {len(trainings)} trainings. "
+        f"It was measured on {stored['machine']}, on {stored['date']}."
     )
     return "\n".join([*lines, "", textwrap.fill(told, 140, break_on_hyphens=False)])
+
+
+def _collapsed(trainings: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence that names the trainings that learned nothing, where there are any."""
+    names = [f"{training['surface']}, seed {training['seed']}" for training in trainings if training["collapsed"]]
+    return f"What collapsed is left out ({'; '.join(names)}). " if names else ""
 
 
 def _score(value: float) -> str:
     return f"{value:.3f}".removeprefix("0")
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    """Return numbers of the columns in a row of words."""
-    *first, last = map(str, numbers)
+def _listed(values: Sequence[object]) -> str:
+    """Return values in a row of words."""
+    *first, last = map(str, values)
     return f"{', '.join(first)} and {last}" if first else last
 
 
