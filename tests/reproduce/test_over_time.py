@@ -93,6 +93,14 @@ def test_every_way_is_measured_once(
     assert capsys.readouterr().out == printed
     assert {path: path.read_bytes() for path in results.rglob("*.json")} == before
 
+    checked = ["reproduce", "--verify", "--out", str(out), "--results", str(results)]
+    assert main(checked) == 0
+    assert capsys.readouterr().out.count("agrees") == 3
+    changed, content = next(iter(before.items()))
+    changed.write_text(json.dumps(json.loads(content) | {"metrics": {"auroc": 0.99, "aupros": {"0.3": 0.5}}}))
+    assert main(checked) == 2
+    assert "DIFFERS" in capsys.readouterr().out
+
 
 class _StepsForSeconds(SilentMonitor):
     """A clock by which every step takes a second, and which a signal may stop."""

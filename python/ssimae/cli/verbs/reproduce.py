@@ -18,9 +18,9 @@ from ssimae.hardware import describe, resolve_device
 from ssimae.reproduce.plan import WAYS, Features, Plan, Way, find_materials, find_pretrained
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
-from ssimae.reproduce.stored.results import verify
 from ssimae.reproduce.stored.summary import read_cell_results, summary_table
 from ssimae.reproduce.surfaces.table import surface_table
+from ssimae.reproduce.verify import verify
 from ssimae.reproduce.woven import reproduce_woven, woven_table
 
 _Target = Literal[
@@ -181,7 +181,7 @@ def _verify(flags: _ReproduceFlags) -> int:
         found = verify(flags.results, flags.out, progress=progress)
     for item in found:
         word = {True: "agrees", False: "DIFFERS", None: "not tested"}[item.agrees]
-        print(f"{word:>10}  {item.cell}: {item.note}")
+        print(f"{word:>10}  {item.name}: {item.note}")
     if any(item.agrees is False for item in found):
         return BAD_INPUT
     return OK if all(item.agrees for item in found) else SKIPPED_INPUTS

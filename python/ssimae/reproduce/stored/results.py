@@ -1,4 +1,4 @@
-"""Store the result of a cell as one JSON file, with everything it came from, and verify stored ones."""
+"""Store the result of a cell as one JSON file, with everything it came from."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ssimae.atomic import write_text
-from ssimae.data.dataset import inspected_samples
-from ssimae.data.layouts import open_dataset
 from ssimae.evaluation.output import read_metrics
-from ssimae.jobs.evaluate import evaluation_of
-from ssimae.progress import Progress, SilentProgress
 from ssimae.reading import file_sha256
 from ssimae.report.assessment import assess_image
 from ssimae.report.verdicts import count_verdicts
 from ssimae.reproduce.cells import Cell
-from ssimae.reproduce.stored.summary import read_cell_results
 from ssimae.storage.facts import Facts
 from ssimae.storage.records import read_results
 from ssimae.storage.run_folder import RunFolder
@@ -92,54 +87,3 @@ def digest(paths: Iterable[Path], root: Path | None = None) -> str:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class Verified:
-    """Whether a stored result agrees with the residual maps it came from."""
-
-    cell: str
-    agrees: bool | None
-    """None where it could not be tested."""
-    note: str
-
-
-def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
-    """Compute the metrics of all stored results again from stored residuals.
-
-    Parameters
-    ----------
-    results : Path
-        Folder of the JSON files.
-    out : Path
-        Folder of the runs.
-    progress : Progress
-
-    Raises
-    ------
-    OSError, ValueError
-        If there is no result, or a file is damaged.
-    """
-    stored, verified = read_cell_results(results), []
-    with progress.task("verifying", len(stored)) as task:
-        for count, result in enumerate(stored, 1):
-            verified.append(_verify(result, out))
-            task.update(count)
-    return verified
-
-
-def _verify(result: dict[str, Any], out: Path) -> Verified:
-    name, folder = result["cell"], RunFolder(out / result["cell"])
-    if not folder.config.exists() or not folder.residuals.exists():
-        return Verified(name, None, f"no residuals in {folder.root}")
-    if mapsdigest(folder) != result["residuals_sha256"]:
-        return Verified(name, False, "the residuals are not those the result came from")
-    _, facts = folder.read_training()
-    samples = inspected_samples(open_dataset(facts.data, ignore=facts.ignore))
-    stored = result["metrics"]
-    evaluation = evaluation_of(folder, samples, SilentProgress(), fpr_limits=stored["fpr_limits"])
-    found = {} if evaluation is None else evaluation.to_dict()
-    differing = [key for key, value in json.loads(json.dumps(found)).items() if stored.get(key) != value]
-    if differing:
-        return Verified(name, False, f"`{differing[0]}` differs")
-    return Verified(name, True, f"AUROC {found['auroc']:.4f}, every metric equal to the last digit")
