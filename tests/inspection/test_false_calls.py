@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import expon, gumbel_r, lognorm, norm, uniform
 from ssimae.config.settings import Settings
-from ssimae.inspection.threshold import Thresholds, false_call_level, outlier_note, set_thresholds
+from ssimae.inspection.threshold import Thresholds, outlier_note, set_thresholds
+from ssimae.levels.false_calls import false_call_level
 
 SPREAD = 0.3
 SIMULATIONS = 2000

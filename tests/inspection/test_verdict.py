@@ -9,8 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ssimae.inspection.inspector import Maps
-from ssimae.inspection.threshold import Thresholds, false_call_level
+from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import PLACE, WHOLE, judge, segment
+from ssimae.levels.false_calls import false_call_level
 
 LEVELS = Thresholds(0.5, 0.75, "area", 4, True, 1, 1, "float32", "torch", (0.5,))
 

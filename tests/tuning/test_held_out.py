@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from ssimae.config.settings import Settings
-from ssimae.inspection.threshold import Thresholds, set_thresholds, tail_of_blocks
+from ssimae.inspection.threshold import Thresholds, set_thresholds
 from ssimae.inspection.verdict import segment
+from ssimae.levels.false_calls import tail_of_blocks
 from ssimae.levels.rules import RegionRules, region_level
 from ssimae.storage.revisions.held_out import read_held_out, write_held_out
 from ssimae.tuning.held_out import HeldOutMaps, JudgedMaps, found_defects, store_judged

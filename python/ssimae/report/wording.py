@@ -94,7 +94,7 @@ def false_calls_text(thresholds: Thresholds, bands: bool) -> str:
 
     Notes
     -----
-    One image among n + 1 is the least that n images can show: :func:`ssimae.inspection.threshold.false_call_level`.
+    One image among n + 1 is the least that n images can show: :func:`ssimae.levels.false_calls.false_call_level`.
     """
     assert thresholds.false_calls is not None
     held_out = "held-out " if thresholds.held_out else ""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssimae.inspection.threshold import Thresholds, tail_of_blocks
+from ssimae.inspection.threshold import Thresholds
 from ssimae.inspection.verdict import segment
+from ssimae.levels.false_calls import tail_of_blocks
 from ssimae.levels.rules import RegionRules, region_level
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 
