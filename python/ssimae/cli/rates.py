@@ -13,7 +13,9 @@ def rate_words(thresholds: Thresholds) -> str:
         return "shares of pixels"
     if thresholds.false_calls is None:
         return f"about 1 in {thresholds.images + 1}"
-    return f"{one_in(thresholds.false_calls)}, {'extrapolated' if thresholds.extrapolated else 'seen'}"
+    kind = "extrapolated" if thresholds.extrapolated else "seen"
+    allowed = "" if thresholds.allowed is None else f"; {one_in(thresholds.allowed)} was allowed"
+    return f"{one_in(thresholds.false_calls)}, {kind}{allowed}"
 
 
 def one_in(share: float) -> str:

@@ -143,7 +143,8 @@ class SettingsKeywords(TypedDict, total=False):
     how likely the head calls a defect."""
     false_calls: float | None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
-    By default as few as the held-out images can show: one in their number and one."""
+    Where the residual is calibrated, a share down to a fifth of it is taken if that costs little of what is found. By
+    default as few as the held-out images can show: one in their number and one."""
     threshold_fpr: float
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: float

@@ -199,7 +199,8 @@ class Settings:
     how likely the head calls a defect."""
     false_calls: Annotated[float | None, THRESHOLDS, Share(), Between(1e-4, 1)] = None
     """Share of good images that may be called defective or sent to review under the rule `area`; 1/200 is understood.
-    By default as few as the held-out images can show: one in their number and one."""
+    Where the residual is calibrated, a share down to a fifth of it is taken if that costs little of what is found. By
+    default as few as the held-out images can show: one in their number and one."""
     threshold_fpr: Annotated[float, THRESHOLDS, Share()] = 0.001
     """Share of good pixels above the threshold `defective` under the rule `fpr`."""
     review_fpr: Annotated[float, THRESHOLDS, Share(), NotBelow("threshold_fpr")] = 0.01

@@ -105,6 +105,7 @@ class Shown(Parameters):
         kind = "held-out good images, or bands of them" if thresholds.held_out else "images it was trained on (too low)"
         share = None if thresholds.false_calls is None else 100 * thresholds.false_calls
         asked = "" if share is None else f"; {share:.3g} % of good images may be flagged"
+        asked += "" if thresholds.allowed is None else f" ({100 * thresholds.allowed:.3g} % were allowed)"
         asked += " (extrapolated: so few images cannot show it)" if thresholds.extrapolated else ""
         smoothing = settings.residual_smoothing
         colour = "colour" if settings.channels == 3 else "gray"

@@ -53,6 +53,8 @@ class Thresholds:
     """Whether parts of the good images were left out by an ignore mask."""
     false_calls: float | None = None
     """Share of good images that may be flagged, where one was asked for."""
+    allowed: float | None = None
+    """Share that was asked for, where a rarer one was taken, because it costs little of what is found."""
     extrapolated: bool = False
     """Whether that share is finer than the good images can show, so that the tail of their levels was extended."""
     hysteresis: float = 1.0
@@ -253,7 +255,9 @@ def named_thresholds(present: Thresholds, review: float | None, defective: float
         high = float(np.float32(defective_level(low, present.good_levels)))
     else:
         high = max(present.defective, low)
-    return replace(present, review=low, defective=high, rule="given", false_calls=None, extrapolated=False)
+    return replace(
+        present, review=low, defective=high, rule="given", false_calls=None, allowed=None, extrapolated=False
+    )
 
 
 def refuse_fine_shares(pixels: int, settings: Settings) -> None:

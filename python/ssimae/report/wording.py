@@ -103,6 +103,8 @@ def false_calls_text(thresholds: Thresholds, bands: bool) -> str:
     if bands:
         images, finest = f"bands of {images}", f"{finest} bands"
     asked = f"One good image in {_one_in(thresholds.false_calls)} may be flagged"
+    if thresholds.allowed is not None:
+        asked += f" (one in {_one_in(thresholds.allowed)} was allowed; the rarer rate finds nearly all that this would)"
     if thresholds.extrapolated:
         return f"{asked}; this is extrapolated from the tail of {images}, which can show no rate below {finest}"
     return f"{asked}. {images[:1].upper()}{images[1:]} can show a rate down to {finest}"

@@ -36,6 +36,7 @@ from ssimae.tuning.parts import (
     labels_of,
     planted_numbers,
 )
+from ssimae.tuning.rate import with_rarer_calls
 from ssimae.tuning.score import PlantedScore, score_maps
 
 logger = logging.getLogger(__name__)
@@ -167,6 +168,8 @@ def settle(
         labels=tuple(labels_of(planted)) if choices else (),
         defects=tuple(part.defects for part in planted) if choices else (),
     )
+    if choices and thresholds.rule == "area" and thresholds.false_calls is not None:
+        thresholds = with_rarer_calls(thresholds, judged)
     found = found_defects(planted_maps, judged.labels, judged.defects, thresholds) if choices else None
     return Settled(settings, reference, thresholds, found, tuple(choices), judged)
 

@@ -105,6 +105,7 @@ def _carried(settings: Settings, thresholds: Thresholds) -> Settings:
     if thresholds.rule == "given":
         logger.warning("thresholds that were named by hand are not taken over: new ones follow from good images")
     rules, area = thresholds.rules, settings.min_area
+    asked = thresholds.false_calls if thresholds.allowed is None else thresholds.allowed
     return replace(
         settings,
         # An area that followed from the window follows from it again.
@@ -113,7 +114,7 @@ def _carried(settings: Settings, thresholds: Thresholds) -> Settings:
         merge_distance=rules.merge_distance,
         min_length=rules.min_length,
         min_contrast=rules.min_contrast,
-        false_calls=thresholds.false_calls if thresholds.rule == "area" else settings.false_calls,
+        false_calls=asked if thresholds.rule == "area" else settings.false_calls,
     )
 
 

@@ -106,6 +106,7 @@ def changed_thresholds(
             defective=defective,
             rule="area",
             false_calls=false_calls,
+            allowed=present.allowed if wanted.false_calls is None else None,
             extrapolated=extrapolated,
         ),
         maps,
