@@ -29,6 +29,8 @@ def compared(names: Sequence[str], effects: Sequence[Effect], pixel_size_mm: flo
         if any(value != off for value in values):
             add(name.replace("_", " "), ["off" if value == off else f"{value:g}" for value in values])
     add("false calls", [rate_words(one) for one in each])
+    if any(one.allowed is not None for one in each):
+        add("  allowed", ["" if one.allowed is None else one_in(one.allowed) for one in each])
     add("held-out good images flagged", [f"{effect.flagged} of {effect.images}" for effect in effects])
     add("planted defects found", [_found(effect) for effect in effects])
     for name, limits in CONTRASTS.items():

@@ -13,9 +13,12 @@ def rate_words(thresholds: Thresholds) -> str:
         return "shares of pixels"
     if thresholds.false_calls is None:
         return f"about 1 in {thresholds.images + 1}"
-    kind = "extrapolated" if thresholds.extrapolated else "seen"
-    allowed = "" if thresholds.allowed is None else f"; {one_in(thresholds.allowed)} was allowed"
-    return f"{one_in(thresholds.false_calls)}, {kind}{allowed}"
+    return f"{one_in(thresholds.false_calls)}, {'extrapolated' if thresholds.extrapolated else 'seen'}"
+
+
+def allowed_words(thresholds: Thresholds) -> str:
+    """Return which share was allowed where a rarer one was taken, to follow :func:`rate_words`; else nothing."""
+    return "" if thresholds.allowed is None else f" ({one_in(thresholds.allowed)} was allowed)"
 
 
 def one_in(share: float) -> str:

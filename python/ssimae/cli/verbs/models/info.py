@@ -11,7 +11,7 @@ import tyro
 
 from ssimae.cli.exits import OK, visible
 from ssimae.cli.flags import parse_flags
-from ssimae.cli.rates import rate_words
+from ssimae.cli.rates import allowed_words, rate_words
 from ssimae.cli.tables import described
 from ssimae.config.settings import Settings
 from ssimae.export.folder import ExportedModel, exported_description, load_exported
@@ -120,7 +120,7 @@ def _thresholds(thresholds: Thresholds) -> list[tuple[str, str]]:
         (
             "they rest on",
             f"{thresholds.images} {'held-out ' if thresholds.held_out else ''}good images, whole or bands; good images "
-            f"that may be flagged: {rate_words(thresholds)}",
+            f"that may be flagged: {rate_words(thresholds)}{allowed_words(thresholds)}",
         ),
     ]
 

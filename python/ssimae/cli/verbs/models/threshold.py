@@ -14,7 +14,7 @@ from ssimae.cli.bars import progress_bars
 from ssimae.cli.effects import compared, other_rates, verdict_words
 from ssimae.cli.exits import OK
 from ssimae.cli.flags import parse_flags
-from ssimae.cli.rates import rate_words
+from ssimae.cli.rates import allowed_words, rate_words
 from ssimae.cli.sizes import in_pixels
 from ssimae.config.settings import setting_fields
 from ssimae.jobs.thresholds.again import judge_again, latest_prediction
@@ -156,7 +156,8 @@ def _told(standing: Standing) -> str:
     ]
     versions = [
         f"{'*' if version is present else ' '} {version.number}  review {version.thresholds.review:.4g}, "
-        f"{rate_words(version.thresholds)}, set by {version.how}{f' at {version.created}' if version.created else ''}"
+        f"{rate_words(version.thresholds)}{allowed_words(version.thresholds)}, "
+        f"set by {version.how}{f' at {version.created}' if version.created else ''}"
         for version in standing.versions
     ]
     command = standing.folder.command("threshold")
