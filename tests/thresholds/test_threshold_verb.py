@@ -19,6 +19,7 @@ from ssimae.jobs.thresholds import standing
 from ssimae.storage.description import describe_model
 from ssimae.storage.revisions.held_out import read_held_out
 from ssimae.storage.run_folder import RunFolder
+from ssimae.tuning import rate
 from support.small_data import SETTINGS, texture, write_small_dataset
 
 CALIBRATED = [*SETTINGS, "--calibration", "border", "--false-calls", "1/3"]
@@ -36,6 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(expectation, "_STEPS", 60)
         patch.setattr(runs, "write_report", lambda *_, **__: None)  # takes seconds
+        patch.setattr(rate, "_RARER", (1.0,))  # the rate that is asked for, as the verb takes it
         assert main(["run", "--data", str(root / "data"), "--out", str(root / "run"), *CALIBRATED]) == 0
     (root / "data").rename(root / "moved")
     return root

@@ -53,8 +53,6 @@ class Thresholds:
     """Whether parts of the good images were left out by an ignore mask."""
     false_calls: float | None = None
     """Share of good images that may be flagged, where one was asked for."""
-    allowed: float | None = None
-    """Share that was asked for, where a rarer one was taken, because it costs little of what is found."""
     extrapolated: bool = False
     """Whether that share is finer than the good images can show, so that the tail of their levels was extended."""
     hysteresis: float = 1.0
@@ -62,6 +60,8 @@ class Thresholds:
     merge_distance: Count = 0
     min_length: float = 0.0
     min_contrast: float = 1.0
+    allowed: float | None = None
+    """Share of good images that was asked for, where a rarer one was taken; it costs little of what is found."""
 
     def __post_init__(self) -> None:
         """Refuse levels that would pass every part, or none.
