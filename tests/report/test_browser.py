@@ -31,7 +31,7 @@ from ssimae.storage.records import read_results
 from ssimae.storage.revisions.held_out import write_held_out
 from ssimae.storage.run_folder import RunFolder
 from ssimae.tuning.held_out import HeldOutMaps, JudgedMaps, store_judged
-from ssimae.tuning.planted import PlantedDefect
+from ssimae.tuning.planting.planted import PlantedDefect
 from support.browser import Browser, browsing, find_browser
 from support.small_data import small_facts
 

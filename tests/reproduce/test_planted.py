@@ -1,17 +1,25 @@
 """`ssimae reproduce planted`: planted defects beside real ones, for treatments and for the probability of detection."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from ssimae.cli import main
 from ssimae.config.settings import Settings
+from ssimae.data.dataset import inspected_samples
+from ssimae.data.layouts import open_dataset
+from ssimae.images.maps import read_float_map
 from ssimae.reproduce.plan import Plan, find_materials
 from ssimae.reproduce.surfaces import agreement, planted, table
 from ssimae.reproduce.surfaces.agreement import agreement_table
 from ssimae.reproduce.surfaces.reliability import reliability_figure, reliability_table
 from ssimae.reproduce.surfaces.table import Command
+from ssimae.storage.run_folder import RunFolder
+from ssimae.tuning.score import PlantedScore
 from support.small_data import write_small_dataset
 
 CALIBRATED = Settings(
@@ -49,6 +57,35 @@ def test_a_finished_run_is_compared_once(
     assert main(["reproduce", "planted", *flags]) == 0
     assert main(["reproduce", "--summary", "--results", str(results)]) == 0
     assert "| small | everything |" in capsys.readouterr().out
+
+
+def test_real_maps_are_those_of_the_inspection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_small_dataset(tmp_path / "small", 90, 110)
+    (mask, *_) = sorted((data / "ground_truth").rglob("*.png"))
+    other = data / "test" / mask.parent.name / mask.name.replace("_mask", "")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (90, 110), np.uint8)).save(other)  # another surface as a whole
+    monkeypatch.setattr(table, "COMMANDS", (Command("auto", "", "default", seeds=1),))
+    settings = dataclasses.replace(CALIBRATED, residual_smoothing=4.0)
+    monkeypatch.setattr(table, "preset", lambda name: settings)
+    monkeypatch.setattr(agreement, "SMOOTHINGS", (4.0,))
+    monkeypatch.setattr(agreement, "_HEAD_WEIGHTS", (settings.head_weight,))
+    compared: list[list[NDArray[np.float32]]] = []
+
+    def noted(good: object, maps: list[NDArray[np.float32]], *_: object, **__: object) -> PlantedScore:
+        compared.append(maps)
+        return PlantedScore(0.0, 0.0)
+
+    monkeypatch.setattr(agreement, "score_maps", noted)
+    out = tmp_path / "out"
+    flags = ["--data", str(data), "--out", str(out), "--results", str(tmp_path / "results")]
+    assert main(["reproduce", "planted", *flags]) == 0
+    folder = RunFolder(out / "small/surfaces/auto-seed0")
+    assert "of another surface" in folder.predictions.read_text()
+    samples = [sample for sample in inspected_samples(open_dataset(data)) if sample.masks]
+    stored = [read_float_map(folder.map_path(folder.judged, sample.defect, sample.name)) for sample in samples]
+    for map_, kept in zip(compared[1], stored, strict=True):  # after the planted ones, by the run's own form
+        np.testing.assert_allclose(map_, kept, rtol=1e-4)
 
 
 def treatment(form: str, smoothing: float, planted_value: float, real_value: float) -> dict[str, object]:

@@ -15,7 +15,7 @@ from ssimae.levels.false_calls import tail_of_blocks
 from ssimae.levels.rules import RegionRules, region_level
 from ssimae.storage.revisions.held_out import read_held_out, write_held_out
 from ssimae.tuning.held_out import HeldOutMaps, JudgedMaps, found_defects, store_judged
-from ssimae.tuning.planted import PlantedDefect
+from ssimae.tuning.planting.planted import PlantedDefect
 
 
 def judged_maps(seed: int = 0) -> tuple[JudgedMaps, Thresholds]:

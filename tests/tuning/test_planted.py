@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from ssimae.tuning.planted import PlantedImage, plant_defects
+from ssimae.tuning.planting.planted import PlantedImage, plant_defects
 
 SIZE = (120, 150)
 WHOLE = (slice(None), slice(None))

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from ssimae.config.settings import Settings
 from ssimae.inspection.threshold import Thresholds, named_thresholds, set_thresholds
 from ssimae.tuning.held_out import JudgedMaps, found_defects
-from ssimae.tuning.planted import PlantedDefect
+from ssimae.tuning.planting.planted import PlantedDefect
 from ssimae.tuning.rate import with_rarer_calls
 
 SIDE, COUNT = 64, 40

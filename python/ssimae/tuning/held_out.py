@@ -17,7 +17,7 @@ from ssimae.levels.rules import RegionRules, region_level
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 
 if TYPE_CHECKING:  # what judges by other levels without torch needs no SciPy either
-    from ssimae.tuning.planted import PlantedDefect
+    from ssimae.tuning.planting.planted import PlantedDefect
 
 _INFORMATIVE = 4_000_000
 """Pixels that may be told apart in all maps together; of larger sets only a higher share is, which bounds the file."""

@@ -13,7 +13,7 @@ from ssimae.calibration.places import place_features
 from ssimae.images.depth import Image
 from ssimae.inspection.holdout import GoodImages, take
 from ssimae.inspection.inspector import Inspector, surface_of
-from ssimae.tuning.planted import PlantedDefect, PlantedImage, plant_defects
+from ssimae.tuning.planting.planted import PlantedDefect, PlantedImage, plant_defects
 
 FEWEST_PARTS, FOLDS = 3, 5
 """Held-out parts that a calibration takes, and groups of them, fewer where there are fewer parts: each group is

@@ -23,7 +23,7 @@ from ssimae.inspection.holdout import arrange_good, take
 from ssimae.inspection.inspector import Inspector
 from ssimae.training.train import train
 from ssimae.tuning.parts import PLANTED_PIXELS, inspect_parts, labels_of
-from ssimae.tuning.planted import GRAY_KINDS
+from ssimae.tuning.planting.planted import GRAY_KINDS
 from ssimae.tuning.score import score_maps
 from ssimae.tuning.trial import with_patches
 from surfaces import NOISE, SURFACES, make_images

@@ -15,20 +15,22 @@ from scipy.stats import spearmanr
 
 from ssimae.calibration.places import place_features
 from ssimae.calibration.reference import Reference
+from ssimae.calibration.whole import WholeLimits, fit_limits
 from ssimae.config.settings import Form, Settings
 from ssimae.data.dataset import Sample, inspected_samples
 from ssimae.data.layouts import open_dataset
 from ssimae.data.masks import read_ignored, read_mask
 from ssimae.images.read import read_image
 from ssimae.inspection.cleaning import clean
-from ssimae.inspection.inspector import Inspector, surface_of
+from ssimae.inspection.holdout import take
+from ssimae.inspection.inspector import Inspector, surface_factor, surface_level, surface_of
 from ssimae.jobs.stages import read_good_images
 from ssimae.progress import Progress
 from ssimae.regions import label_regions
 from ssimae.storage.model_file import load_model
 from ssimae.storage.run_folder import RunFolder
-from ssimae.tuning.folds import ANYTHING, calibrated_maps, fit_folds, fit_references, share_geometry
-from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_PIXELS, fewer_parts, inspect_parts, labels_of
+from ssimae.tuning.folds import ANYTHING, calibrated_maps, fit_folds, fit_references, joined, share_geometry
+from ssimae.tuning.parts import GOOD_PIXELS, PLANTED_PIXELS, Part, fewer_parts, inspect_parts, labels_of
 from ssimae.tuning.score import PlantedScore, score_maps
 from ssimae.tuning.settle import SMOOTHINGS
 
@@ -100,7 +102,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
                     min_area=treated.smallest_region,
                     ignored=[part.ignored_inside for part in planted],
                 ),
-                "real": _score_real(good_maps, real, whole[form], treated),
+                "real": _score_real(good_maps, real, whole[form], _limits(parts, folds[form], treated), treated),
             }
             found.append(
                 {
@@ -126,12 +128,29 @@ def _real_defects(inspector: Inspector, samples: Sequence[Sample], progress: Pro
             task.update(count)
 
 
+def _limits(parts: Sequence[Part], folds: Sequence[Reference], settings: Settings) -> WholeLimits:
+    """Return how high the surfaces of good images lie under a treatment; nothing else of them is limited."""
+    maps = [take(joined(part, folds, settings), part.region) for part in parts]
+    levels = [surface_level(map_, part.ignored_inside) for map_, part in zip(maps, parts, strict=True)]
+    return fit_limits([(0.0, 0.0, 0.0)] * len(levels), levels)
+
+
 def _score_real(
-    good_maps: Sequence[NDArray[np.float32]], real: Sequence[_RealDefects], reference: Reference, settings: Settings
+    good_maps: Sequence[NDArray[np.float32]],
+    real: Sequence[_RealDefects],
+    reference: Reference,
+    limits: WholeLimits,
+    settings: Settings,
 ) -> PlantedScore:
+    def judged(image: _RealDefects) -> NDArray[np.float32]:
+        map_ = reference.joined(image.channels, image.features, settings)
+        # As at inspection: another surface as a whole shall not pass for a defect everywhere.
+        map_ /= surface_factor(surface_level(map_, image.ignored), limits)
+        return clean(map_, settings, image.ignored)
+
     return score_maps(
         good_maps,
-        [clean(reference.joined(image.channels, image.features, settings), settings, image.ignored) for image in real],
+        [judged(image) for image in real],
         [image.labels for image in real],
         min_area=settings.smallest_region,
         ignored=[image.ignored for image in real],

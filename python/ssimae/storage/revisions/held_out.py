@@ -22,7 +22,7 @@ from ssimae.images.pixels import DEFLATED
 from ssimae.pod.hits import PlantedDefects, equivalent_diameter
 from ssimae.reading import Count, Finite, NotNegative, from_json, open_regular
 from ssimae.tuning.held_out import GoodMap, HeldOutMaps, PlantedMap
-from ssimae.tuning.planted import PlantedDefect
+from ssimae.tuning.planting.planted import PlantedDefect
 
 _VERSION = 1
 

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from ssimae.tuning.hues import another_hue, one_channel
+from ssimae.tuning.planting.hues import another_hue, one_channel
 
 _STREAM = 10  # of random numbers under the seed; those of training's stains are others
 

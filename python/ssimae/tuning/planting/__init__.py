@@ -1,0 +1,1 @@
+"""Plant defects with known masks on good images."""
