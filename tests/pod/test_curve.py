@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from ssimae.pod.curve import FEWEST, SURE_ROW, PodCurve, fit_pod
 
@@ -144,7 +145,11 @@ def test_all_found_need_29_in_a_row() -> None:
         ([], "No such defect was planted."),
         ([True, False] * 5, f"Only 10 were planted, and a curve needs at least {FEWEST}."),
         ([False] * 30, "None of 30 was found, up to the largest, 64 px."),
-        ([True] * 15 + [False] * 15, "Larger ones were not found more often than smaller ones."),
+        (
+            [True] * 28 + [False] * 2,
+            "Larger ones were not found more often than smaller ones. Of all sizes together 28 of 30 were found, which "
+            "shows at least 80 % with 95 % confidence.",
+        ),
     ],
 )
 def test_what_has_no_curve_says_why(hit: list[bool], reason: str) -> None:
@@ -152,6 +157,13 @@ def test_what_has_no_curve_says_why(hit: list[bool], reason: str) -> None:
     assert (curve.a50, curve.a90, curve.a90_95, curve.slope, curve.sizes_px) == (None, None, None, None, ())
     assert curve.missing == {"a50": reason, "a90": reason, "a90_95": reason}
     assert (curve.planted, curve.found) == (len(hit), sum(hit))
+
+
+def test_the_share_of_all_sizes_is_bounded_as_scipy_bounds_it() -> None:
+    for found in (1, 15, 29, 78):
+        hit = np.arange(80) < found  # the smallest
+        sure = binomtest(found, 80, alternative="greater").proportion_ci(0.95, "exact").low
+        assert f"at least {math.floor(100 * sure)} %" in fit_pod(np.geomspace(4, 64, 80), hit).missing["a90_95"]
 
 
 def test_one_size_has_no_curve() -> None:

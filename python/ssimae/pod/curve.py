@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import betaincinv, expit
 
 from ssimae.pod.hits import check_sizes
 from ssimae.pod.likelihood import Fit, fit_logistic
@@ -125,7 +125,13 @@ def fit_pod(size_px: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve:
     penalised = bool(separated or size_px[hit].max() <= size_px[~hit].min())
     fit = fit_logistic(np.log(size_px), hit, penalised=penalised)
     if fit.slope <= 0:
-        return _no_curve(size_px, hit, "Larger ones were not found more often than smaller ones.")
+        sure = math.floor(100 * betaincinv(found, planted - found + 1, 0.05))  # Clopper and Pearson 1934
+        return _no_curve(
+            size_px,
+            hit,
+            f"Larger ones were not found more often than smaller ones. Of all sizes together {found} of {planted} were "
+            f"found, which shows at least {sure} % with 95 % confidence.",
+        )
     return _curve(fit, size_px, hit, penalised)
 
 
