@@ -59,9 +59,10 @@ def summary_table(results: Sequence[dict[str, Any]], *, settings: bool = False) 
     for name, group in groups.items():
         first = group[0]
         system = name.rsplit("/", 1)[1].split("-")[0]
+        named = dict(change.split("=", 1) for change in _changes(name))
         changes = [change for change in _changes(name) if not change.startswith("features=")]
         budget = _BUDGETS.get(name.split("/")[1].split(",")[0])
-        title = title_with_features(system, first["settings"]["features"])
+        title = title_with_features(system, named.get("features", "imagenet"))
         title = ", ".join([title, *filter(None, [budget]), *map(_label, changes)])
         stored = [result["metrics"] for result in group]
         overlaps = zip(*(overlap_at_5_percent(metrics) for metrics in stored), strict=True)
