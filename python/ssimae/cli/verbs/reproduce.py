@@ -14,8 +14,9 @@ from ssimae.atomic import write_text
 from ssimae.cli.bars import progress_bars
 from ssimae.cli.exits import BAD_INPUT, OK, SKIPPED_INPUTS
 from ssimae.cli.flags import parse_flags
+from ssimae.config.systems import Features
 from ssimae.hardware import describe, resolve_device
-from ssimae.reproduce.plan import WAYS, Features, Plan, Way, find_materials, find_pretrained
+from ssimae.reproduce.plan import WAYS, Plan, Way, find_materials, find_pretrained
 from ssimae.reproduce.run import Trained, reproduce
 from ssimae.reproduce.runtime.measure import measure_runtime, runtime_dict, runtime_table
 from ssimae.reproduce.stored.summary import read_cell_results, summary_table

@@ -8,6 +8,7 @@ from typing import Any
 
 from ssimae.errors import perhaps
 from ssimae.evaluation.benchmark.means import PUBLISHED, Column, columns_of, mean_of
+from ssimae.report.format import listed
 
 MEAN = "Mean"
 """Name of the row of means."""
@@ -128,8 +129,7 @@ def table_of(measured: Measured, style: Style) -> Table:
 
 
 def _who(measured: Measured) -> str:
-    *others, last = measured.names
-    return f"{', '.join(others)} and {last}" if others else last
+    return listed(measured.names)
 
 
 def _cells(values: Sequence[float | None], style: Style) -> list[Cell]:

@@ -87,6 +87,12 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
     real = list(_real_defects(inspector, inspected_samples(dataset), progress))
     found = []
     weights = _HEAD_WEIGHTS if inspector.engine.has_head else _HEAD_WEIGHTS[:1]
+    limits = {
+        (form, weight): _limits(
+            parts, folds[form], dataclasses.replace(saved.settings, calibration=form, head_weight=weight)
+        )
+        for form, weight in itertools.product(forms, weights)
+    }
     treatments = list(itertools.product(forms, weights, SMOOTHINGS))
     with progress.task("comparing treatments", len(treatments)) as task:
         for count, (form, weight, smoothing) in enumerate(treatments, 1):
@@ -102,7 +108,7 @@ def compare_treatments(folder: RunFolder, *, device: torch.device, progress: Pro
                     min_area=treated.smallest_region,
                     ignored=[part.ignored_inside for part in planted],
                 ),
-                "real": _score_real(good_maps, real, whole[form], _limits(parts, folds[form], treated), treated),
+                "real": _score_real(good_maps, real, whole[form], limits[form, weight], treated),
             }
             found.append(
                 {
@@ -129,7 +135,7 @@ def _real_defects(inspector: Inspector, samples: Sequence[Sample], progress: Pro
 
 
 def _limits(parts: Sequence[Part], folds: Sequence[Reference], settings: Settings) -> WholeLimits:
-    """Return how high the surfaces of good images lie under a treatment; nothing else of them is limited."""
+    """Return how high the surfaces of good images lie before smoothing; nothing else of them is limited."""
     maps = [take(joined(part, folds, settings), part.region) for part in parts]
     levels = [surface_level(map_, part.ignored_inside) for map_, part in zip(maps, parts, strict=True)]
     return fit_limits([(0.0, 0.0, 0.0)] * len(levels), levels)
